@@ -1,0 +1,1 @@
+"""How a message leaves: one adapter per provider behind the protocol of `base`."""

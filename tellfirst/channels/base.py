@@ -1,0 +1,38 @@
+"""The protocol every channel adapter keeps."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+from tellfirst.domain.message import Answer, Outbound
+
+Idempotency = Literal["key", "lookup", "none"]
+"""What an adapter honestly offers against duplicates.
+
+`key`: the provider drops a second request with the same send id, so an ambiguous request may be repeated.
+`lookup`: the provider can be asked whether it has the message. `none`: neither; ambiguous means unknown.
+"""
+
+
+class Adapter(Protocol):
+    """Sends messages of one channel through one provider; never retries by itself."""
+
+    name: str
+    idempotency: Idempotency
+    in_flight: int
+    """How many requests run at once: the size of a micro-batch, and so the most that one kill leaves in doubt."""
+
+    async def send(self, batch: Sequence[Outbound]) -> list[Answer]:
+        """Sends at most `in_flight` messages at once and answers each; provider trouble is an answer, not an exception."""
+        ...
+
+    async def look_up(self, message: Outbound, since: datetime) -> Answer | None:
+        """Returns `accepted` when the provider has this message, `None` when it does not or cannot say.
+
+        `since` is the instant of the first attempt (UTC).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Closes connections."""
+        ...

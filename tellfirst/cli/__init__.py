@@ -1,0 +1,1 @@
+"""The command line `tellfirst`: one file per group of commands."""

@@ -1,0 +1,156 @@
+"""Every name and shape that crosses the wire: what another service, or a stock Temporal client, needs to know.
+
+Workflows, messages, queues and search attributes are named here once; the workflow's decorators use the same
+constants. The models are published as JSON schemas in docs/contract/ and snapshotted by the tests.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from tellfirst.domain.base import Frozen, Outside
+from tellfirst.domain.condition import Condition
+
+DATA_CONVERTER = pydantic_data_converter
+
+OUTREACH = "Outreach"
+DETECTION = "Detection"
+
+QUEUE = "outreach"
+SEND_QUEUE_PREFIX = "send-"
+
+SUBMIT_DECISION = "submit_decision"
+DECIDE = "decide"
+CONDITION_CHANGED = "condition_changed"
+CONDITION_CLEARED = "condition_cleared"
+PAUSE = "pause"
+ABORT = "abort"
+ESCALATION_ACKNOWLEDGED = "escalation_acknowledged"
+VIEW = "view"
+
+STAGE = SearchAttributeKey.for_keyword("OutreachStage")
+TRIGGER = SearchAttributeKey.for_keyword("OutreachTrigger")
+REASON = SearchAttributeKey.for_keyword("OutreachReason")
+OWNER = SearchAttributeKey.for_keyword("OutreachOwner")
+WAITING_ON = SearchAttributeKey.for_keyword("OutreachWaitingOn")
+DEADLINE = SearchAttributeKey.for_datetime("OutreachDeadline")
+RECIPIENTS = SearchAttributeKey.for_int("OutreachRecipients")
+SEARCH_ATTRIBUTES = (STAGE, TRIGGER, REASON, OWNER, WAITING_ON, DEADLINE, RECIPIENTS)
+
+STUCK = "ExecutionStatus='Running' AND OutreachStage IN ('approval_overdue','needs_attention','escalated')"
+"""The saved query of ops people: everything that waits for a person longer than it should."""
+
+
+class Stage(StrEnum):
+    """Where an outreach stands, as the search attribute `OutreachStage` shows it."""
+
+    PLANNING = "planning"
+    AWAITING_APPROVAL = "awaiting_approval"
+    APPROVAL_OVERDUE = "approval_overdue"
+    SENDING = "sending"
+    PAUSED = "paused"
+    AWAITING_WINDOW = "awaiting_window"
+    NEEDS_ATTENTION = "needs_attention"
+    ESCALATED = "escalated"
+    CLOSED = "closed"
+
+
+class Ending(StrEnum):
+    """How an outreach ended."""
+
+    MEASURED = "measured"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CLEARED = "cleared"
+    ABORTED = "aborted"
+    NOTHING_TO_DO = "nothing_to_do"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+def outreach_id(trigger: str, key: str, episode: int) -> str:
+    """Returns the workflow id of a condition's outreach."""
+    return f"outreach/{trigger}/{key}/{episode}"
+
+
+def send_queue(channel: str) -> str:
+    """Returns the task queue on which the pages of `channel` are dispatched."""
+    return SEND_QUEUE_PREFIX + channel
+
+
+class DecisionEnvelope(Outside):
+    """Is a decision as it travels: the signed document and its armoured SSH signature."""
+
+    document: dict[str, object]
+    signature: str = Field(max_length=8_192)
+
+
+class DecisionAnswer(Frozen):
+    """Says what became of a submitted decision."""
+
+    accepted: bool
+    decision: str = ""
+    approver: str = ""
+    revision: int = 0
+    code: str = ""
+    message: str = ""
+
+
+class Event(Outside):
+    """Is a fact signalled to a running outreach; the same `event_id` twice counts once."""
+
+    event_id: str = Field(min_length=1, max_length=200)
+    by: str = Field(default="", max_length=200)
+    note: str = Field(default="", max_length=500)
+
+
+class Pause(Event):
+    """Holds an outreach, or lets it go on."""
+
+    paused: bool = True
+
+
+class RevisionView(Frozen):
+    """Shows one plan revision."""
+
+    number: int
+    recipients: int
+    status: Literal["pending", "approved", "rejected", "expired", "replaced", "cleared"]
+    decide_by: AwareDatetime
+    step: str = ""
+    root: str = ""
+
+
+class View(Frozen):
+    """Is the answer of the query `view`."""
+
+    outreach: str
+    trigger: str
+    stage: Stage
+    waiting_on: str = ""
+    deadline: AwareDatetime | None = None
+    details: str = ""
+    paused: bool = False
+    revisions: tuple[RevisionView, ...] = ()
+    refused_messages: int = 0
+
+
+class Result(Frozen):
+    """Is the result of an outreach workflow: its ending, in counts only."""
+
+    ending: Ending
+    reason: str = ""
+    recipients: int = 0
+    accepted: int = 0
+    withheld: int = 0
+    failed: int = 0
+    unknown: int = 0
+    grade: str = ""
+
+
+WIRE_MODELS = (Condition, DecisionEnvelope, DecisionAnswer, Event, Pause, View, Result)
+"""The models whose JSON schema is published."""

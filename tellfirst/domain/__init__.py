@@ -1,0 +1,1 @@
+"""What things are: frozen models without I/O, without a clock."""

@@ -1,0 +1,220 @@
+"""The playbook: how one trigger is detected, who owns it, what may be said, who approves, what is promised."""
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from tellfirst.domain.base import Outside
+from tellfirst.domain.condition import FactValue, Word
+
+Channel = Literal["sms", "email", "in_app"]
+Purpose = Literal["transactional", "service", "marketing"]
+Category = Literal["operational", "security", "fraud", "safety", "recall", "legal_notice"]
+Person = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
+StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+
+NO_HOLDOUT: frozenset[Category] = frozenset({"security", "fraud", "safety", "recall", "legal_notice"})
+PERSONAL_FORBIDDEN: frozenset[Channel] = frozenset({"sms"})
+"""Channels on which a field of class `personal` may not travel: a text lies open on a lock screen."""
+
+
+class Owners(Outside):
+    """Names who owns the playbook, proposes, approves (roles), is accountable, and which team executes."""
+
+    owner: Person
+    proposers: tuple[Person, ...] = Field(min_length=1)
+    approvers: tuple[Person, ...] = Field(min_length=1)
+    accountable: Person
+    team: Person
+
+
+class Parameter(Outside):
+    """Is a named value of a rule, bound and never pasted into SQL."""
+
+    type: Literal["integer", "text"]
+    default: FactValue
+    description: Text
+
+
+class Detector(Outside):
+    """Says how the condition is seen.
+
+    `sql` maps a dialect (`sqlite`, `postgresql`) to one SELECT that yields `subject_key`, `customer_ref`, `since`
+    (when the condition began for that subject) and the declared subject fields; it may bind `:at` (ISO 8601 UTC text)
+    and the parameters. Kind `event` has no SQL: a service starts and clears the condition itself.
+    """
+
+    kind: Literal["sql", "event"]
+    sql: dict[Literal["sqlite", "postgresql"], Text] = Field(default_factory=dict)
+    parameters: dict[Word, Parameter] = Field(default_factory=dict)
+    group_by: tuple[Word, ...] = ()
+    max_age: timedelta
+    hold_down: timedelta = timedelta(0)
+    every: timedelta = timedelta(minutes=15)
+    row_limit: int = Field(default=100_000, ge=1, le=1_000_000)
+    timeout: timedelta = timedelta(seconds=30)
+
+    @model_validator(mode="after")
+    def _sql_when_sql(self) -> Self:
+        if (self.kind == "sql") != bool(self.sql):
+            raise ValueError("kind 'sql' needs [detector.sql], and kind 'event' must not have it")
+        return self
+
+
+class DataField(Outside):
+    """Declares one field that templates may see; nothing else reaches them.
+
+    `source`: `condition` = shared by all, `subject` = one value per affected thing, `customer` = from our customer
+    table (only `first_name`). `refreshed` lets an update read the value again, inside `minimum` and `maximum`.
+    """
+
+    type: Literal["text", "integer", "date", "datetime", "money", "url"]
+    class_: Literal["operational", "personal"] = Field(alias="class")
+    source: Literal["condition", "subject", "customer"]
+    description: Text
+    max_length: int = Field(default=80, ge=1, le=500)
+    minimum: int | None = None
+    maximum: int | None = None
+    required: bool = True
+    refreshed: bool = False
+
+
+class AudienceQuery(Outside):
+    """Is a named SELECT with the same columns as the detector's, for conditions that name their audience."""
+
+    sql: dict[Literal["sqlite", "postgresql"], Text]
+    parameters: dict[Word, Parameter] = Field(default_factory=dict)
+
+
+class Parts(Outside):
+    """Is one message on one channel in one locale: the five parts, why we write, and the way out; each is Liquid."""
+
+    subject: Text | None = None
+    know: Text
+    doing: Text
+    now: Text
+    next: Text
+    human: Text
+    why: Text
+    out: Text | None = None
+
+
+class Step(Outside):
+    """Is one planned message.
+
+    `initial` opens; an `update` keeps the promise that falls due `after` planning and is prepared `lead` earlier;
+    `resolved` goes out instead when the condition has cleared. `expires` is how long after it was due a message
+    still makes sense.
+    """
+
+    id: StepId
+    kind: Literal["initial", "update", "resolved"]
+    after: timedelta | None = None
+    lead: timedelta = timedelta(0)
+    expires: timedelta = timedelta(hours=24)
+    messages: dict[Channel, dict[str, Parts]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _promise_has_a_time(self) -> Self:
+        if (self.kind == "update") != (self.after is not None):
+            raise ValueError(f"step '{self.id}': a step of kind 'update' needs 'after', and only such a step has it")
+        return self
+
+
+class Approval(Outside):
+    """Says how long a decision may take and hold: durations count from planning."""
+
+    remind_after: timedelta
+    escalate_after: timedelta
+    expires_after: timedelta
+    quorum: Literal[1] = 1
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not timedelta(0) < self.remind_after <= self.escalate_after <= self.expires_after:
+            raise ValueError("approval needs 0 < remind_after <= escalate_after <= expires_after")
+        return self
+
+
+class Measure(Outside):
+    """Says what the outreach is measured by: its window, its hold-out share, and how long to wait for contacts."""
+
+    window: timedelta
+    holdout: float = Field(ge=0, le=0.9)
+    watermark_timeout: timedelta = timedelta(days=3)
+
+
+class Limits(Outside):
+    """Bounds what one customer and one message may cost."""
+
+    sms_segments: int = Field(default=3, ge=1, le=6)
+    cap_exempt: bool = False
+
+
+class Playbook(Outside):
+    """Is one trigger, whole; its version is the hash of its file."""
+
+    id: Word
+    title: Text
+    industry: Word
+    reason_code: Word
+    purpose: Purpose
+    category: Category
+    urgency: Literal["normal", "high", "urgent"]
+    shape: Literal["batch", "incident"]
+    default_locale: str = Field(default="en", pattern=r"^[a-z]{2}(_[A-Z]{2})?$")
+    timezone: str = "UTC"
+    channels: tuple[Channel, ...] = Field(min_length=1)
+    owners: Owners
+    detector: Detector
+    audience: dict[Word, AudienceQuery] = Field(default_factory=dict)
+    data: dict[Word, DataField]
+    approval: Approval
+    measure: Measure
+    limits: Limits = Limits()
+    steps: tuple[Step, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _holdout_is_ethical(self) -> Self:
+        if self.category in NO_HOLDOUT and self.measure.holdout > 0:
+            raise ValueError(f"a playbook of category '{self.category}' has a hold-out of 0: nobody may be left untold")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_in_order(self) -> Self:
+        ids = [step.id for step in self.steps]
+        kinds = [step.kind for step in self.steps]
+        if len(set(ids)) != len(ids):
+            raise ValueError("two steps have the same id")
+        if kinds[0] != "initial" or kinds.count("initial") != 1:
+            raise ValueError("the first step, and only the first, is of kind 'initial'")
+        if kinds.count("resolved") > 1:
+            raise ValueError("at most one step is of kind 'resolved'")
+        due = [step.after for step in self.steps if step.after is not None]
+        if due != sorted(due) or len(set(due)) != len(due):
+            raise ValueError("updates stand in the order of their 'after', each later than the one before")
+        return self
+
+    @property
+    def initial(self) -> Step:
+        """Returns the opening step."""
+        return self.steps[0]
+
+    @property
+    def updates(self) -> tuple[Step, ...]:
+        """Returns the promised steps in the order they fall due."""
+        return tuple(step for step in self.steps if step.kind == "update")
+
+    @property
+    def resolved(self) -> Step | None:
+        """Returns the step that tells customers it is over, if there is one."""
+        return next((step for step in self.steps if step.kind == "resolved"), None)
+
+    def step(self, step_id: str) -> Step:
+        """Returns the step named `step_id`; raises KeyError when there is none."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(step_id)

@@ -1,0 +1,1 @@
+"""Who said yes, and to exactly what: canonical documents, SSH signatures, the approver registry, audience digests."""

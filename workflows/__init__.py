@@ -1,0 +1,1 @@
+"""The order of things: durable, deterministic, branching only on recorded values."""
