@@ -1,1 +1,1 @@
-"""How conditions are seen in operational data: rows in, findings out, always read-only."""
+"""Detectors: rows of operational sources in, findings out; never a write."""
