@@ -22,14 +22,20 @@ class Adapter(Protocol):
     in_flight: int
     """How many requests run at once: the size of a micro-batch, and so the most that one kill leaves in doubt."""
 
-    async def send(self, batch: Sequence[Outbound]) -> list[Answer]:
-        """Sends at most `in_flight` messages at once and answers each; provider trouble is an answer, not an exception."""
+    async def send(self, batch: Sequence[Outbound], *, now: datetime) -> list[Answer]:
+        """Sends a batch of at most `in_flight` messages at once and answers each, in the order of the batch.
+
+        Provider trouble is an answer, not an exception. `now` (UTC) is the instant of the call: a message past its
+        `not_after` is answered `not_sent` with the detail `too_late`. `not_sent` without `retry_after` is for the
+        caller to pace.
+        """
         ...
 
     async def look_up(self, message: Outbound, since: datetime) -> Answer | None:
         """Returns `accepted` when the provider has this message, `None` when it does not or cannot say.
 
-        `since` is the instant of the first attempt (UTC).
+        `since` is the instant of the first attempt (UTC). Where the provider holds no send id (`lookup`), a message is
+        known by recipient, sender, text and time, so the caller adopts a `provider_id` only if no other send has it.
         """
         ...
 

@@ -1,0 +1,61 @@
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tellfirst.channels.sms import TwilioSms
+from tellfirst.domain.message import Outbound, Rendered
+from tests.provider import Provider
+
+Make = Callable[..., TwilioSms]
+
+
+def outbound(send_id: str = "s-1", to: str = "+15550100001", **changes: object) -> Outbound:
+    message = Outbound(
+        send_id=send_id,
+        channel="sms",
+        address=to,
+        rendered=Rendered(body="Your parcel is late. We tell you more tomorrow by 9."),
+        locale="en",
+        not_after=datetime.now(UTC) + timedelta(hours=2),
+    )
+    return message.model_copy(update=changes)
+
+
+@pytest.fixture(scope="session")
+def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    with Provider(tmp_path_factory.mktemp("provider") / "log.jsonl") as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(_running: Provider) -> Provider:
+    _running.clear()
+    _running.release()
+    _running.reset()
+    return _running
+
+
+@pytest.fixture
+async def make(provider: Provider) -> AsyncIterator[Make]:
+    made: list[TwilioSms] = []
+
+    def sms(**options: object) -> TwilioSms:
+        given: dict[str, object] = {
+            "account_sid": provider.account_sid,
+            "auth_token": provider.auth_token,
+            "sender": provider.service_sid,
+            "base_url": provider.base_url,
+            "timeout": 5.0,
+        }
+        made.append(TwilioSms(**(given | options)))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield sms
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
+def sms(make: Make) -> TwilioSms:
+    return make()

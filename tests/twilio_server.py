@@ -1,0 +1,260 @@
+"""The state of the local provider: messages, faults, counts, and the wire form of Twilio's Message resource."""
+
+import asyncio
+import base64
+import binascii
+import json
+import random
+import re
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from tests.http_connection import Connection
+
+ACCOUNT_SID = "AC" + "0" * 31 + "1"
+AUTH_TOKEN = "local-provider-token"  # of this stand-in only
+SERVICE_SID = "MG" + "0" * 31 + "2"
+
+MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages"
+MODES = {
+    "rate_limit": "429 with Retry-After (retry_after), nothing accepted",
+    "error_before": "HTTP 500 (http_status), nothing accepted",
+    "error_after": "accepted, then HTTP 503 (http_status)",
+    "reset_before": "connection reset, nothing accepted",
+    "reset_after": "accepted, then connection reset",
+    "slow": "accepted, answered after `ms` milliseconds",
+    "truncated": "accepted, the answer cut in the middle",
+    "garbage": "accepted, HTTP 200 (http_status) with a body that is no JSON",
+    "empty": "accepted, HTTP 201 with the body {}",
+    "refuse": "error `code` with HTTP 400 (http_status), nothing accepted",
+    "born_dead": "recorded with `status` and error `code`, HTTP 201, nothing accepted",
+    "hold": "accepted, answered when released",
+}
+Json = dict[str, Any]
+
+
+class Server:
+    """Is the provider's state: messages, faults, counts."""
+
+    def __init__(self, log: Path, delay: float, seed: int) -> None:
+        self.log = log.open("a+", buffering=1)
+        self.delay, self.random = delay, random.Random(seed)
+        self.forget()
+        self.log.seek(0)
+        for line in self.log:
+            self.remember(json.loads(line))
+
+    def forget(self) -> None:
+        self.by_sid: dict[str, Json] = {}
+        self.by_to: defaultdict[str, list[Json]] = defaultdict(list)
+        self.faults: list[Json] = []
+        self.held: list[Callable[[], None]] = []
+        self.waiting: list[tuple[Json, Connection]] = []
+        self.counts = dict.fromkeys(("requests", "accepted", "lookups", "in_flight", "max_in_flight"), 0)
+
+    def remember(self, record: Json) -> Json:
+        service = record["form"].get("MessagingServiceSid")
+        message = {
+            "sid": record["sid"],
+            "account_sid": ACCOUNT_SID,
+            "to": record["to"],
+            "from": record["form"].get("From"),
+            "messaging_service_sid": service,
+            "body": record["body"],
+            "status": record.get("status", "accepted" if service else "queued"),
+            "error_code": record.get("error_code"),
+            "error_message": None,
+            "direction": "outbound-api",
+            "num_segments": "0" if service else "1",
+            "num_media": "0",
+            "date_created": formatdate(record["at"], usegmt=False),
+            "date_updated": formatdate(record["at"], usegmt=False),
+            "date_sent": None,
+            "price": None,
+            "price_unit": "USD",
+            "api_version": "2010-04-01",
+            "uri": f"{MESSAGES}/{record['sid']}.json",
+            "subresource_uris": {},
+        }
+        self.by_sid[record["sid"]] = message
+        self.by_to[record["to"]].append(message)
+        return message
+
+    def handle(self, on: Connection, method: str, target: str, headers: Mapping[str, str], body: str) -> None:
+        path, _, query = target.partition("?")
+        if path.startswith("/control/"):
+            self.control(on, path.removeprefix("/control/"), json.loads(body or "{}"))
+        elif not self.authorised(headers.get("authorization", "")):
+            self.counts["requests"] += method == "POST"
+            on.answer(401, _error(20003, 401))
+        elif (method, path) == ("POST", f"{MESSAGES}.json"):
+            self.create(on, dict(parse_qsl(body, keep_blank_values=True)))
+        elif (method, path) == ("GET", f"{MESSAGES}.json"):
+            self.counts["lookups"] += 1
+            on.answer(200, json.dumps(self.listed(dict(parse_qsl(query)))))
+        elif method == "GET" and (sid := path.removeprefix(f"{MESSAGES}/").removesuffix(".json")) in self.by_sid:
+            on.answer(200, json.dumps(self.by_sid[sid]))
+        else:
+            self.counts["requests"] += method == "POST"
+            on.answer(404, _error(20404, 404))
+
+    def authorised(self, header: str) -> bool:
+        try:
+            return base64.b64decode(header.removeprefix("Basic ")) == f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()
+        except binascii.Error:
+            return False
+
+    def listed(self, query: Mapping[str, str]) -> Json:
+        found = self.by_to.get(query["To"], []) if "To" in query else list(self.by_sid.values())
+        # A message in the queue was sent at no time yet, so a filter by that time does not see it.
+        found = [] if any(name.startswith("DateSent") for name in query) else found[::-1]
+        if "From" in query:
+            found = [message for message in found if message["from"] == query["From"]]
+        page, size = int(query.get("Page", 0)), min(int(query.get("PageSize", 50)), 1000)
+        more = {**query, "Page": str(page + 1)} if len(found) > (page + 1) * size else None
+        return {
+            "messages": found[page * size : (page + 1) * size],
+            "page": page,
+            "page_size": size,
+            "next_page_uri": f"{MESSAGES}.json?{urlencode(more)}" if more else None,
+            "uri": f"{MESSAGES}.json",
+        }
+
+    def create(self, on: Connection, form: dict[str, str]) -> None:
+        counts = self.counts  # after a reset, a late answer still settles the counts it began with
+        counts["requests"] += 1
+        counts["in_flight"] += 1
+        counts["max_in_flight"] = max(counts["max_in_flight"], counts["in_flight"])
+
+        def finish(how: Callable[[], None]) -> None:
+            counts["in_flight"] -= 1
+            how()
+            self.changed()
+
+        fault = self.fault(form.get("To", ""))
+        mode = fault.get("mode", "")
+        if (wrong := _invalid(form)) or mode in ("rate_limit", "error_before", "refuse"):
+            default = {"rate_limit": (20429, 429), "error_before": (0, 500)}.get(mode, (0, 400))
+            code, status = (
+                (wrong, 400) if wrong else (fault.get("code", default[0]), fault.get("http_status", default[1]))
+            )
+            return finish(lambda: on.answer(status, _error(code, status), retry_after=fault.get("retry_after")))
+        if mode == "reset_before":
+            return finish(on.reset)
+        message = self.accept(form, fault if mode == "born_dead" else {})
+        text = json.dumps(message)
+
+        def answer() -> None:
+            if mode == "reset_after":
+                finish(on.reset)
+            elif mode == "error_after":
+                status = fault.get("http_status", 503)
+                finish(lambda: on.answer(status, _error(20503, status)))
+            elif mode == "garbage":
+                finish(lambda: on.answer(fault.get("http_status", 200), "<html>welcome</html>"))
+            elif mode == "empty":
+                finish(lambda: on.answer(201, "{}"))
+            else:
+                finish(lambda: on.answer(201, text, cut=mode == "truncated"))
+
+        if mode == "hold":
+            self.held.append(answer)
+            self.changed()
+        elif pause := fault["ms"] / 1000 if mode == "slow" else self.delay:
+            asyncio.get_running_loop().call_later(pause, answer)
+        else:
+            answer()
+        return None
+
+    def accept(self, form: dict[str, str], dead: Json) -> Json:
+        record = {
+            "sid": "SM" + secrets.token_hex(16),
+            "to": form["To"],
+            "body": form["Body"],
+            "at": time.time(),
+            "status_callback": form.get("StatusCallback"),
+            "form": form,
+        }
+        if dead:
+            return self.remember({**record, "status": dead.get("status", "failed"), "error_code": dead.get("code")})
+        self.log.write(json.dumps(record) + "\n")
+        self.counts["accepted"] += 1
+        return self.remember(record)
+
+    def fault(self, to: str) -> Json:
+        for fault in self.faults:
+            if not to.endswith(fault.get("to_suffix", "")) or self.random.random() >= fault.get("probability", 1):
+                continue
+            if fault.get("times") is not None:
+                fault["times"] -= 1
+                if not fault["times"]:
+                    self.faults.remove(fault)
+            return fault
+        return {}
+
+    def control(self, on: Connection, what: str, wish: Json) -> None:
+        match what:
+            case "fault" if wish.get("mode") in MODES:
+                self.faults.append(wish)
+            case "clear":
+                self.faults.clear()
+            case "release":
+                held, self.held = self.held, []
+                for answer in held:
+                    answer()
+            case "reset":
+                self.forget()
+                self.log.truncate(0)
+            case "wait":
+                self.waiting.append((wish, on))
+                return self.changed()
+            case "stats":
+                pass
+            case _:
+                return on.answer(400, json.dumps({"error": "unknown control or mode", "modes": MODES}))
+        return on.answer(200, json.dumps(self.stats()))
+
+    def stats(self) -> Json:
+        return {**self.counts, "held": len(self.held)}
+
+    def changed(self) -> None:
+        if not self.waiting:
+            return
+        stats, waiting = self.stats(), self.waiting
+        self.waiting = [(wish, on) for wish, on in waiting if any(stats[name] < least for name, least in wish.items())]
+        for wish, on in waiting:
+            if all(stats[name] >= least for name, least in wish.items()):
+                on.answer(200, json.dumps(stats))
+
+
+def _error(code: int, status: int) -> str:
+    payload = {"message": "refused by the local provider", "more_info": "", "status": status}
+    return json.dumps(payload | ({"code": code} if code else {}))
+
+
+def _invalid(form: Mapping[str, str]) -> int:
+    if not form.get("To"):
+        return 21604
+    if not re.fullmatch(r"\+[1-9]\d{6,14}", form["To"]):
+        return 21211
+    if not form.get("Body"):
+        return 21602
+    if len(form["Body"]) > 1600:
+        return 21617
+    return 0 if form.get("From") or form.get("MessagingServiceSid") else 21603
+
+
+async def serve(port: int, log: Path, delay: float, seed: int) -> None:
+    """Serves until the process is ended; prints `ready PORT` once it listens."""
+    server = Server(log, delay, seed)
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: Connection(server.handle), "127.0.0.1", port, backlog=512
+    )
+    print("ready", listening.sockets[0].getsockname()[1], flush=True)
+    await listening.serve_forever()
