@@ -1,0 +1,53 @@
+from math import comb
+
+import pytest
+
+from tellfirst.measurement.grades import BROKEN_RATIO
+from tellfirst.measurement.srm import EXACT_BELOW, sample_ratio_p
+
+
+@pytest.mark.parametrize(
+    ("treated", "control", "expected", "relative"),
+    # 821,588 against 815,482 is the example of Kohavi, Tang and Xu, Trustworthy Online Controlled Experiments.
+    [(502, 498, 0.899, 1e-3), (600, 400, 2.54e-10, 1e-2), (821_588, 815_482, 1.8e-6, 3e-2)],
+)
+def test_reference_numbers(treated: int, control: int, expected: float, relative: float) -> None:
+    assert sample_ratio_p(treated, control, 0.5) == pytest.approx(expected, rel=relative)
+
+
+def test_a_hopeless_split_is_about_impossible() -> None:
+    assert 0 < sample_ratio_p(9_463, 7_681, 0.5) < 1e-40
+
+
+@pytest.mark.parametrize(("n", "share"), [(1, 0.5), (7, 0.1), (40, 0.25), (200, 0.1)])
+def test_below_a_thousand_it_is_the_exact_binomial(n: int, share: float) -> None:
+    likelihood = [comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
+    for control in range(n + 1):
+        exact = sum(p for p in likelihood if p <= likelihood[control] * (1 + 1e-7))
+        assert sample_ratio_p(n - control, control, share) == pytest.approx(exact, rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [5, 20, 50, 500])
+def test_it_raises_no_more_false_alarms_than_promised(n: int) -> None:
+    alarms = sum(
+        comb(n, k) * 0.1**k * 0.9 ** (n - k) for k in range(n + 1) if sample_ratio_p(n - k, k, 0.1) < BROKEN_RATIO
+    )
+    assert alarms <= BROKEN_RATIO
+
+
+def test_both_methods_agree_where_they_meet() -> None:
+    exact = sample_ratio_p(EXACT_BELOW - 1 - 120, 120, 0.1)
+    assert sample_ratio_p(EXACT_BELOW - 120, 120, 0.1) == pytest.approx(exact, rel=0.15)
+
+
+def test_no_holdout_means_no_control() -> None:
+    assert sample_ratio_p(50, 0, 0) == 1
+    assert sample_ratio_p(50, 1, 0) == 0
+    assert sample_ratio_p(0, 50, 1) == 1
+    assert sample_ratio_p(0, 0, 0.1) == 1
+
+
+@pytest.mark.parametrize(("treated", "control", "share"), [(-1, 5, 0.1), (5, -1, 0.1), (5, 5, -0.1), (5, 5, 1.1)])
+def test_impossible_counts_are_refused(treated: int, control: int, share: float) -> None:
+    with pytest.raises(ValueError):
+        sample_ratio_p(treated, control, share)
