@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from tellfirst.domain.base import Outside
 from tellfirst.domain.condition import FactValue, Word
@@ -14,6 +14,16 @@ Category = Literal["operational", "security", "fraud", "safety", "recall", "lega
 Person = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+
+
+def _iso_8601(value: object) -> object:
+    """Returns a duration unchanged; a bare number is refused, because nobody sees whether 7 is days or seconds."""
+    if isinstance(value, timedelta) or (isinstance(value, str) and value.lstrip("+-").startswith("P")):
+        return value
+    raise ValueError('a duration is ISO 8601 text such as "PT2H" or "P7D"')
+
+
+Duration = Annotated[timedelta, BeforeValidator(_iso_8601)]
 
 NO_HOLDOUT: frozenset[Category] = frozenset({"security", "fraud", "safety", "recall", "legal_notice"})
 PERSONAL_FORBIDDEN: frozenset[Channel] = frozenset({"sms"})
@@ -50,11 +60,11 @@ class Detector(Outside):
     sql: dict[Literal["sqlite", "postgresql"], Text] = Field(default_factory=dict)
     parameters: dict[Word, Parameter] = Field(default_factory=dict)
     group_by: tuple[Word, ...] = ()
-    max_age: timedelta
-    hold_down: timedelta = timedelta(0)
-    every: timedelta = timedelta(minutes=15)
+    max_age: Duration
+    hold_down: Duration = timedelta(0)
+    every: Duration = timedelta(minutes=15)
     row_limit: int = Field(default=100_000, ge=1, le=1_000_000)
-    timeout: timedelta = timedelta(seconds=30)
+    timeout: Duration = timedelta(seconds=30)
 
     @model_validator(mode="after")
     def _sql_when_sql(self) -> Self:
@@ -111,9 +121,9 @@ class Step(Outside):
 
     id: StepId
     kind: Literal["initial", "update", "resolved"]
-    after: timedelta | None = None
-    lead: timedelta = timedelta(0)
-    expires: timedelta = timedelta(hours=24)
+    after: Duration | None = None
+    lead: Duration = timedelta(0)
+    expires: Duration = timedelta(hours=24)
     messages: dict[Channel, dict[str, Parts]] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -126,9 +136,9 @@ class Step(Outside):
 class Approval(Outside):
     """Says how long a decision may take and hold: durations count from planning."""
 
-    remind_after: timedelta
-    escalate_after: timedelta
-    expires_after: timedelta
+    remind_after: Duration
+    escalate_after: Duration
+    expires_after: Duration
     quorum: Literal[1] = 1
 
     @model_validator(mode="after")
@@ -141,9 +151,9 @@ class Approval(Outside):
 class Measure(Outside):
     """Says what the outreach is measured by: its window, its hold-out share, and how long to wait for contacts."""
 
-    window: timedelta
+    window: Duration
     holdout: float = Field(ge=0, le=0.9)
-    watermark_timeout: timedelta = timedelta(days=3)
+    watermark_timeout: Duration = timedelta(days=3)
 
 
 class Limits(Outside):
