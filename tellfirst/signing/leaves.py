@@ -1,0 +1,17 @@
+"""Leaves: how the row of a recipient enters the audience root."""
+
+from tellfirst.domain.recipient import Recipient
+from tellfirst.signing.audience import facts_digest, leaf
+
+
+def leaf_of(row: Recipient, content: str) -> str:
+    """Returns the leaf of a recipient, from what its row holds."""
+    return leaf(
+        customer=row.customer,
+        subject_key=row.subject_key,
+        channel=row.channel,
+        locale=row.locale,
+        address=row.address_digest,
+        facts=facts_digest({**row.facts, "others": row.others}),
+        content=content,
+    )
