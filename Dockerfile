@@ -1,0 +1,20 @@
+# The image of the worker and the web process: `python -m workers`, `python -m tellfirst.web`.
+FROM python:3.12-slim AS packages
+RUN python -m venv /opt/venv
+COPY requirements-server.lock .
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-server.lock
+
+FROM python:3.12-slim
+# A fixed id, so that volumes keep their owner from one image to the next.
+RUN groupadd --gid 10001 tellfirst \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin tellfirst \
+    && install -d -o 10001 -g 10001 /data
+COPY --from=packages /opt/venv /opt/venv
+WORKDIR /app
+COPY tellfirst tellfirst
+COPY workflows workflows
+COPY activities activities
+COPY workers workers
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+CMD ["python", "-m", "workers"]
