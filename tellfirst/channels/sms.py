@@ -22,7 +22,7 @@ SKEW = timedelta(seconds=120)
 """How far the provider's clock may be behind ours when a message is looked up."""
 LOOK_UP_LIMIT = 50
 
-_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
+_SID = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
 _DEAD = frozenset({"failed", "canceled", "undelivered"})
 _NOTHING_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 

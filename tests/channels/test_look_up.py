@@ -1,11 +1,14 @@
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
 from tellfirst.channels.sms import TwilioSms
 from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered
 from tests.channels.conftest import Make, outbound
+from tests.http_connection import Connection
 from tests.provider import Provider
 
 
@@ -81,3 +84,37 @@ async def test_a_provider_that_cannot_be_asked_says_nothing(make: Make) -> None:
     await send_one(make(), message)
     assert await make(auth_token="wrong").look_up(message, now()) is None
     assert await make(base_url="http://127.0.0.1:9", timeout=0.5).look_up(message, now()) is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "fits"),
+    [
+        ({}, True),
+        ({"to": "+15550100009"}, False),
+        ({"direction": "inbound"}, False),
+        ({"date_created": None}, False),
+        ({"sid": "SM1"}, False),
+    ],
+)
+async def test_what_the_provider_lists_is_not_believed_unseen(make: Make, listed: dict[str, str], fits: bool) -> None:
+    message, since = outbound(), now()
+    ours = {
+        "sid": "SM" + "a" * 32,
+        "to": message.address,
+        "from": "+15550109999",
+        "body": message.rendered.body,
+        "direction": "outbound-api",
+        "date_created": format_datetime(since),
+        "status": "sent",
+    }
+
+    def answer(on: Connection, *_: object) -> None:
+        on.answer(200, json.dumps({"messages": [ours | listed], "next_page_uri": None}))
+
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(answer), "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        sms = make(sender="+15550109999", base_url=f"http://127.0.0.1:{port}")
+        found = await sms.look_up(message, since)
+        await sms.close()
+    assert (found is not None) is fits

@@ -8,17 +8,8 @@ from tellfirst.channels.receipts import fold, rank
 from tellfirst.domain.message import SendState
 
 KNOWN = [
-    "scheduled",
-    "accepted",
-    "queued",
-    "sending",
-    "sent",
-    "canceled",
-    "failed",
-    "undelivered",
-    "partially_delivered",
-    "delivered",
-    "read",
+    *("scheduled", "accepted", "queued", "sending", "sent"),
+    *("canceled", "failed", "undelivered", "partially_delivered", "delivered", "read"),
 ]
 STATUSES = st.sampled_from([*KNOWN, "receiving", "received", "nonsense", "", "DELIVERED"])
 

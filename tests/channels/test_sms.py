@@ -267,6 +267,7 @@ async def test_the_environment_decides_nothing(make: Make, monkeypatch: pytest.M
         "TWILIO_EDGE": "sydney",
         "TWILIO_REGION": "au1",
         "HTTP_PROXY": "http://127.0.0.1:9",
+        "SSL_CERT_FILE": "/nowhere",
         "ALL_PROXY": "http://127.0.0.1:9",
         "TWILIO_AUTH_TOKEN": "wrong",
     }.items():
@@ -295,3 +296,8 @@ def test_a_listed_code_means_what_the_list_says(code: int) -> None:
 @pytest.mark.parametrize("code", [0, 20429, 21211, 12345])
 def test_a_failing_server_is_ambiguous_whatever_code_it_gives(status: int, code: int) -> None:
     assert classify(status, code)[0] is AnswerKind.AMBIGUOUS
+
+
+@pytest.mark.parametrize("code", [0, 20429, 12345])
+def test_too_many_requests_was_never_processed_whatever_code_it_gives(code: int) -> None:
+    assert classify(429, code)[0] is AnswerKind.NOT_SENT
