@@ -1,30 +1,27 @@
 """The GSM-7 alphabet: how a text must be written so that it leaves as approved, and how many segments it costs."""
 
+import re
 import unicodedata
 from functools import lru_cache
 
 import gsm0338  # registers the codec "gsm03.38"
 
-_TYPOGRAPHY = str.maketrans(
-    {
-        **dict.fromkeys("‘’‚‛′‹›`´", "'"),
-        **dict.fromkeys("“”„‟″«»", '"'),
-        **dict.fromkeys("‐‑‒–—―−•", "-"),
-        **dict.fromkeys(
-            "\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
-        ),
-        **dict.fromkeys("\u00ad\u200b\u2060\ufeff", ""),
-        "…": "...",
-    }
-)
+_WRITTEN = {
+    **dict.fromkeys("‘’‚‛′‹›`´", "'"),
+    **dict.fromkeys("“”„‟″«»", '"'),
+    **dict.fromkeys("‐‑‒–—―−•", "-"),
+    **dict.fromkeys("\t\u00a0\u1680\u202f\u205f\u3000", " "),
+    **dict.fromkeys(map(chr, range(0x2000, 0x200B)), " "),
+    **dict.fromkeys("\u00ad\u200b\u2060\ufeff", ""),
+    "…": "...",
+}
+_TYPOGRAPHY = re.compile(f"[{re.escape(''.join(_WRITTEN))}]")
 _UNMAPPED = 0
 
 
 def normalise_gsm7(text: str) -> str:
     """Returns `text` with typographic quotes, dashes, dots and spaces written in GSM-7; letters are never changed."""
-    if text.isascii() and "`" not in text and "\t" not in text:
-        return text
-    return unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY)
+    return _TYPOGRAPHY.sub(lambda match: _WRITTEN[match[0]], unicodedata.normalize("NFC", text))
 
 
 def segments(text: str) -> int:
@@ -38,9 +35,11 @@ def segments(text: str) -> int:
     if _UNMAPPED in sizes.values():
         sizes = {char: 2 if ord(char) > 0xFFFF else 1 for char in sizes}
         single, several = 70, 67
-    if len(text) <= single and sum(map(sizes.__getitem__, text)) <= single:
-        return min(1, len(text))
-    return _packed(text, sizes, several)
+    wide = [char for char, size in sizes.items() if size == 2]
+    units = len(text) + sum(map(text.count, wide))
+    if units <= single:
+        return min(1, units)
+    return _packed(text, sizes, several) if wide else -(-units // several)
 
 
 def _packed(text: str, sizes: dict[str, int], room: int) -> int:

@@ -214,7 +214,7 @@ def _samples(playbook: Playbook, locale: str) -> tuple[dict[str, Plain], ...]:
     """Returns values to try: the longest ones alone and with others, and the optional fields left out."""
     full = sample_facts(playbook)
     least = {name: value for name, value in full.items() if playbook.data[name].required}
-    reader = Reader(playbook.data, locale)
+    reader = Reader(playbook.data, locale, playbook.data)
     tries = ((full, 0), (full, _SAMPLE_OTHERS), (least, 0), (least, _SAMPLE_OTHERS))
     return tuple(
         reader.namespace(facts, promise=_SAMPLE_PROMISE, zone=_SAMPLE_ZONE, others=others) for facts, others in tries

@@ -50,13 +50,14 @@ class Template:
     def __init__(self, playbook: Playbook, channel: Channel, locale: str, parts: Parts, where: str) -> None:
         self.channel, self.locale = channel, locale
         self._segment_limit = playbook.limits.sms_segments
-        self._reader = Reader(playbook.data, locale)
         bodies = [part for name in BODY_PARTS if (part := getattr(parts, name)) is not None]
         # Each part stands on its own before they are read as one: joined, one part's `if` could close in another.
         for part in bodies:
             compile_part(part, where)
         self._body = compile_part(_PARAGRAPH.join(bodies), where)
         self._subject = compile_part(parts.subject, where) if parts.subject else None
+        names = names_used(self._body) | (names_used(self._subject) if self._subject else frozenset())
+        self._reader = Reader(playbook.data, locale, names)
 
     def render(
         self, facts: Mapping[str, FactValue], *, promise: datetime | None, zone: str, others: int = 0
