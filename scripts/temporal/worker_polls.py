@@ -38,5 +38,5 @@ async def polls() -> bool:
 
 if __name__ == "__main__":
     healthy = asyncio.run(polls())
-    # Not sys.exit: threads of the client can abort the interpreter while it tidies up, and that would read as unhealthy.
+    # Not sys.exit: the client's threads can abort the interpreter while it ends, which would read as unhealthy.
     os._exit(0 if healthy else 1)
