@@ -113,8 +113,8 @@ def canonical(document: Mapping[str, object]) -> bytes:
     _plain(plain, MAX_DEPTH)
     try:
         data = rfc8785.dumps(plain)  # type: ignore[arg-type]  # what _plain let through
-    except ValueError:  # an integer beyond JSON's range, or text that is not Unicode
-        raise _malformed("holds a number or a text that JSON cannot carry") from None
+    except ValueError:  # an integer beyond JSON's range, a key that is not text, text that is not Unicode
+        raise _malformed("holds a number, key or text that JSON cannot carry") from None
     if len(data) > MAX_BYTES:
         raise _malformed(f"is longer than {MAX_BYTES} bytes")
     return data
@@ -134,8 +134,6 @@ def _plain(value: object, depth: int) -> None:
         for item in value:
             _plain(item, depth - 1)
     elif isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise _malformed("has a key that is not text")
         for item in value.values():
             _plain(item, depth - 1)
     else:

@@ -91,7 +91,7 @@ def test_a_higher_level_is_wider() -> None:
 
 @pytest.mark.parametrize(("events", "n", "level"), [(0, 0, 0.95), (-1, 5, 0.95), (6, 5, 0.95), (1, 5, 0), (1, 5, 1)])
 def test_impossible_counts_are_refused(events: int, n: int, level: float) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"at least one unit|events lie|level of an interval"):
         wilson(events, n, level)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"at least one unit|events lie|level of an interval"):
         newcombe(1, 5, events, n, level)

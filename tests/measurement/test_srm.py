@@ -49,5 +49,5 @@ def test_no_holdout_means_no_control() -> None:
 
 @pytest.mark.parametrize(("treated", "control", "share"), [(-1, 5, 0.1), (5, -1, 0.1), (5, 5, -0.1), (5, 5, 1.1)])
 def test_impossible_counts_are_refused(treated: int, control: int, share: float) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"no fewer than 0|lies from 0"):
         sample_ratio_p(treated, control, share)

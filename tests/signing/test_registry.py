@@ -1,3 +1,5 @@
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,6 +43,21 @@ def test_a_registry_names_the_holder_of_a_key(tmp_path: Path) -> None:
     assert entry.valid_until == datetime(2027, 1, 1, tzinfo=UTC)  # without a zone: UTC
     assert entry.revoked == datetime(2026, 6, 1, tzinfo=UTC)
     assert registry.holder(SigningKey.parse(ed25519().line)) is None
+
+
+@pytest.fixture
+def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Pacific/Auckland")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_utc")
+def test_an_instant_without_a_zone_is_utc_wherever_the_machine_stands() -> None:
+    entry = Registry.parse(person("ana", key(ANA, "revoked = 2026-06-01T00:00:00"))).people[0].keys[0]
+    assert entry.revoked == datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def test_roles_say_what_a_person_may() -> None:

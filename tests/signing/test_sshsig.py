@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tellfirst.errors import DecisionRefusedError
-from tellfirst.signing.keys import SigningKey
+from tellfirst.signing.keys import Reader, SigningKey
 from tellfirst.signing.sshsig import MAX_LENGTH, verify
 from tests.signing.make import Signer, armour, blob, ed25519, field, nistp256, number, rsa_key, security_key
 
@@ -152,7 +152,14 @@ def test_base64_with_stray_bits_is_refused() -> None:
 
 
 def test_long_texts_are_refused_before_they_are_read() -> None:
-    assert code(armour(b"SSHSIG" + b"\0" * MAX_LENGTH)) == "malformed_signature"
+    long = "n" * MAX_LENGTH
+    assert code(armour(blob(ed25519(), MESSAGE, long)), namespace=long) == "malformed_signature"
+
+
+def test_a_field_longer_than_its_blob_is_refused() -> None:
+    for data in (b"", b"\0\0\0", b"\0\0\0\x02x", b"\xff\xff\xff\xffx"):
+        with pytest.raises(DecisionRefusedError, match="too early"):
+            Reader(data).string()
 
 
 @given(st.text(max_size=300) | st.text(alphabet="-BEGINSH UATRD\nabc=+/", max_size=300))
