@@ -241,6 +241,7 @@ def test_a_hostile_parameter_stays_a_value(database: Database, value: str) -> No
         one("") + ") AS x; DELETE FROM orders; SELECT * FROM (" + one(""),
         one("") + ") AS x; DELETE FROM orders; --",
         one("") + "; DELETE FROM orders",
+        one("") + ") AS x; COMMIT; DELETE FROM orders; SELECT * FROM (" + one(""),
     ],
 )
 def test_a_hostile_rule_writes_nothing(database: Database, rule: str) -> None:
@@ -251,7 +252,11 @@ def test_a_hostile_rule_writes_nothing(database: Database, rule: str) -> None:
 
 def test_the_connection_itself_refuses_to_write(database: Database) -> None:
     with SqlSource(database.url) as source, source._translated(timedelta(seconds=5)):
-        for statement in ("INSERT INTO orders (order_id) VALUES ('x')", "CREATE TABLE mine (a INTEGER)"):
+        for statement in (
+            "INSERT INTO orders (order_id) VALUES ('x')",
+            "CREATE TABLE t (a INTEGER)",
+            "CREATE TEMP TABLE t (a INTEGER)",
+        ):
             with pytest.raises(Exception, match=r"readonly|read-only"):
                 source._connection.execute(text(statement))
             source._connection.rollback()
@@ -264,6 +269,14 @@ def test_a_function_with_a_side_effect_is_refused_by_the_transaction(database: D
     database.write("CREATE SEQUENCE counter")
     with pytest.raises(SourceError, match="read-only transaction"):
         sweep(database, one(", nextval('counter') AS n"))
+
+
+def test_a_rule_works_in_utc_whatever_the_role_prefers(database: Database) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("SQLite has no session zone")
+    with SqlSource(database.url + "&options=-c%20TimeZone%3DAsia/Tokyo") as source:
+        rule = detector(one(", CAST(timestamptz '2026-03-08 00:00+00' AS text) AS words"))
+        assert source.sweep(rule, at=AT, parameters={})[0].facts["words"] == "2026-03-08 00:00:00+00"
 
 
 def test_text_of_a_row_never_stands_in_an_error(database: Database) -> None:
