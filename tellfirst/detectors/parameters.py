@@ -27,6 +27,9 @@ def resolve_parameters(declared: Mapping[str, Parameter], given: Mapping[str, st
 
 
 def _typed(name: str, parameter: Parameter, value: FactValue) -> FactValue:
+    # A value that was resolved once and recorded may be given again.
+    if value is None and parameter.default is None:
+        return None
     if parameter.type == "text":
         if isinstance(value, str):
             return value
