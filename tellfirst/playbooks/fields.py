@@ -150,7 +150,7 @@ def _day_pattern(locale: Locale) -> str:
 def _zone_name(local: datetime, locale: Locale) -> str:
     """Returns the shortest name of the zone that is made of letters, else its distance from GMT."""
     for name in (get_timezone_name(local, "short", locale=locale), local.tzname() or ""):
-        if name.isalpha() and len(name) <= 5:
+        if name.isalpha():
             return name
     return str(get_timezone_gmt(local, "long", locale=locale))
 

@@ -6,7 +6,7 @@ import pytest
 from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Rendered
 from tellfirst.errors import NotFoundError, PlaybookError, TellfirstError
-from tellfirst.playbooks.fields import parse_fact
+from tellfirst.playbooks.fields import Reader, parse_fact
 from tellfirst.playbooks.render import (
     RenderError,
     check_facts,
@@ -192,6 +192,21 @@ def test_the_same_value_in_another_zone_is_not_taken_from_the_cache() -> None:
     assert "18:00 UTC" in texts[0]
     assert "Wednesday 25 November, 03:00 JST" in texts[1]
     assert texts[0] == texts[2]
+
+
+def test_a_fact_in_another_zone_is_not_taken_from_the_cache_either() -> None:
+    template = compile_step(playbook(one_field(field("datetime"))), "initial", "sms", "en")
+    facts: Facts = {"train": "T", "x": "2026-11-24T18:00:00Z"}
+    texts = [template.render(facts, promise=PROMISE, zone=z, others=0).body for z in ("UTC", "Asia/Tokyo")]
+    assert "[Tuesday 24 November, 18:00 UTC]" in texts[0]
+    assert "[Wednesday 25 November, 03:00 JST]" in texts[1]
+
+
+def test_the_cache_of_written_values_is_bounded() -> None:
+    reader = Reader({"x": DataField.model_validate(field("money"))}, "en", ["x"])
+    for amount in range(5_000):
+        reader.namespace({"x": f"{amount} EUR"}, promise=None, zone="UTC", others=0)
+    assert len(reader._formatted) <= 4_096
 
 
 def test_an_sms_over_its_limit_does_not_leave() -> None:
