@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from tellfirst.domain.base import Frozen, Outside
@@ -82,6 +82,17 @@ def send_queue(channel: str) -> str:
     return SEND_QUEUE_PREFIX + channel
 
 
+def starting_attributes(condition: Condition) -> TypedSearchAttributes:
+    """Returns the search attributes to start with: an outreach whose very first task fails is found by them."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(STAGE, Stage.PLANNING.value),
+            SearchAttributePair(TRIGGER, condition.trigger),
+            SearchAttributePair(RECIPIENTS, len(condition.subjects)),
+        ]
+    )
+
+
 class DecisionEnvelope(Outside):
     """Is a decision as it travels: the signed document and its armoured SSH signature."""
 
@@ -119,7 +130,7 @@ class RevisionView(Frozen):
 
     number: int
     recipients: int
-    status: Literal["pending", "approved", "rejected", "expired", "replaced", "cleared"]
+    status: Literal["pending", "approved", "rejected", "expired", "replaced", "changes_requested", "cleared"]
     decide_by: AwareDatetime
     step: str = ""
     root: str = ""

@@ -1,0 +1,108 @@
+"""Receiving decisions: every one is judged and recorded, accepted and refused alike."""
+
+from pydantic import ValidationError
+from temporalio import activity
+
+from activities.approvals import Approvals
+from activities.clock import AttemptClock
+from activities.failures import told_plainly
+from tellfirst.contract import DecisionAnswer, DecisionEnvelope
+from tellfirst.domain.base import Frozen
+from tellfirst.errors import DecisionRefusedError
+from tellfirst.store.decisions import DecisionRecord, Decisions
+from tellfirst.store.outreaches import Outreaches
+
+STATUS = {"approve": "approved", "reject": "rejected", "request_changes": "changes_requested"}
+
+
+class ReceivedDecision(Frozen):
+    """Is a decision as it came in, `raw` being its JSON; None when it was no JSON at all."""
+
+    outreach: str
+    raw: object = None
+
+
+class DecisionActivities:
+    """Judges and records decisions."""
+
+    def __init__(self, *, decisions: Decisions, outreaches: Outreaches, approvals: Approvals) -> None:
+        self._decisions, self._outreaches, self._approvals = decisions, outreaches, approvals
+
+    @activity.defn
+    def receive_decision(self, received: ReceivedDecision) -> DecisionAnswer:
+        """Answers whether the decision was accepted, and why not."""
+        with told_plainly():
+            now = AttemptClock().now()
+            latest = self._outreaches.latest_revision(received.outreach)
+            record = DecisionRecord(
+                outreach=received.outreach,
+                revision=latest,
+                decision="",
+                approver="",
+                fingerprint="",
+                accepted=False,
+                code="malformed",
+                envelope=None,
+                received_at=now,
+            )
+            try:
+                envelope = DecisionEnvelope.model_validate(received.raw)
+            except ValidationError:
+                # What could not be parsed is not kept: it may hold anything.
+                return self._refuse(record, "the message is not a signed decision")
+            number = envelope.document.get("revision")
+            named = number if isinstance(number, int) and 0 < number <= latest else latest
+            record = record.model_copy(
+                update={
+                    "revision": named,
+                    "decision": str(envelope.document.get("decision", ""))[:20],
+                    "approver": str(envelope.document.get("approver", ""))[:200],
+                    "envelope": envelope.model_dump(mode="json"),
+                }
+            )
+            revision = self._outreaches.revision(received.outreach, named)
+            if revision is None:
+                return self._refuse(
+                    record.model_copy(update={"code": "not_ready"}), "nothing is planned yet that could be decided"
+                )
+            if revision.status == "replaced":
+                return self._refuse(
+                    record.model_copy(update={"code": "stale_content"}),
+                    f"revision {named} was replaced by revision {latest}; look at that one",
+                )
+            try:
+                decision = self._approvals.judge(envelope, revision, received_at=now, now=now)
+            except DecisionRefusedError as refusal:
+                return self._refuse(record.model_copy(update={"code": refusal.code}), str(refusal))
+            record = record.model_copy(
+                update={
+                    "decision": decision.decision,
+                    "approver": decision.approver,
+                    "fingerprint": decision.fingerprint,
+                    "accepted": True,
+                    "code": "",
+                }
+            )
+            stands = self._decisions.accept(
+                record,
+                status=STATUS[decision.decision],
+                still_good=lambda before: not self._approvals.still_good(before, revision, now=now),
+            )
+            if stands:
+                return _answer(record, accepted=False, code="already_decided", message=f"it is already {stands}")
+            return _answer(record, accepted=True, code="", message=decision.reason)
+
+    def _refuse(self, record: DecisionRecord, message: str) -> DecisionAnswer:
+        self._decisions.refuse(record)
+        return _answer(record, accepted=False, code=record.code, message=message)
+
+
+def _answer(record: DecisionRecord, *, accepted: bool, code: str, message: str) -> DecisionAnswer:
+    return DecisionAnswer(
+        accepted=accepted,
+        decision=record.decision,
+        approver=record.approver,
+        revision=record.revision,
+        code=code,
+        message=message[:500],
+    )

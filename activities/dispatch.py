@@ -1,0 +1,303 @@
+"""Dispatch: send one page of one step, each message at most once, each under a decision that holds at that moment."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import activity
+
+from activities.approvals import Approvals
+from activities.clock import AttemptClock
+from activities.failures import later, told_plainly
+from activities.sources import Sources
+from tellfirst.channels.base import Adapter
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered, SendState
+from tellfirst.domain.plan import PlannedStep
+from tellfirst.playbooks.fields import RenderError
+from tellfirst.playbooks.loader import parse
+from tellfirst.playbooks.promises import next_promise
+from tellfirst.playbooks.render import Template, compile_step
+from tellfirst.playbooks.schema import Playbook
+from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
+from tellfirst.policy.verdict import Verdict
+from tellfirst.signing.audience import address_digest, content_digest
+from tellfirst.store.admissions import Admissions
+from tellfirst.store.controls import Controls
+from tellfirst.store.customers import Customers
+from tellfirst.store.doubts import Settlement
+from tellfirst.store.leases import FencedOffError, Leases, PageKey
+from tellfirst.store.outreaches import Outreaches, RevisionRecord
+from tellfirst.store.recipients import Recipients
+from tellfirst.store.sends import PlannedSend, Sends, Switches, Tally
+
+T = TypeVar("T")
+
+MAX_ATTEMPTS = 5
+"""How often a message that was provably not processed is tried before it counts as failed."""
+
+
+class PageRequest(Frozen):
+    """Asks to send one page of one step."""
+
+    outreach: str
+    revision: int
+    step: str
+    channel: str
+    page: int
+
+
+class PageReport(Frozen):
+    """Is what became of a page; `halted` says why it stopped early, its rows then wait as they were."""
+
+    accepted: int
+    withheld: int
+    failed: int
+    in_doubt: int
+    halted: str = ""
+
+
+class _Page:
+    """Is one page in work: everything that stays the same while its micro-batches leave."""
+
+    def __init__(self, request: PageRequest, revision: RevisionRecord, differs: str) -> None:
+        self.revision = revision
+        self.key = PageKey(outreach=request.outreach, revision=request.revision, step=request.step, page=request.page)
+        self.channel = request.channel
+        self.playbook: Playbook = parse(revision.playbook_text, "the planned playbook").playbook
+        self.plan = revision.plan
+        self.step: PlannedStep = next(s for s in revision.plan.steps if s.id == request.step)
+        self.promise = next_promise(revision.plan.steps, request.step)
+        self.differs = differs
+        self._templates: dict[str, Template] = {}
+
+    def render(self, send: PlannedSend) -> Rendered | None:
+        """Returns the text, or None when this row's facts do not make one."""
+        row = send.recipient
+        if row.locale not in self._templates:
+            self._templates[row.locale] = compile_step(self.playbook, self.step.id, self.channel, row.locale)  # type: ignore[arg-type]
+        try:
+            return self._templates[row.locale].render(
+                row.facts, promise=self.promise, zone=row.timezone or self.playbook.timezone, others=row.others
+            )
+        except RenderError:
+            return None
+
+
+class DispatchActivities:
+    """Sends pages; believes nothing in the workflow's state."""
+
+    def __init__(
+        self,
+        *,
+        outreaches: Outreaches,
+        recipients: Recipients,
+        customers: Customers,
+        admissions: Admissions,
+        sends: Sends,
+        leases: Leases,
+        controls: Controls,
+        approvals: Approvals,
+        sources: Sources,
+        adapters: Mapping[str, Adapter],
+        loop: asyncio.AbstractEventLoop,
+        digest_key: bytes,
+        lease: timedelta,
+        margin: timedelta,
+    ) -> None:
+        self._outreaches, self._recipients, self._customers = outreaches, recipients, customers
+        self._admissions, self._controls = admissions, controls
+        self._sends, self._leases = sends, leases
+        self._approvals, self._sources, self._adapters = approvals, sources, adapters
+        self._loop, self._digest_key = loop, digest_key
+        # A request may still run for its whole time-out: none begins when less than that is left of the lease.
+        self._lease, self._margin = lease, margin
+
+    # The thread is never interrupted: between a request and its recorded answer there is nothing safe to stop at.
+    # Cancellation and shutdown are looked at between micro-batches.
+    @activity.defn(no_thread_cancel_exception=True)
+    def dispatch(self, request: PageRequest) -> PageReport:
+        """Sends what is still to be sent of a page, from wherever an earlier attempt was cut off."""
+        with told_plainly():
+            clock = AttemptClock()
+            revision = self._outreaches.revision(request.outreach, request.revision)
+            if revision is None:
+                return PageReport(accepted=0, withheld=0, failed=0, in_doubt=0, halted="no_such_revision")
+            page = _Page(request, revision, self._approvals.page_differs(revision, request.page))
+            adapter = self._adapters[request.channel]
+            token = self._leases.take(page.key, now=clock.now(), until=clock.now() + self._lease)
+            if token is None:
+                raise later("PageHeld", "another worker holds this page", self._lease / 4)
+            try:
+                return self._leave(page, adapter, token, clock)
+            except FencedOffError:
+                raise later("FencedOff", "another worker has taken this page over", self._lease / 4) from None
+            finally:
+                self._leases.release(page.key, token, now=clock.now())
+
+    def _leave(self, page: _Page, adapter: Adapter, token: int, clock: AttemptClock) -> PageReport:
+        keyed = adapter.idempotency == "key"
+        self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, retry_intents=keyed, token=token)
+        batch = self._sends.planned(page.key, adapter.in_flight)
+        while batch:
+            if activity.is_cancelled():
+                return self._report(page, halted="paused")
+            if activity.is_worker_shutdown():
+                raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
+            if halted := self._micro_batch(page, adapter, token, batch, clock):
+                return self._report(page, halted=halted)
+            activity.heartbeat(batch[-1].recipient.position)
+            batch = self._sends.planned(page.key, adapter.in_flight)
+        return self._report(page)
+
+    def _micro_batch(
+        self, page: _Page, adapter: Adapter, token: int, batch: list[PlannedSend], clock: AttemptClock
+    ) -> str:
+        affected = self._still_affected(page, batch, clock.now())
+        texts = {send.id: page.render(send) for send in batch}
+        # Again for every micro-batch: a key revoked meanwhile stops the rest.
+        now = clock.now()
+        lease_until = now + self._lease
+        code = page.differs or self._approvals.holds(page.revision, now=now)
+
+        def facts(send: PlannedSend, address: str | None) -> tuple[bool, bool, bool]:
+            row, text = send.recipient, texts[send.id]
+            same_address = (
+                address is not None and address_digest(self._digest_key, page.channel, address) == row.address_digest
+            )
+            same_content = text is not None and (
+                page.step.kind != "initial" or content_digest(text) == row.content_digest
+            )
+            return (affected is None or row.subject_key in affected), same_address, same_content
+
+        def judge(switches: Switches, rows: dict[str, RowFacts]) -> dict[str, Verdict] | str:
+            of_page = PageFacts(
+                now=now,
+                pause_all=switches.pause_all,
+                paused=switches.paused,
+                blocked=switches.blocked,
+                channel_halted=switches.channel_halted,
+                decision=code,
+                not_after=page.step.not_after,
+                step_kind=page.step.kind,
+                channel=page.channel,
+                purpose=page.playbook.purpose,
+            )
+            verdict = judge_page(of_page)
+            if verdict.kind == "halt":
+                return verdict.reason
+            if affected is None and switches.cleared:
+                rows = {id_: row.model_copy(update={"condition_holds": False}) for id_, row in rows.items()}
+            return {id_: judge_row(of_page, row) for id_, row in rows.items()}
+
+        leaving = self._sends.intend(
+            page.key,
+            token,
+            batch,
+            channel=page.channel,
+            adapter=adapter.name,
+            nonce=page.revision.proposal.nonce,
+            now=now,
+            lease_until=lease_until,
+            not_after=page.step.not_after,
+            judge=judge,
+            facts=facts,
+        )
+        if isinstance(leaving, str):
+            return leaving
+        outbound = [
+            Outbound(
+                send_id=send.id,
+                channel=page.channel,
+                address=leaving[send.id],
+                rendered=text,
+                locale=send.recipient.locale,
+                not_after=page.step.not_after,
+            )
+            for send in batch
+            if send.id in leaving and (text := texts[send.id]) is not None
+        ]
+        if not outbound:
+            return ""
+        if clock.now() >= lease_until - self._margin:
+            # This process was stopped for a while; whoever takes the page over must not meet our requests.
+            answers = [Answer(send_id=m.send_id, kind=AnswerKind.NOT_SENT, detail="late") for m in outbound]
+        else:
+            answers = self._on_loop(adapter.send(outbound, now=clock.now()))
+        return self._settle(page, adapter, token, batch, outbound, answers, clock)
+
+    def _settle(
+        self,
+        page: _Page,
+        adapter: Adapter,
+        token: int,
+        batch: list[PlannedSend],
+        outbound: list[Outbound],
+        answers: list[Answer],
+        clock: AttemptClock,
+    ) -> str:
+        sends = {send.id: send for send in batch}
+        bodies = {message.send_id: content_digest(message.rendered) for message in outbound}
+        settled = [settlement(answer, sends[answer.send_id].attempts + 1, adapter) for answer in answers]
+        self._sends.settle(page.key, token, settled, bodies, now=clock.now())
+        by_kind: dict[AnswerKind, list[Answer]] = {}
+        for answer in answers:
+            by_kind.setdefault(answer.kind, []).append(answer)
+        people = {answer.send_id: sends[answer.send_id].recipient.customer for answer in answers}
+        if stopped := by_kind.get(AnswerKind.OPTED_OUT):
+            # An opt-out the provider knows of is obeyed on texts and calls alike, for every purpose.
+            self._customers.opt_out(
+                [people[a.send_id] for a in stopped],
+                channel=page.channel,
+                purpose="*",
+                at=clock.now(),
+                source=adapter.name,
+            )
+        if dead := by_kind.get(AnswerKind.PERMANENT):
+            self._customers.mark_unusable({people[a.send_id]: page.channel for a in dead})
+        if blocked := by_kind.get(AnswerKind.POLICY_BLOCK):
+            self._outreaches.block(page.key.outreach, f"provider_block:{blocked[0].detail}"[:100])
+        if broken := by_kind.get(AnswerKind.CONFIGURATION):
+            self._controls.turn_on(
+                f"channel:{page.channel}", f"configuration:{broken[0].detail}"[:100], by=adapter.name, at=clock.now()
+            )
+        if waiting := by_kind.get(AnswerKind.NOT_SENT):
+            wait = max((a.retry_after or 1.0) for a in waiting)
+            raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=min(wait, 3600.0)))
+        return ""
+
+    def _still_affected(self, page: _Page, batch: list[PlannedSend], now: datetime) -> set[str] | None:
+        if not self._sources.watches(page.playbook):
+            return None
+        outreach = self._outreaches.get(page.key.outreach)
+        assert outreach is not None  # noqa: S101 - the revision belongs to it
+        parameters = self._admissions.parameters(outreach.trigger, outreach.key, outreach.episode)
+        keys = [send.recipient.subject_key for send in batch]
+        return self._sources.still(page.playbook, keys, at=now, parameters=parameters)
+
+    def _report(self, page: _Page, *, halted: str = "") -> PageReport:
+        tally: Tally = self._sends.tally(page.key.outreach, page=page.key)
+        return PageReport(
+            accepted=tally.accepted,
+            withheld=tally.withheld,
+            failed=tally.failed,
+            in_doubt=tally.in_doubt + tally.unknown,
+            halted=halted,
+        )
+
+    def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def settlement(answer: Answer, attempts: int, adapter: Adapter) -> Settlement:
+    """Returns what the effect log records for an answer; an ambiguous one keeps its intent until reconciled."""
+    kind, detail = answer.kind, answer.detail[:100]
+    if kind is AnswerKind.ACCEPTED:
+        return Settlement(id=answer.send_id, state=SendState.ACCEPTED, provider_id=answer.provider_id)
+    if kind is AnswerKind.AMBIGUOUS:
+        return Settlement(id=answer.send_id, state=SendState.INTENT, reason=f"ambiguous:{detail}")
+    again = kind in (AnswerKind.NOT_SENT, AnswerKind.CONFIGURATION) and attempts < MAX_ATTEMPTS
+    if again:
+        return Settlement(id=answer.send_id, state=SendState.PLANNED, reason=f"{kind}:{detail}")
+    return Settlement(id=answer.send_id, state=SendState.FAILED, reason=f"{kind}:{detail}")

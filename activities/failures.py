@@ -1,0 +1,29 @@
+"""How trouble inside an activity is told to Temporal: what may be retried, when, and never with personal data."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from sqlalchemy.exc import DBAPIError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from tellfirst.errors import SourceError, TellfirstError
+
+
+def later(type_: str, message: str, after: timedelta) -> ApplicationError:
+    """Returns the failure of an attempt that is expected to succeed `after` a while; it raises no alarm."""
+    return ApplicationError(message, type=type_, next_retry_delay=after, category=ApplicationErrorCategory.BENIGN)
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Replaces errors whose text may hold a row's values, for the server keeps failure messages for ever."""
+    try:
+        yield
+    except DBAPIError as error:
+        kind = type(error.orig).__name__ if error.orig is not None else type(error).__name__
+        raise ApplicationError(f"the database refused a statement ({kind})", type="Database") from None
+    except SourceError as error:
+        raise ApplicationError(str(error), type="Source") from None
+    except TellfirstError as error:
+        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from None

@@ -1,0 +1,239 @@
+"""The steps of an outreach's life beside planning and sending: waves, looks at the source, notices, endings."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+from temporalio import activity
+
+from activities.clock import AttemptClock
+from activities.failures import told_plainly
+from activities.sources import Sources
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.condition import ADMITTED
+from tellfirst.domain.recipient import Wave
+from tellfirst.measurement.outcome import judge
+from tellfirst.playbooks.loader import parse
+from tellfirst.policy.caps import FrequencyCap
+from tellfirst.store.admissions import Admissions
+from tellfirst.store.contacts import ArmCount, Contacts
+from tellfirst.store.controls import Controls, Notice
+from tellfirst.store.outcomes import Outcomes
+from tellfirst.store.outreaches import Outreaches, OutreachRecord
+from tellfirst.store.recipients import Randomisation, Recipients
+from tellfirst.store.sends import Sends
+
+
+class WaveRequest(Frozen):
+    """Asks to randomise a revision's recipients at `t0`."""
+
+    outreach: str
+    revision: int
+    t0: AwareDatetime
+
+
+class LookRequest(Frozen):
+    """Asks to look at the source again; `cleared` is what the starter said, where no source can be asked."""
+
+    outreach: str
+    cleared: bool = False
+
+
+class Look(Frozen):
+    """Is what the source shows: who is still affected, for whom it is over, and subjects not planned for yet."""
+
+    still: int
+    over: int
+    new: int = 0
+
+
+class CloseRequest(Frozen):
+    """Asks to measure; `last_chance` closes without contacts rather than waiting for them longer."""
+
+    outreach: str
+    revision: int
+    window_end: AwareDatetime
+    last_chance: bool = False
+
+
+class Closing(Frozen):
+    """Is the measured outcome, or `waiting` while contacts up to the window's end are not here yet."""
+
+    waiting: bool
+    grade: str = ""
+    accepted: int = 0
+    withheld: int = 0
+    failed: int = 0
+    unknown: int = 0
+
+
+class EndRequest(Frozen):
+    """Asks to record an ending without a measurement."""
+
+    outreach: str
+    revision: int
+    ending: str
+    reason: str = ""
+    revision_status: str = ""
+
+
+class HoldRequest(Frozen):
+    """Asks to hold an outreach or to let it go on; going on also lifts its channels' halts."""
+
+    outreach: str
+    paused: bool
+    channels: tuple[str, ...] = ()
+
+
+class NoticeRequest(Frozen):
+    """Asks to tell a person something; the same `id` is told once."""
+
+    id: str
+    outreach: str
+    kind: Literal["reminder", "overdue", "expired", "attention", "promise_at_risk"]
+    to: str
+    text: str = Field(max_length=500)
+
+
+class OutreachActivities:
+    """Keeps an outreach's promises apart from sending."""
+
+    def __init__(
+        self,
+        *,
+        outreaches: Outreaches,
+        recipients: Recipients,
+        sends: Sends,
+        contacts: Contacts,
+        outcomes: Outcomes,
+        controls: Controls,
+        admissions: Admissions,
+        sources: Sources,
+        salt: str,
+        cap: FrequencyCap,
+    ) -> None:
+        self._outreaches, self._recipients, self._sends = outreaches, recipients, sends
+        self._contacts, self._outcomes, self._controls = contacts, outcomes, controls
+        self._admissions, self._sources = admissions, sources
+        self._salt, self._cap = salt, cap
+
+    @activity.defn
+    def randomise(self, request: WaveRequest) -> Wave:
+        """Draws arms and reserves the frequency cap, page by page; what an earlier attempt drew stays."""
+        with told_plainly():
+            revision = self._outreaches.revision(request.outreach, request.revision)
+            assert revision is not None  # noqa: S101 - only an approved revision gets here
+            playbook = parse(revision.playbook_text, "the planned playbook").playbook
+            by = Randomisation(
+                share=playbook.measure.holdout,
+                salt=self._salt,
+                t0=request.t0,
+                window=revision.plan.window,
+                cap=self._cap,
+                cap_exempt=playbook.limits.cap_exempt,
+            )
+            for page in range(sum(r.count for r in revision.plan.pages)):
+                self._recipients.randomise(request.outreach, request.revision, by, page=page)
+                activity.heartbeat(page)
+            return self._recipients.wave(request.outreach, request.revision)
+
+    @activity.defn
+    def look(self, request: LookRequest) -> Look:
+        """Looks at the source again and records for whom the condition is over."""
+        with told_plainly():
+            now = AttemptClock().now()
+            outreach = self._outreaches.get(request.outreach)
+            assert outreach is not None  # noqa: S101 - claimed before anything is looked at
+            revision = self._outreaches.revision(request.outreach, self._outreaches.latest_revision(request.outreach))
+            assert revision is not None  # noqa: S101
+            playbook = parse(revision.playbook_text, "the planned playbook").playbook
+            if self._sources.watches(playbook):
+                parameters = self._admissions.parameters(outreach.trigger, outreach.key, outreach.episode)
+                for rows in self._recipients.subject_keys(request.outreach):
+                    still = self._sources.still(playbook, [key for _, key in rows], at=now, parameters=parameters)
+                    self._recipients.mark_cleared([id_ for id_, key in rows if key not in still], at=now)
+                    activity.heartbeat(len(rows))
+            elif request.cleared:
+                self._outreaches.clear(request.outreach, at=now)
+                self._recipients.mark_all_cleared(request.outreach, at=now)
+            counts = self._recipients.still_affected(request.outreach)
+            if not counts["open"]:
+                self._outreaches.clear(request.outreach, at=now)
+            return Look(still=counts["open"], over=counts["cleared"], new=self._new_subjects(outreach))
+
+    def _new_subjects(self, outreach: OutreachRecord) -> int:
+        if outreach.audience is None or outreach.audience.query != ADMITTED:
+            return 0
+        new = 0
+        for subjects in self._admissions.admitted(outreach.trigger, outreach.key):
+            keys = [s.key for s in subjects]
+            new += len(keys) - len(self._outreaches.planned_already(outreach.id, keys))
+        return new
+
+    @activity.defn
+    def close(self, request: CloseRequest) -> Closing:
+        """Measures and records the outcome, once the contacts of every window are here."""
+        with told_plainly():
+            now = AttemptClock().now()
+            watermark = self._contacts.watermark()
+            arrived = watermark is not None and watermark >= request.window_end
+            if not arrived and not request.last_chance:
+                return Closing(waiting=True)
+            revision = self._outreaches.revision(request.outreach, request.revision)
+            assert revision is not None  # noqa: S101
+            playbook = parse(revision.playbook_text, "the planned playbook").playbook
+            counts = self._contacts.count(request.outreach, playbook.reason_code)
+            nobody = ArmCount(clusters=0, contacted=0)
+            treated, control = counts.get("treated", nobody), counts.get("control", nobody)
+            outcome = judge(
+                treated=(treated.clusters, treated.contacted),
+                control=(control.clusters, control.contacted),
+                holdout=playbook.measure.holdout,
+                window_closed=True,
+                watermark_passed=arrived,
+                reason_code=playbook.reason_code,
+            )
+            self._outcomes.record(request.outreach, outcome, at=now)
+            self._outreaches.close(request.outreach, ending="measured", reason="", at=now)
+            tally = self._sends.tally(request.outreach)
+            return Closing(
+                waiting=False,
+                grade=outcome.grade,
+                accepted=tally.accepted,
+                withheld=tally.withheld,
+                failed=tally.failed,
+                unknown=tally.unknown + tally.in_doubt,
+            )
+
+    @activity.defn
+    def end(self, request: EndRequest) -> None:
+        """Records an ending without a measurement."""
+        with told_plainly():
+            if request.revision_status:
+                self._outreaches.set_status(request.outreach, request.revision, request.revision_status)
+            self._outreaches.close(
+                request.outreach, ending=request.ending, reason=request.reason, at=AttemptClock().now()
+            )
+
+    @activity.defn
+    def hold(self, request: HoldRequest) -> None:
+        """Holds an outreach, or lets it go on."""
+        with told_plainly():
+            self._outreaches.hold(request.outreach, paused=request.paused)
+            if not request.paused:
+                for channel in request.channels:
+                    self._controls.turn_off(f"channel:{channel}")
+
+    @activity.defn
+    def notify(self, request: NoticeRequest) -> None:
+        """Tells a person something, once."""
+        with told_plainly():
+            notice = Notice(
+                id=request.id,
+                outreach=request.outreach,
+                kind=request.kind,
+                to=request.to,
+                text=request.text,
+                at=AttemptClock().now(),
+            )
+            if self._controls.tell(notice):
+                activity.logger.warning("%s for %s: %s", request.kind, request.to, request.text)

@@ -1,0 +1,298 @@
+"""Planning: claim the condition, judge each customer, freeze audience and words, say what is to be signed."""
+
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import Field
+from temporalio import activity
+
+from activities.clock import AttemptClock
+from activities.failures import told_plainly
+from activities.sources import Sources
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.condition import ADMITTED, Condition, Facts, Subject, personal_pattern
+from tellfirst.domain.plan import PageRange, Plan, PlannedStep
+from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient
+from tellfirst.playbooks.fields import RenderError
+from tellfirst.playbooks.loader import LoadedPlaybook
+from tellfirst.playbooks.promises import next_promise, planned_steps, whole_seconds
+from tellfirst.playbooks.render import Template, check_facts, choose_locale, compile_step, template_digests
+from tellfirst.playbooks.schema import Playbook
+from tellfirst.policy.consent import may_contact
+from tellfirst.signing.audience import address_digest, content_digest, page_digest, root
+from tellfirst.signing.documents import Proposal, StepBinding
+from tellfirst.signing.leaves import leaf_of
+from tellfirst.store.admissions import Admissions
+from tellfirst.store.customers import Customer, Customers
+from tellfirst.store.outreaches import Outreaches, OutreachRecord
+from tellfirst.store.recipients import Recipients
+
+
+class PlanRequest(Frozen):
+    """Asks for one revision; the first brings the condition, later ones work on what is recorded.
+
+    `replaces` is the revision this one stands in for; without it only subjects not planned yet are planned.
+    """
+
+    outreach: str
+    run: str
+    revision: int
+    condition: Condition | None = None
+    replaces: int = 0
+
+
+class PlanAnswer(Frozen):
+    """Is the plan, or why there is none; `not_told` counts the subjects left out, by reason."""
+
+    status: Literal["ready", "nothing_to_do", "duplicate", "refused"]
+    reason: str = ""
+    plan: Plan | None = None
+    not_told: dict[str, int] = Field(default_factory=dict)
+
+
+class PlanningActivities:
+    """Makes plan revisions."""
+
+    def __init__(
+        self,
+        *,
+        outreaches: Outreaches,
+        recipients: Recipients,
+        customers: Customers,
+        admissions: Admissions,
+        sources: Sources,
+        library: Mapping[str, LoadedPlaybook],
+        environment: str,
+        digest_key: bytes,
+        channels: frozenset[str],
+        page_size: int,
+        reconcile_after: timedelta,
+    ) -> None:
+        self._outreaches, self._recipients, self._customers = outreaches, recipients, customers
+        self._admissions, self._sources, self._library = admissions, sources, library
+        self._environment, self._digest_key, self._channels = environment, digest_key, channels
+        self._page_size, self._reconcile_after = page_size, reconcile_after
+
+    @activity.defn
+    def plan(self, request: PlanRequest) -> PlanAnswer:
+        """Plans one revision; asked again, it answers the same."""
+        with told_plainly():
+            return self._plan(request, AttemptClock().now())
+
+    def _plan(self, request: PlanRequest, now: datetime) -> PlanAnswer:
+        outreach = request.outreach
+        if request.condition is not None:
+            if refusal := self._refusal(request.condition):
+                return PlanAnswer(status="refused", reason=refusal)
+            if not self._outreaches.claim(outreach, request.condition, run=request.run, now=now):
+                return PlanAnswer(status="duplicate", reason="another outreach has claimed this condition")
+        case = self._outreaches.get(outreach)
+        assert case is not None  # noqa: S101 - claimed above, or by the first revision
+        loaded = self._library[case.trigger]
+        playbook = loaded.playbook
+        if request.replaces:
+            self._outreaches.set_status(outreach, request.replaces, "replaced")
+        if frozen := self._outreaches.revision(outreach, request.revision):
+            return PlanAnswer(status="ready", plan=frozen.plan, not_told=self._not_told(outreach, request.revision))
+        if now - case.detected_at > playbook.detector.max_age:
+            return PlanAnswer(status="nothing_to_do", reason="too_old")
+        self._outreaches.keep_playbook(loaded.version, playbook.id, loaded.text, now=now)
+        self._outreaches.open_revision(outreach, request.revision, loaded.version, now=now)
+        self._gather(case, request.revision, playbook, now)
+        steps = planned_steps(playbook, now)
+        ranges, audience_root = self._freeze_pages(request, playbook, steps)
+        counts = Counter(self._recipients.verdicts(outreach, request.revision))
+        eligible = counts.pop(ELIGIBLE, 0)
+        if not eligible:
+            return PlanAnswer(status="nothing_to_do", reason="nobody_to_tell", not_told=dict(counts))
+        plan = Plan(
+            revision=request.revision,
+            playbook=playbook.id,
+            playbook_version=loaded.version,
+            reason_code=playbook.reason_code,
+            owner=playbook.owners.owner,
+            approvers=playbook.owners.approvers,
+            planned_at=now,
+            recipients=eligible,
+            not_told=counts.total(),
+            pages=ranges,
+            root=audience_root,
+            remind_at=now + playbook.approval.remind_after,
+            escalate_at=now + playbook.approval.escalate_after,
+            decide_by=whole_seconds(now + playbook.approval.expires_after),
+            valid_until=max(step.not_after for step in steps),
+            steps=steps,
+            window=playbook.measure.window,
+            watermark_timeout=playbook.measure.watermark_timeout,
+            reconcile_after=self._reconcile_after,
+        )
+        self._outreaches.freeze(outreach, plan, self._proposal(outreach, plan, playbook))
+        return PlanAnswer(status="ready", plan=plan, not_told=dict(counts))
+
+    def _refusal(self, condition: Condition) -> str:
+        loaded = self._library.get(condition.trigger)
+        if loaded is None:
+            return "unknown_trigger"
+        if condition.audience is None or condition.audience.query == ADMITTED:
+            return ""
+        if condition.audience.query not in loaded.playbook.audience:
+            return "unknown_audience_query"
+        return "" if self._sources.configured else "no_operational_source"
+
+    # -- who
+
+    def _gather(self, case: OutreachRecord, revision: int, playbook: Playbook, now: datetime) -> None:
+        self._recipients.discard(case.id, revision)
+        position = 0
+        for subjects in self._subjects(case, playbook, now):
+            planned = self._outreaches.planned_already(case.id, [s.key for s in subjects])
+            fresh = [s for s in subjects if s.key not in planned]
+            customers = self._customers.resolve(sorted({s.customer for s in fresh}))
+            candidates = [
+                self._candidate(subject, customers.get(subject.customer), playbook, case.facts) for subject in fresh
+            ]
+            self._recipients.add(case.id, revision, candidates, first=position)
+            position += len(candidates)
+            activity.heartbeat(position)
+        self._recipients.fold_customers(case.id, revision)
+
+    def _subjects(self, case: OutreachRecord, playbook: Playbook, now: datetime) -> Iterator[list[Subject]]:
+        if case.audience is None:
+            yield from self._outreaches.subjects(case.id)
+        elif case.audience.query == ADMITTED:
+            yield from self._admissions.admitted(case.trigger, case.key)
+        else:
+            query = playbook.audience[case.audience.query]
+            yield from self._sources.audience(query, case.audience.parameters, at=now)
+
+    def _candidate(self, subject: Subject, customer: Customer | None, playbook: Playbook, shared: Facts) -> Candidate:
+        def left_out(verdict: str) -> Candidate:
+            cluster = customer.cluster if customer else subject.customer
+            return Candidate(subject_key=subject.key, customer=subject.customer, cluster=cluster, verdict=verdict)
+
+        if customer is None:
+            return left_out("unknown_customer")
+        reachable = [
+            channel
+            for channel in playbook.channels
+            if channel in self._channels and channel in customer.addresses and customer.addresses[channel].usable
+        ]
+        if not reachable:
+            return left_out("no_usable_address")
+        allowed = [c for c in reachable if may_contact(customer.consents, c, playbook.purpose)]
+        if not allowed:
+            return left_out("opted_out")
+        channel = allowed[0]
+        locale = choose_locale(playbook.initial, channel, customer.locale, playbook.default_locale)
+        if locale is None:
+            return left_out("no_text_in_their_language")
+        facts: Facts = {}
+        for name, field in playbook.data.items():
+            source = shared if field.source == "condition" else subject.facts
+            value = customer.first_name if field.source == "customer" else source.get(name)
+            if value is not None:
+                facts[name] = value
+        try:
+            check_facts(playbook, facts)
+        except RenderError:
+            return left_out("facts_missing_or_wrong")
+        if any(isinstance(v, str) and personal_pattern(v) for n, v in facts.items() if _plain(playbook, n)):
+            return left_out("facts_missing_or_wrong")
+        return Candidate(
+            subject_key=subject.key,
+            customer=customer.id,
+            cluster=customer.cluster,
+            verdict=ELIGIBLE,
+            channel=channel,
+            locale=locale,
+            timezone=customer.timezone,
+            address_digest=address_digest(self._digest_key, channel, customer.addresses[channel].address),
+            facts=facts,
+        )
+
+    # -- what
+
+    def _freeze_pages(
+        self, request: PlanRequest, playbook: Playbook, steps: tuple[PlannedStep, ...]
+    ) -> tuple[tuple[PageRange, ...], str]:
+        ranges: list[PageRange] = []
+        digests: list[str] = []
+        for channel in playbook.channels:
+            first, templates = len(digests), dict[str, Template]()
+            while rows := self._recipients.unpaged(request.outreach, request.revision, channel, self._page_size):
+                contents, misfits = self._contents(rows, playbook, steps, templates)
+                if misfits:
+                    # One value that makes a text too long must not keep everyone else waiting.
+                    self._recipients.leave_out(misfits, "text_does_not_fit")
+                    continue
+                digest = page_digest([leaf_of(row, contents[row.id]) for row in rows])
+                self._recipients.add_page(request.outreach, request.revision, len(digests), channel, contents, digest)
+                digests.append(digest)
+                activity.heartbeat(len(digests))
+            if len(digests) > first:
+                ranges.append(PageRange(channel=channel, first=first, count=len(digests) - first))
+        return tuple(ranges), root(digests)
+
+    def _contents(
+        self,
+        rows: list[Recipient],
+        playbook: Playbook,
+        steps: tuple[PlannedStep, ...],
+        templates: dict[str, Template],
+    ) -> tuple[dict[int, str], list[int]]:
+        contents: dict[int, str] = {}
+        misfits: list[int] = []
+        promise = next_promise(steps, playbook.initial.id)
+        for row in rows:
+            if row.locale not in templates:
+                templates[row.locale] = compile_step(playbook, playbook.initial.id, row.channel, row.locale)  # type: ignore[arg-type]
+            zone = row.timezone or playbook.timezone
+            try:
+                rendered = templates[row.locale].render(row.facts, promise=promise, zone=zone, others=row.others)
+            except RenderError:
+                misfits.append(row.id)
+            else:
+                contents[row.id] = content_digest(rendered)
+        return contents, misfits
+
+    def _proposal(self, outreach: str, plan: Plan, playbook: Playbook) -> Proposal:
+        counts = {
+            r.channel: self._recipients.rows_on(outreach, plan.revision, r.first, r.first + r.count) for r in plan.pages
+        }
+        return Proposal(
+            environment=self._environment,
+            outreach=outreach,
+            revision=plan.revision,
+            playbook=playbook.id,
+            playbook_version=plan.playbook_version,
+            steps={
+                step.id: StepBinding(
+                    templates={
+                        key: digest
+                        for key, digest in template_digests(playbook, step.id).items()
+                        if key.partition(".")[0] in counts
+                    },
+                    facts="frozen",
+                )
+                for step in playbook.steps
+            },
+            audience_root=plan.root,
+            audience_count=plan.recipients,
+            channels=counts,
+            purpose=playbook.purpose,
+            promises={step.id: step.due for step in plan.updates if step.due is not None},
+            decide_by=plan.decide_by,
+            valid_until=plan.valid_until,
+            nonce=secrets.token_hex(16),
+        )
+
+    def _not_told(self, outreach: str, revision: int) -> dict[str, int]:
+        counts = self._recipients.verdicts(outreach, revision)
+        return {verdict: count for verdict, count in counts.items() if verdict != ELIGIBLE}
+
+
+def _plain(playbook: Playbook, name: str) -> bool:
+    return playbook.data[name].class_ == "operational"

@@ -1,0 +1,104 @@
+"""Reconciliation: what became of a message whose answer never came; never by sending it again."""
+
+import asyncio
+from collections.abc import Mapping
+
+from temporalio import activity
+
+from activities.clock import AttemptClock
+from activities.failures import told_plainly
+from tellfirst.channels.base import Adapter
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.message import Outbound, Rendered, SendState
+from tellfirst.playbooks.loader import parse
+from tellfirst.playbooks.promises import next_promise
+from tellfirst.playbooks.render import compile_step
+from tellfirst.store.doubts import Doubts, OpenSend, Settlement
+from tellfirst.store.outreaches import Outreaches, RevisionRecord
+
+
+class ReconcileRequest(Frozen):
+    """Asks about the sends in doubt of one step on one channel; `last` gives up on those the provider cannot find."""
+
+    outreach: str
+    revision: int
+    step: str
+    channel: str
+    last: bool
+
+
+class Reconciled(Frozen):
+    """Counts what was found, what stays unknown for a person to decide, and what to ask about again."""
+
+    found: int
+    unknown: int
+    left: int
+
+
+class ReconciliationActivities:
+    """Asks providers about messages in doubt."""
+
+    def __init__(
+        self,
+        *,
+        outreaches: Outreaches,
+        doubts: Doubts,
+        adapters: Mapping[str, Adapter],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._outreaches, self._doubts = outreaches, doubts
+        self._adapters, self._loop = adapters, loop
+
+    @activity.defn
+    def reconcile(self, request: ReconcileRequest) -> Reconciled:
+        """Adopts what a receipt or the provider itself can prove; with `last` the rest becomes unknown."""
+        with told_plainly():
+            clock = AttemptClock()
+            revision = self._outreaches.revision(request.outreach, request.revision)
+            assert revision is not None  # noqa: S101 - its messages were sent
+            found = unknown = left = 0
+            for send in self._doubts.in_doubt(request.outreach, request.step, request.channel):
+                provider_id = self._proof(send, revision, request)
+                if provider_id:
+                    settlement = Settlement(
+                        id=send.id, state=SendState.ACCEPTED, reason="reconciled", provider_id=provider_id
+                    )
+                    found += 1
+                elif request.last:
+                    settlement = Settlement(id=send.id, state=SendState.UNKNOWN, reason="not_found_at_provider")
+                    unknown += 1
+                else:
+                    left += 1
+                    continue
+                self._doubts.resolve([settlement], now=clock.now())
+                activity.heartbeat(found + unknown)
+            return Reconciled(found=found, unknown=unknown, left=left)
+
+    def _proof(self, send: OpenSend, revision: RevisionRecord, request: ReconcileRequest) -> str:
+        if receipts := self._doubts.receipts_of(send.id):
+            return receipts[0][0]
+        if not send.address:
+            return ""
+        message = Outbound(
+            send_id=send.id,
+            channel=request.channel,
+            address=send.address,
+            rendered=_render(send, revision, request.step, request.channel),
+            locale=send.recipient.locale,
+            not_after=next(s.not_after for s in revision.plan.steps if s.id == request.step),
+        )
+        lookup = self._adapters[request.channel].look_up(message, send.intent_at)
+        answer = asyncio.run_coroutine_threadsafe(lookup, self._loop).result()
+        return "" if answer is None else answer.provider_id
+
+
+def _render(send: OpenSend, revision: RevisionRecord, step: str, channel: str) -> Rendered:
+    playbook = parse(revision.playbook_text, "the planned playbook").playbook
+    row = send.recipient
+    template = compile_step(playbook, step, channel, row.locale)  # type: ignore[arg-type]
+    return template.render(
+        row.facts,
+        promise=next_promise(revision.plan.steps, step),
+        zone=row.timezone or playbook.timezone,
+        others=row.others,
+    )

@@ -1,0 +1,150 @@
+"""The client other services use: start an outreach, decide on it, tell it what happened, look at it.
+
+It adds nothing to the contract: whatever it does, a stock Temporal client does with the names of `contract`.
+"""
+
+import hashlib
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import uuid4
+
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from tellfirst import contract
+from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Event, Pause, View
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.condition import Condition, personal_pattern
+from tellfirst.errors import ConditionError, NotFoundError, UnreachableError
+
+ANSWER_WITHIN = timedelta(seconds=15)
+Happening = Literal["condition_changed", "condition_cleared", "abort", "escalation_acknowledged"]
+
+
+class Started(Frozen):
+    """Names the outreach of a condition, and says whether it ended before this start was asked for."""
+
+    outreach: str
+    ended_before: bool = False
+
+
+class OutreachClient:
+    """Speaks to outreaches through a connected Temporal client that uses `contract.DATA_CONVERTER`."""
+
+    def __init__(self, temporal: Client) -> None:
+        self._temporal = temporal
+
+    async def start(self, condition: Condition) -> Started:
+        """Starts the outreach of a condition; asked again, also at the same time, there is still only one.
+
+        Raises ConditionError for a key that looks like an address, UnreachableError when the server does not answer.
+        """
+        id_ = contract.outreach_id(condition.trigger, condition.key, condition.episode)
+        if kind := personal_pattern(id_):
+            raise ConditionError(
+                f"the condition key looks like {kind}",
+                where="key",
+                remedy="use an opaque key: it stands in plain text in ids, histories and logs",
+            )
+        for subject in condition.subjects:
+            if personal_pattern(subject.key) or personal_pattern(subject.customer):
+                raise ConditionError(
+                    "a subject or customer reference looks like an address",
+                    where="subjects",
+                    remedy="use the opaque ids of your own systems",
+                )
+        try:
+            await self._temporal.start_workflow(
+                contract.OUTREACH,
+                condition,
+                id=id_,
+                task_queue=contract.QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=contract.starting_attributes(condition),
+            )
+        except WorkflowAlreadyStartedError:
+            return Started(outreach=id_, ended_before=True)
+        except RPCError as error:
+            raise _told(error, id_) from None
+        return Started(outreach=id_)
+
+    async def submit(self, outreach: str, envelope: DecisionEnvelope) -> DecisionAnswer:
+        """Submits a signed decision and returns what became of it.
+
+        The same envelope submitted again, after a time-out say, is one submission. Raises UnreachableError when no
+        worker answers in time: the decision may still be applied.
+        """
+        update_id = f"decision-{envelope.document.get('nonce', '')}-{hash_of(envelope)}"
+        try:
+            answer: DecisionAnswer = await self._handle(outreach).execute_update(
+                contract.SUBMIT_DECISION,
+                envelope,
+                id=update_id,
+                result_type=DecisionAnswer,
+                rpc_timeout=ANSWER_WITHIN,
+            )
+            return answer
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            raise UnreachableError(
+                "the decision is not confirmed: no worker answered, and it may still be applied",
+                where=outreach,
+                remedy="run the same command again; it counts once",
+            ) from None
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            code = (cause.type or "refused") if isinstance(cause, ApplicationError) else "refused"
+            return DecisionAnswer(accepted=False, code=code, message=str(cause))
+        except RPCError as error:
+            raise _told(error, outreach) from None
+
+    async def decide(self, outreach: str, envelope: DecisionEnvelope) -> None:
+        """Leaves a signed decision as a signal: durable at once, judged when a worker is there."""
+        await self._signal(outreach, contract.DECIDE, envelope)
+
+    async def tell(self, outreach: str, what: Happening, *, event_id: str = "", by: str = "", note: str = "") -> None:
+        """Tells an outreach that something happened; the same `event_id` counts once."""
+        await self._signal(outreach, what, Event(event_id=event_id or str(uuid4()), by=by, note=note))
+
+    async def pause(self, outreach: str, *, paused: bool, event_id: str = "", by: str = "") -> None:
+        """Holds an outreach, or lets it go on."""
+        await self._signal(outreach, contract.PAUSE, Pause(event_id=event_id or str(uuid4()), by=by, paused=paused))
+
+    async def view(self, outreach: str) -> View:
+        """Returns how an outreach stands; needs a worker."""
+        try:
+            view: View = await self._handle(outreach).query(contract.VIEW, result_type=View, rpc_timeout=ANSWER_WITHIN)
+            return view
+        except RPCError as error:
+            raise _told(error, outreach) from None
+
+    async def _signal(self, outreach: str, name: str, message: Frozen) -> None:
+        try:
+            await self._handle(outreach).signal(name, message)
+        except RPCError as error:
+            raise _told(error, outreach) from None
+
+    def _handle(self, outreach: str) -> WorkflowHandle[Any, Any]:
+        return self._temporal.get_workflow_handle(outreach)
+
+
+def hash_of(envelope: DecisionEnvelope) -> str:
+    """Returns a short name for this very envelope."""
+    return hashlib.sha256(envelope.model_dump_json().encode()).hexdigest()[:16]
+
+
+def _told(error: RPCError, where: str) -> Exception:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return NotFoundError("there is no running outreach of that name", where=where, remedy="see `tellfirst pending`")
+    return UnreachableError(
+        f"the Temporal server did not answer ({error.status.name.lower()})",
+        where=where,
+        remedy="check TEMPORAL_ADDRESS and that the server runs",
+    )

@@ -1,0 +1,65 @@
+"""A plan: what one revision of an outreach will do, in counts, digests and deadlines; never an address or a text."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from tellfirst.domain.base import Frozen
+
+
+class PlannedStep(Frozen):
+    """Is one step with its instants: `due` is the promise, `act_at` when its preparation begins."""
+
+    id: str
+    kind: Literal["initial", "update", "resolved"]
+    due: AwareDatetime | None = None
+    act_at: AwareDatetime | None = None
+    not_after: AwareDatetime
+
+
+class PageRange(Frozen):
+    """Says which pages leave on which channel: `first` and the `count` of pages from there."""
+
+    channel: str
+    first: int
+    count: int
+
+
+class Plan(Frozen):
+    """Is one frozen revision as the workflow sees it."""
+
+    revision: int
+    playbook: str
+    playbook_version: str
+    reason_code: str
+    owner: str
+    approvers: tuple[str, ...]
+    planned_at: AwareDatetime
+    recipients: int
+    not_told: int
+    pages: tuple[PageRange, ...]
+    root: str
+    remind_at: AwareDatetime
+    escalate_at: AwareDatetime
+    decide_by: AwareDatetime
+    valid_until: AwareDatetime
+    steps: tuple[PlannedStep, ...]
+    window: timedelta
+    watermark_timeout: timedelta
+    reconcile_after: timedelta
+
+    @property
+    def initial(self) -> PlannedStep:
+        """Returns the opening step."""
+        return self.steps[0]
+
+    @property
+    def updates(self) -> tuple[PlannedStep, ...]:
+        """Returns the promised steps in the order they fall due."""
+        return tuple(step for step in self.steps if step.kind == "update")
+
+    @property
+    def resolved(self) -> PlannedStep | None:
+        """Returns the step for a cleared condition, if there is one."""
+        return next((step for step in self.steps if step.kind == "resolved"), None)

@@ -1,0 +1,48 @@
+"""A recipient: one customer of a frozen audience, with what the message needs and nothing else."""
+
+from pydantic import AwareDatetime, Field
+
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.condition import Facts
+
+ELIGIBLE = "eligible"
+
+
+class Candidate(Frozen):
+    """Is one affected subject with the verdict on its customer: `eligible`, or why they will not be written to."""
+
+    subject_key: str
+    customer: str
+    cluster: str
+    verdict: str
+    channel: str | None = None
+    locale: str | None = None
+    timezone: str | None = None
+    address_digest: str | None = None
+    facts: Facts = Field(default_factory=dict)
+
+
+class Recipient(Frozen):
+    """Is one row of a page; `others` counts further affected things of the same customer told in the same message."""
+
+    id: int
+    position: int
+    customer: str
+    subject_key: str
+    channel: str
+    locale: str
+    timezone: str | None
+    facts: Facts
+    others: int
+    address_digest: str
+    content_digest: str
+    verdict: str = ELIGIBLE
+    cleared_at: AwareDatetime | None = None
+
+
+class Wave(Frozen):
+    """Is what one randomisation came to, in counts."""
+
+    treated: int
+    control: int
+    withheld: int

@@ -1,0 +1,38 @@
+"""What a rule answers: send, not this one, not now, or nothing of this outreach at all."""
+
+from datetime import datetime
+from typing import Literal
+
+from tellfirst.domain.base import Frozen
+
+
+class Verdict(Frozen):
+    """Is the gate's answer for one message, always with a reason unless it may leave.
+
+    `withhold` ends this send; `halt` stops the whole page and changes no row, because what is wrong is not the row.
+    """
+
+    kind: Literal["allow", "withhold", "halt"]
+    reason: str = ""
+
+
+ALLOW = Verdict(kind="allow")
+
+
+def withhold(reason: str) -> Verdict:
+    """Returns a verdict that ends this send."""
+    return Verdict(kind="withhold", reason=reason)
+
+
+def halt(reason: str) -> Verdict:
+    """Returns a verdict that stops the page and leaves its rows as they are."""
+    return Verdict(kind="halt", reason=reason)
+
+
+class Consent(Frozen):
+    """Is one recorded statement; `*` stands for every channel or purpose."""
+
+    channel: str
+    purpose: str
+    allowed: bool
+    at: datetime

@@ -1,0 +1,111 @@
+"""Configuration: `TELLFIRST_*` variables or `.env`; Temporal keeps its own `TEMPORAL_*` names."""
+
+import os
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+
+from tellfirst.errors import SettingsError
+from tellfirst.policy.caps import FrequencyCap
+
+
+class Settings(BaseSettings):
+    """Is everything that differs between installations; the defaults are the embedded ones."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TELLFIRST_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    environment: str = Field(default="local", description="name of this installation; a decision holds only in its own")
+    data_dir: Path = Field(default=Path(".data"), description="where the embedded database, outbox and secret live")
+    database_url: str = Field(default="", description="sqlite:///file.db or postgresql://…; default a file in data_dir")
+    source_url: str = Field(default="", description="operational database the detectors read, read-only")
+    playbooks: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="further playbook folders, separated by colons; the shipped library comes first"
+    )
+    library: bool = Field(default=True, description="whether the shipped playbooks are loaded")
+    approvers: Path = Field(default=Path("approvers.toml"), description="the registry of people who may decide")
+    secret: SecretStr = Field(default=SecretStr(""), description="keys the address digests; default a file in data_dir")
+    holdout_salt: str = Field(default="holdout-v1", description="salt of the assignment; changing it reshuffles people")
+    cap_count: int = Field(default=3, ge=1, description="outreaches one customer may get in cap_days")
+    cap_days: int = Field(default=7, ge=1, description="length of the frequency cap's rolling period")
+    page_size: int = Field(default=500, ge=1, le=1000, description="recipients per page")
+    lease_seconds: float = Field(default=20.0, gt=0, description="how long one worker may hold a page without a word")
+    reconcile_seconds: float = Field(default=30.0, ge=0, description="wait before asking a provider about a message")
+    sms: Literal["outbox", "twilio"] = Field(default="outbox", description="how texts leave")
+    sms_sender: str = Field(default="", description="Twilio messaging service (MG…) or number that texts come from")
+    sms_in_flight: int = Field(default=8, ge=1, le=50, description="requests to Twilio at once, and rows per commit")
+    sms_timeout: float = Field(default=8.0, gt=0, description="seconds until a request to Twilio counts as ambiguous")
+    twilio_api_base: str = Field(default="", description="another server in place of Twilio's")
+    twilio_account_sid: str = Field(
+        default="", validation_alias=AliasChoices("TWILIO_ACCOUNT_SID", "twilio_account_sid")
+    )
+    twilio_auth_token: SecretStr = Field(
+        default=SecretStr(""), validation_alias=AliasChoices("TWILIO_AUTH_TOKEN", "twilio_auth_token")
+    )
+    public_url: str = Field(default="", description="public base URL of the web process, for provider callbacks")
+    web_host: str = Field(default="127.0.0.1", description="address the web process listens on")
+    web_port: int = Field(default=8090, description="port the web process listens on")
+
+    @field_validator("playbooks", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls, **given: object) -> "Settings":
+        """Returns the settings of this environment; raises SettingsError naming the variable that is wrong."""
+        try:
+            return cls(**given)  # type: ignore[arg-type]
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            name = "TELLFIRST_" + "_".join(str(part) for part in first["loc"]).upper()
+            raise SettingsError(first["msg"], where=name, remedy="see docs/operations.md") from None
+
+    @property
+    def database(self) -> str:
+        """Returns the URL of our own database."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'tellfirst.db'}"
+
+    @property
+    def outbox(self) -> Path:
+        """Returns the folder into which the outbox channel writes."""
+        return self.data_dir / "outbox"
+
+    @property
+    def frequency_cap(self) -> FrequencyCap:
+        """Returns the frequency cap as a rule."""
+        return FrequencyCap(count=self.cap_count, period=timedelta(days=self.cap_days))
+
+    def digest_key(self) -> bytes:
+        """Returns the key of the address digests; makes one in data_dir, readable by its owner only, if none is set."""
+        if value := self.secret.get_secret_value():
+            if len(value) < 16:
+                raise SettingsError("the secret is shorter than 16 characters", where="TELLFIRST_SECRET")
+            return value.encode()
+        path = self.data_dir / "secret"
+        if not path.exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            draft = self.data_dir / f"secret.{secrets.token_hex(4)}"
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_hex(32))
+            # A link fails where the name exists: of two processes starting at once, one wins and both read the same.
+            try:
+                path.hardlink_to(draft)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text().encode()
+
+
+def temporal_connection() -> ClientConnectConfig:
+    """Returns how to reach Temporal, from the standard `TEMPORAL_*` variables or profile; the default is local."""
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "localhost:7233")
+    return config

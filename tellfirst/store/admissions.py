@@ -1,0 +1,226 @@
+"""The ledger of detection: each subject is admitted once an episode, and an episode follows the data, not our work."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select, update
+
+from tellfirst.domain.condition import ADMITTED, Audience, Condition, Facts, Subject
+from tellfirst.store.engine import Database
+from tellfirst.store.statements import chunks, insert_new
+from tellfirst.store.tables import AdmissionRow, ConditionRow, OutreachRow
+
+
+class Affected(Protocol):
+    """Is one affected subject as a detector found it."""
+
+    @property
+    def subject_key(self) -> str:
+        """Returns the subject's own key."""
+        ...
+
+    @property
+    def customer_ref(self) -> str:
+        """Returns the customer it belongs to."""
+        ...
+
+    @property
+    def since(self) -> datetime:
+        """Returns when the condition began for it."""
+        ...
+
+    @property
+    def facts(self) -> Facts:
+        """Returns what the rule told of it."""
+        ...
+
+
+class Admissions:
+    """Keeps the ledger and the conditions it made."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def new(self, trigger: str, keys: Sequence[str]) -> set[str]:
+        """Returns which of the found subjects have no open episode."""
+        with self._database.read() as session:
+            return set(keys) - _open(session, trigger, keys)
+
+    def observe(self, trigger: str, keys: Sequence[str], *, at: datetime, hold_down: timedelta) -> None:
+        """Closes the episodes of subjects that a sweep no longer finds, once they stayed away for `hold_down`."""
+        found = set(keys)
+        with self._database.write() as session:
+            missing: list[int] = []
+            back: list[int] = []
+            for row in session.exec(
+                select(AdmissionRow).where(AdmissionRow.trigger == trigger, col(AdmissionRow.closed_at).is_(None))
+            ):
+                if row.subject_key not in found:
+                    missing.append(row.id or 0)
+                elif row.missing_since is not None:
+                    back.append(row.id or 0)
+            for chunk in chunks(back):
+                session.execute(update(AdmissionRow).where(col(AdmissionRow.id).in_(chunk)).values(missing_since=None))
+            for chunk in chunks(missing):
+                ids = col(AdmissionRow.id).in_(chunk)
+                session.execute(
+                    update(AdmissionRow).where(ids, col(AdmissionRow.missing_since).is_(None)).values(missing_since=at)
+                )
+                session.execute(
+                    update(AdmissionRow)
+                    .where(ids, col(AdmissionRow.missing_since) <= at - hold_down)
+                    .values(closed_at=at)
+                )
+
+    def admit(
+        self,
+        trigger: str,
+        admissions: Mapping[str, Sequence[Affected]],
+        *,
+        at: datetime,
+        facts: Mapping[str, Facts],
+        parameters: Facts,
+    ) -> None:
+        """Admits subjects by condition key and opens their conditions, all or none; who is in stays where they were.
+
+        Under the empty key stand those too late to be told. `facts` are the shared facts by condition key. A condition
+        that is still open takes more subjects; a closed one recurs as its next episode.
+        """
+        with self._database.write() as session:
+            keys = [one.subject_key for group in admissions.values() for one in group]
+            still_open = _open(session, trigger, keys)
+            episodes: dict[str, int] = {}
+            for chunk in chunks(keys):
+                latest = (
+                    select(AdmissionRow.subject_key, func.max(AdmissionRow.episode))
+                    .where(AdmissionRow.trigger == trigger, col(AdmissionRow.subject_key).in_(chunk))
+                    .group_by(col(AdmissionRow.subject_key))
+                )
+                episodes.update(dict(session.exec(latest).all()))
+            insert_new(
+                session,
+                AdmissionRow,
+                [
+                    {
+                        "trigger": trigger,
+                        "subject_key": one.subject_key,
+                        "episode": episodes.get(one.subject_key, 0) + 1,
+                        "condition_key": condition_key,
+                        "customer_ref": one.customer_ref,
+                        "since": one.since,
+                        "facts": one.facts,
+                        "admitted_at": at,
+                        "too_late": not condition_key,
+                    }
+                    for condition_key, group in admissions.items()
+                    for one in group
+                    if one.subject_key not in still_open
+                ],
+            )
+            for key in sorted(filter(None, admissions)):
+                _open_condition(session, trigger, key, at=at, facts=facts.get(key, {}), parameters=parameters)
+
+    def waiting(self, trigger: str) -> list[tuple[Condition, int]]:
+        """Returns conditions whose outreach nobody has claimed yet, with their number of subjects.
+
+        A crash between admission and start leaves the condition here, so the next sweep starts it.
+        """
+        query = (
+            select(ConditionRow)
+            .join(
+                OutreachRow,
+                (col(OutreachRow.trigger) == col(ConditionRow.trigger))
+                & (col(OutreachRow.key) == col(ConditionRow.key))
+                & (col(OutreachRow.episode) == col(ConditionRow.episode)),
+                isouter=True,
+            )
+            .where(ConditionRow.trigger == trigger, col(OutreachRow.id).is_(None))
+            .order_by(col(ConditionRow.id))
+        )
+        with self._database.read() as session:
+            return [(_condition(row), _subjects(session, trigger, row.key)) for row in session.exec(query)]
+
+    def admitted(self, trigger: str, key: str) -> Iterator[list[Subject]]:
+        """Yields the admitted subjects of a condition in lists."""
+        last = 0
+        while True:
+            query = (
+                select(AdmissionRow)
+                .where(AdmissionRow.trigger == trigger, AdmissionRow.condition_key == key, col(AdmissionRow.id) > last)
+                .order_by(col(AdmissionRow.id))
+                .limit(2_000)
+            )
+            with self._database.read() as session:
+                rows = session.exec(query).all()
+            if not rows:
+                return
+            yield [Subject(key=r.subject_key, customer=r.customer_ref, facts=r.facts) for r in rows]
+            last = rows[-1].id or 0
+
+    def parameters(self, trigger: str, key: str, episode: int) -> Facts:
+        """Returns the rule's parameters with which a condition was detected."""
+        with self._database.read() as session:
+            row = session.exec(
+                select(ConditionRow).where(
+                    ConditionRow.trigger == trigger, ConditionRow.key == key, ConditionRow.episode == episode
+                )
+            ).first()
+            return {} if row is None else row.parameters
+
+
+def _open(session: Session, trigger: str, keys: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for chunk in chunks(keys):
+        found.update(
+            session.exec(
+                select(AdmissionRow.subject_key).where(
+                    AdmissionRow.trigger == trigger,
+                    col(AdmissionRow.subject_key).in_(chunk),
+                    col(AdmissionRow.closed_at).is_(None),
+                )
+            )
+        )
+    return found
+
+
+def _open_condition(session: Session, trigger: str, key: str, *, at: datetime, facts: Facts, parameters: Facts) -> None:
+    latest = session.exec(
+        select(ConditionRow)
+        .where(ConditionRow.trigger == trigger, ConditionRow.key == key)
+        .order_by(col(ConditionRow.episode).desc())
+    ).first()
+    if latest is not None and latest.cleared_at is None:
+        return
+    session.add(
+        ConditionRow(
+            trigger=trigger,
+            key=key,
+            episode=1 if latest is None else latest.episode + 1,
+            detected_at=at,
+            facts=facts,
+            parameters=parameters,
+        )
+    )
+    session.flush()
+
+
+def _subjects(session: Session, trigger: str, key: str) -> int:
+    query = (
+        select(func.count())
+        .select_from(AdmissionRow)
+        .where(AdmissionRow.trigger == trigger, AdmissionRow.condition_key == key)
+    )
+    return session.exec(query).one()
+
+
+def _condition(row: ConditionRow) -> Condition:
+    return Condition(
+        trigger=row.trigger,
+        key=row.key,
+        episode=row.episode,
+        detected_at=row.detected_at,
+        facts=row.facts,
+        audience=Audience(query=ADMITTED),
+    )

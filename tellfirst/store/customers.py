@@ -1,0 +1,140 @@
+"""Customers, their addresses and what they allowed."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlmodel import col, select, update
+
+from tellfirst.domain.base import Frozen
+from tellfirst.policy.verdict import Consent
+from tellfirst.store.engine import Database
+from tellfirst.store.statements import chunks, insert_new
+from tellfirst.store.tables import ConsentRow, ContactPointRow, CustomerRow
+
+
+class Address(Frozen):
+    """Is one address and whether it still works."""
+
+    address: str
+    usable: bool
+
+
+class Customer(Frozen):
+    """Is what a plan needs to know of one customer."""
+
+    id: str
+    first_name: str | None
+    locale: str
+    timezone: str | None
+    cluster: str
+    addresses: dict[str, Address]
+    consents: tuple[Consent, ...]
+
+
+class CustomerRecord(Frozen):
+    """Is one customer as imported."""
+
+    id: str
+    first_name: str | None = None
+    locale: str = "en"
+    timezone: str | None = None
+    cluster: str = ""
+    addresses: dict[str, str]
+    opted_out: tuple[str, ...] = ()
+
+
+class Customers:
+    """Reads and keeps customers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, records: Sequence[CustomerRecord], *, now: datetime, source: str) -> None:
+        """Adds or replaces customers, all or none; a recorded opt-out is never undone by an import."""
+        with self._database.write() as session:
+            for record in records:
+                known = session.get(CustomerRow, record.id)
+                row = known or CustomerRow(id=record.id, cluster="", created_at=now)
+                row.first_name, row.locale, row.timezone = record.first_name, record.locale, record.timezone
+                row.cluster = record.cluster or record.id
+                session.add(row)
+                session.flush()
+                points = {
+                    p.channel: p
+                    for p in session.exec(select(ContactPointRow).where(ContactPointRow.customer_id == record.id))
+                }
+                for channel, address in record.addresses.items():
+                    point = points.pop(channel, None) or ContactPointRow(
+                        customer_id=record.id, channel=channel, address=address
+                    )
+                    if point.address != address:
+                        point.address, point.usable = address, True
+                    session.add(point)
+                for gone in points.values():
+                    session.delete(gone)
+                for channel in record.opted_out:
+                    session.add(
+                        ConsentRow(
+                            customer_id=record.id, channel=channel, purpose="*", allowed=False, at=now, source=source
+                        )
+                    )
+
+    def resolve(self, refs: Sequence[str]) -> dict[str, Customer]:
+        """Returns the known customers among `refs`, by id."""
+        found: dict[str, Customer] = {}
+        with self._database.read() as session:
+            for chunk in chunks(refs):
+                consents: dict[str, list[Consent]] = defaultdict(list)
+                for c in session.exec(select(ConsentRow).where(col(ConsentRow.customer_id).in_(chunk))):
+                    consents[c.customer_id].append(
+                        Consent(channel=c.channel, purpose=c.purpose, allowed=c.allowed, at=c.at)
+                    )
+                addresses: dict[str, dict[str, Address]] = defaultdict(dict)
+                for p in session.exec(select(ContactPointRow).where(col(ContactPointRow.customer_id).in_(chunk))):
+                    addresses[p.customer_id][p.channel] = Address(address=p.address, usable=p.usable)
+                for row in session.exec(select(CustomerRow).where(col(CustomerRow.id).in_(chunk))):
+                    found[row.id] = Customer(
+                        id=row.id,
+                        first_name=row.first_name,
+                        locale=row.locale,
+                        timezone=row.timezone,
+                        cluster=row.cluster,
+                        addresses=addresses[row.id],
+                        consents=tuple(consents[row.id]),
+                    )
+        return found
+
+    def exists(self, customer: str) -> bool:
+        """Returns whether the customer is known."""
+        with self._database.read() as session:
+            return session.get(CustomerRow, customer) is not None
+
+    def opt_out(self, customers: Sequence[str], *, channel: str, purpose: str, at: datetime, source: str) -> None:
+        """Records that these customers want no more of this."""
+        with self._database.write() as session:
+            insert_new(
+                session,
+                ConsentRow,
+                [
+                    {
+                        "customer_id": c,
+                        "channel": channel,
+                        "purpose": purpose,
+                        "allowed": False,
+                        "at": at,
+                        "source": source,
+                    }
+                    for c in customers
+                ],
+            )
+
+    def mark_unusable(self, customers: Mapping[str, str]) -> None:
+        """Records that an address will never work: customer id to channel."""
+        with self._database.write() as session:
+            for customer, channel in customers.items():
+                session.execute(
+                    update(ContactPointRow)
+                    .where(col(ContactPointRow.customer_id) == customer, col(ContactPointRow.channel) == channel)
+                    .values(usable=False)
+                )

@@ -1,0 +1,100 @@
+"""Settling sends: answers, receipts and what reconciliation found; only an intent can be settled, and only once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import and_
+from sqlmodel import Session, col, select, update
+
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.message import SendState
+from tellfirst.domain.recipient import Recipient
+from tellfirst.store.engine import Database
+from tellfirst.store.recipients import read_recipient
+from tellfirst.store.tables import ContactPointRow, ReceiptRow, RecipientRow, SendRow
+
+
+class OpenSend(Frozen):
+    """Is one send whose answer is not known."""
+
+    id: str
+    recipient: Recipient
+    address: str
+    adapter: str
+    intent_at: datetime
+
+
+class Settlement(Frozen):
+    """Is what became of one send."""
+
+    id: str
+    state: SendState
+    reason: str = ""
+    provider_id: str = ""
+
+
+class Doubts:
+    """Keeps what is not known of messages that may have left."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def in_doubt(self, outreach: str, step: str, channel: str, limit: int = 500) -> list[OpenSend]:
+        """Returns intents without an answer, oldest first."""
+        query = (
+            select(SendRow, RecipientRow, ContactPointRow.address)
+            .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
+            .join(
+                ContactPointRow,
+                and_(
+                    col(ContactPointRow.customer_id) == col(SendRow.customer_id),
+                    col(ContactPointRow.channel) == col(SendRow.channel),
+                ),
+                isouter=True,
+            )
+            .where(
+                SendRow.outreach_id == outreach,
+                SendRow.step == step,
+                SendRow.channel == channel,
+                SendRow.state == SendState.INTENT,
+            )
+            .order_by(col(SendRow.intent_at), col(SendRow.id))
+            .limit(limit)
+        )
+        with self._database.read() as session:
+            return [
+                OpenSend(
+                    id=send.id,
+                    recipient=read_recipient(row),
+                    address=address or "",
+                    adapter=send.adapter,
+                    intent_at=send.intent_at,
+                )
+                for send, row, address in session.exec(query)
+                if send.intent_at is not None
+            ]
+
+    def resolve(self, settlements: Sequence[Settlement], *, now: datetime) -> None:
+        """Records what reconciliation found; only an intent can still be resolved."""
+        with self._database.write() as session:
+            for one in settlements:
+                settle(session, one, now=now, body_digest="")
+
+    def receipts_of(self, send: str) -> list[tuple[str, str]]:
+        """Returns (provider id, status) of every provider event that names this send."""
+        with self._database.read() as session:
+            query = select(ReceiptRow.provider_id, ReceiptRow.status).where(ReceiptRow.send_id == send)
+            return [(provider_id, status) for provider_id, status in session.exec(query)]
+
+
+def settle(session: Session, one: Settlement, *, now: datetime, body_digest: str) -> None:
+    """Records one answer inside a transaction; an ambiguous one keeps its intent."""
+    if one.state is SendState.INTENT:
+        values: dict[str, object] = {"reason": one.reason}
+    else:
+        values = {"state": one.state, "reason": one.reason, "provider_id": one.provider_id, "settled_at": now}
+    if body_digest:
+        values["body_digest"] = body_digest
+    session.execute(
+        update(SendRow).where(col(SendRow.id) == one.id, col(SendRow.state) == SendState.INTENT).values(**values)
+    )

@@ -1,0 +1,82 @@
+"""Leases: the right to send one page now; a fencing token shuts out whoever held it before."""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, update
+
+from tellfirst.domain.base import Frozen
+from tellfirst.store.engine import Database
+from tellfirst.store.statements import insert_new
+from tellfirst.store.tables import LeaseRow
+
+
+class PageKey(Frozen):
+    """Names one page of one step."""
+
+    outreach: str
+    revision: int
+    step: str
+    page: int
+
+
+class FencedOffError(Exception):
+    """Says that another worker has taken the page over: whatever we know of it may no longer be written."""
+
+
+class Leases:
+    """Gives pages to workers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take(self, key: PageKey, *, now: datetime, until: datetime) -> int | None:
+        """Takes the page and returns the fencing token, or None while another worker holds it."""
+        with self._database.write() as session:
+            row = session.get(LeaseRow, (key.outreach, key.revision, key.step, key.page), with_for_update=True)
+            if row is None:
+                made = insert_new(
+                    session,
+                    LeaseRow,
+                    [
+                        {
+                            "outreach_id": key.outreach,
+                            "revision": key.revision,
+                            "step": key.step,
+                            "page": key.page,
+                            "token": 1,
+                            "expires_at": until,
+                        }
+                    ],
+                )
+                return 1 if made else None
+            if row.expires_at > now:
+                return None
+            row.token, row.expires_at = row.token + 1, until
+            session.add(row)
+            return row.token
+
+    def release(self, key: PageKey, token: int, *, now: datetime) -> None:
+        """Gives the page back, so that the next worker need not wait."""
+        with self._database.write() as session:
+            session.execute(
+                update(LeaseRow).where(*_lease_of(key), col(LeaseRow.token) == token).values(expires_at=now)
+            )
+
+
+def hold_lease(session: Session, key: PageKey, token: int, *, until: datetime | None = None) -> None:
+    """Proves inside a transaction that the page is still ours; raises FencedOffError when it is not."""
+    # The conditional update is the fence: it takes the row's lock, and whoever lost the page changes nothing.
+    values = {"token": token} if until is None else {"token": token, "expires_at": until}
+    held = session.execute(update(LeaseRow).where(*_lease_of(key), col(LeaseRow.token) == token).values(**values))
+    if held.rowcount != 1:  # type: ignore[attr-defined]
+        raise FencedOffError
+
+
+def _lease_of(key: PageKey) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(LeaseRow.outreach_id) == key.outreach,
+        col(LeaseRow.revision) == key.revision,
+        col(LeaseRow.step) == key.step,
+        col(LeaseRow.page) == key.page,
+    )

@@ -1,0 +1,28 @@
+"""Runs migrations on the engine that `migrate` was given."""
+
+from typing import Any, Literal
+
+from alembic import context
+from sqlmodel import SQLModel
+from sqlmodel.sql.sqltypes import AutoString
+
+import tellfirst.store.tables  # noqa: F401 - fills the metadata
+from tellfirst.store.engine import Instant
+
+
+def render(kind: str, item: Any, _: object) -> str | Literal[False]:
+    """Returns a column type in plain SQLAlchemy, so that a migration means the same whatever our classes become."""
+    if kind == "type" and isinstance(item, Instant):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, AutoString):
+        return "sa.String()"
+    return False
+
+
+engine = context.config.attributes["engine"].execution_options(writes=True)
+with engine.connect() as connection:
+    context.configure(
+        connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True, render_item=render
+    )
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,101 @@
+"""Recorded outcomes: a correction is a new version, never an edit."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.outcome import Outcome
+from tellfirst.store.engine import Database
+from tellfirst.store.tables import OutcomeRow, OutreachRow
+
+
+class ReportLine(Frozen):
+    """Is one arm of one outreach as the report shows it."""
+
+    outreach: str
+    trigger: str
+    arm: str
+    reason_code: str
+    clusters: int
+    contacted: int
+    rate: float | None
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    grade: str
+    sentence: str
+    recorded_at: datetime
+
+
+class Outcomes:
+    """Records outcomes and reads them for the report."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, outreach: str, outcome: Outcome, *, at: datetime) -> None:
+        """Records an outcome as the next version; the same figures again add nothing."""
+        with self._database.write() as session:
+            latest = session.exec(select(func.max(OutcomeRow.version)).where(OutcomeRow.outreach_id == outreach)).one()
+            rows = [
+                OutcomeRow(
+                    outreach_id=outreach,
+                    version=(latest or 0) + 1,
+                    arm=arm.arm,
+                    reason_code=outcome.reason_code,
+                    clusters=arm.clusters,
+                    contacted=arm.contacted,
+                    rate=arm.rate,
+                    difference=outcome.difference,
+                    ci_low=outcome.ci_low,
+                    ci_high=outcome.ci_high,
+                    grade=outcome.grade,
+                    sentence=outcome.sentence,
+                    recorded_at=at,
+                )
+                for arm in outcome.arms
+            ]
+            if latest:
+                before = session.exec(
+                    select(OutcomeRow).where(OutcomeRow.outreach_id == outreach, OutcomeRow.version == latest)
+                ).all()
+                if _figures(before) == _figures(rows):
+                    return
+            session.add_all(rows)
+
+    def report(self, *, reason: str | None = None, since: datetime | None = None) -> list[ReportLine]:
+        """Returns the latest version of every outcome, by reason code and time."""
+        latest = (
+            select(OutcomeRow.outreach_id, func.max(OutcomeRow.version).label("version"))
+            .group_by(col(OutcomeRow.outreach_id))
+            .subquery()
+        )
+        query = (
+            select(OutcomeRow, OutreachRow.trigger)
+            .join(
+                latest,
+                (col(OutcomeRow.outreach_id) == latest.c.outreach_id) & (col(OutcomeRow.version) == latest.c.version),
+            )
+            .join(OutreachRow, col(OutreachRow.id) == col(OutcomeRow.outreach_id))
+            .order_by(col(OutcomeRow.reason_code), col(OutcomeRow.recorded_at), col(OutcomeRow.arm).desc())
+        )
+        if reason is not None:
+            query = query.where(OutcomeRow.reason_code == reason)
+        if since is not None:
+            query = query.where(col(OutcomeRow.recorded_at) >= since)
+        with self._database.read() as session:
+            return [
+                ReportLine(
+                    outreach=row.outreach_id,
+                    trigger=trigger,
+                    **row.model_dump(exclude={"outreach_id", "version"}),
+                )
+                for row, trigger in session.exec(query)
+            ]
+
+
+def _figures(rows: Sequence[OutcomeRow]) -> list[tuple[str, int, int, str]]:
+    return sorted((r.arm, r.clusters, r.contacted, r.grade) for r in rows)

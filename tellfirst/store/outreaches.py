@@ -1,0 +1,250 @@
+"""Outreaches, their revisions and the exact playbooks they were planned from."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select, update
+
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.condition import Audience, Condition, Facts, Subject
+from tellfirst.domain.plan import Plan
+from tellfirst.signing.documents import Proposal
+from tellfirst.store.engine import Database
+from tellfirst.store.statements import chunks, insert_new
+from tellfirst.store.tables import OutreachRow, PlaybookVersionRow, RecipientRow, RevisionRow, SubjectRow
+
+
+class OutreachRecord(Frozen):
+    """Is one outreach as recorded."""
+
+    id: str
+    trigger: str
+    key: str
+    episode: int
+    started_at: datetime
+    detected_at: datetime
+    facts: Facts
+    audience: Audience | None
+    paused: bool
+    blocked: str
+    cleared_at: datetime | None
+    closed_at: datetime | None
+    ending: str
+    reason: str
+
+
+class RevisionRecord(Frozen):
+    """Is one frozen revision: its plan, what is to be signed, and the playbook's exact text."""
+
+    outreach: str
+    number: int
+    status: str
+    plan: Plan
+    proposal: Proposal
+    playbook_text: str
+
+
+class Outreaches:
+    """Claims, reads and closes outreaches."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, outreach: str, condition: Condition, *, run: str, now: datetime) -> bool:
+        """Takes the condition's unique row for the workflow `outreach` and run `run`; False when another has it."""
+        row = OutreachRow(
+            id=outreach,
+            trigger=condition.trigger,
+            key=condition.key,
+            episode=condition.episode,
+            first_run=run,
+            started_at=now,
+            detected_at=condition.detected_at,
+            facts=dict(condition.facts),
+            audience=condition.audience.model_dump(mode="json") if condition.audience else None,
+        )
+        try:
+            with self._database.write() as session:
+                session.add(row)
+                session.flush()
+                insert_new(
+                    session,
+                    SubjectRow,
+                    [
+                        {"outreach_id": outreach, "key": s.key, "customer_ref": s.customer, "facts": s.facts}
+                        for s in condition.subjects
+                    ],
+                )
+        except IntegrityError:
+            with self._database.read() as session:
+                known = session.get(OutreachRow, outreach)
+                return known is not None and known.first_run == run
+        return True
+
+    def get(self, outreach: str) -> OutreachRecord | None:
+        """Returns one outreach, or None."""
+        with self._database.read() as session:
+            row = session.get(OutreachRow, outreach)
+            return None if row is None else _record(row)
+
+    def all(self, *, open_only: bool = False) -> list[OutreachRecord]:
+        """Returns outreaches in the order they started."""
+        query = select(OutreachRow).order_by(col(OutreachRow.started_at), col(OutreachRow.id))
+        if open_only:
+            query = query.where(col(OutreachRow.closed_at).is_(None))
+        with self._database.read() as session:
+            return [_record(row) for row in session.exec(query)]
+
+    def subjects(self, outreach: str) -> Iterator[list[Subject]]:
+        """Yields the inline subjects in lists."""
+        with self._database.read() as session:
+            rows = session.exec(
+                select(SubjectRow).where(SubjectRow.outreach_id == outreach).order_by(col(SubjectRow.key))
+            ).all()
+        for chunk in chunks(rows, 2_000):
+            yield [Subject(key=r.key, customer=r.customer_ref, facts=r.facts) for r in chunk]
+
+    def planned_already(self, outreach: str, keys: Sequence[str]) -> set[str]:
+        """Returns which subjects stand in a frozen revision that was not replaced."""
+        found: set[str] = set()
+        with self._database.read() as session:
+            for chunk in chunks(keys):
+                found.update(
+                    session.exec(
+                        select(RecipientRow.subject_key)
+                        .join(
+                            RevisionRow,
+                            (col(RevisionRow.outreach_id) == col(RecipientRow.outreach_id))
+                            & (col(RevisionRow.number) == col(RecipientRow.revision)),
+                        )
+                        .where(
+                            RecipientRow.outreach_id == outreach,
+                            col(RecipientRow.subject_key).in_(chunk),
+                            col(RevisionRow.status).not_in(["planning", "replaced"]),
+                        )
+                    )
+                )
+        return found
+
+    def keep_playbook(self, version: str, playbook: str, text: str, *, now: datetime) -> None:
+        """Keeps the exact text that a plan is made from."""
+        with self._database.write() as session:
+            insert_new(
+                session,
+                PlaybookVersionRow,
+                [{"version": version, "playbook": playbook, "text": text, "seen_at": now}],
+            )
+
+    def open_revision(self, outreach: str, number: int, version: str, *, now: datetime) -> None:
+        """Begins a revision; a frozen one stays as it is."""
+        with self._database.write() as session:
+            insert_new(
+                session,
+                RevisionRow,
+                [
+                    {
+                        "outreach_id": outreach,
+                        "number": number,
+                        "playbook_version": version,
+                        "planned_at": now,
+                        "status": "planning",
+                    }
+                ],
+            )
+
+    def freeze(self, outreach: str, plan: Plan, proposal: Proposal) -> None:
+        """Freezes a revision: from here on it is only read."""
+        with self._database.write() as session:
+            session.execute(
+                update(RevisionRow)
+                .where(
+                    col(RevisionRow.outreach_id) == outreach,
+                    col(RevisionRow.number) == plan.revision,
+                    col(RevisionRow.status) == "planning",
+                )
+                .values(plan=plan.model_dump(mode="json"), proposal=proposal.model_dump(mode="json"), status="pending")
+            )
+
+    def revision(self, outreach: str, number: int) -> RevisionRecord | None:
+        """Returns a frozen revision, or None while it is not."""
+        with self._database.read() as session:
+            row = session.get(RevisionRow, (outreach, number))
+            if row is None or row.plan is None or row.proposal is None:
+                return None
+            version = session.get_one(PlaybookVersionRow, row.playbook_version)
+            return RevisionRecord(
+                outreach=outreach,
+                number=number,
+                status=row.status,
+                plan=Plan.model_validate(row.plan),
+                proposal=Proposal.model_validate(row.proposal),
+                playbook_text=version.text,
+            )
+
+    def latest_revision(self, outreach: str) -> int:
+        """Returns the highest frozen revision number, 0 when there is none."""
+        with self._database.read() as session:
+            rows = session.exec(
+                select(RevisionRow.number).where(RevisionRow.outreach_id == outreach, RevisionRow.status != "planning")
+            ).all()
+            return max(rows, default=0)
+
+    def set_status(self, outreach: str, number: int, status: str) -> None:
+        """Records what became of a revision."""
+        with self._database.write() as session:
+            session.execute(
+                update(RevisionRow)
+                .where(col(RevisionRow.outreach_id) == outreach, col(RevisionRow.number) == number)
+                .values(status=status)
+            )
+
+    def hold(self, outreach: str, *, paused: bool) -> None:
+        """Holds an outreach, or lets it go on; going on also clears the breaker."""
+        values: dict[str, object] = {"paused": paused}
+        if not paused:
+            values["blocked"] = None
+        with self._database.write() as session:
+            session.execute(update(OutreachRow).where(col(OutreachRow.id) == outreach).values(**values))
+
+    def block(self, outreach: str, reason: str) -> None:
+        """Trips the breaker: nothing more of this outreach leaves until a person resumes it."""
+        with self._database.write() as session:
+            session.execute(update(OutreachRow).where(col(OutreachRow.id) == outreach).values(blocked=reason))
+
+    def clear(self, outreach: str, *, at: datetime) -> None:
+        """Records that the condition is over."""
+        with self._database.write() as session:
+            session.execute(
+                update(OutreachRow)
+                .where(col(OutreachRow.id) == outreach, col(OutreachRow.cleared_at).is_(None))
+                .values(cleared_at=at)
+            )
+
+    def close(self, outreach: str, *, ending: str, reason: str, at: datetime) -> None:
+        """Records how the outreach ended, once."""
+        with self._database.write() as session:
+            session.execute(
+                update(OutreachRow)
+                .where(col(OutreachRow.id) == outreach, col(OutreachRow.closed_at).is_(None))
+                .values(ending=ending, reason=reason, closed_at=at)
+            )
+
+
+def _record(row: OutreachRow) -> OutreachRecord:
+    return OutreachRecord(
+        id=row.id,
+        trigger=row.trigger,
+        key=row.key,
+        episode=row.episode,
+        started_at=row.started_at,
+        detected_at=row.detected_at,
+        facts=row.facts,
+        audience=None if row.audience is None else Audience.model_validate(row.audience),
+        paused=row.paused,
+        blocked=row.blocked or "",
+        cleared_at=row.cleared_at,
+        closed_at=row.closed_at,
+        ending=row.ending or "",
+        reason=row.reason,
+    )

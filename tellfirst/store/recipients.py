@@ -1,0 +1,345 @@
+"""The frozen audience: candidates folded per customer, pages with digests, waves with arms."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, case, func
+from sqlmodel import Session, col, delete, select, update
+
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient, Wave
+from tellfirst.measurement.assignment import arm, draw
+from tellfirst.policy.caps import FrequencyCap
+from tellfirst.store.engine import Database
+from tellfirst.store.statements import chunks, insert_new, table
+from tellfirst.store.tables import CustomerRow, PageRow, RecipientRow, ReservationRow
+
+TOLD_ONCE = "told_in_another_message"
+
+
+class Randomisation(Frozen):
+    """Is what a wave is randomised by: hold-out share, salt, t0, window and the frequency cap."""
+
+    share: float
+    salt: str
+    t0: datetime
+    window: timedelta
+    cap: FrequencyCap
+    cap_exempt: bool
+
+
+class Recipients:
+    """Keeps the recipients of all revisions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # -- planning
+
+    def discard(self, outreach: str, revision: int) -> None:
+        """Removes the rows of a revision whose planning did not finish."""
+        with self._database.write() as session:
+            for row in (PageRow, RecipientRow):
+                columns = table(row).c
+                session.execute(delete(row).where(columns.outreach_id == outreach, columns.revision == revision))
+
+    def add(self, outreach: str, revision: int, candidates: Sequence[Candidate], *, first: int) -> None:
+        """Adds candidates at positions `first`, `first` + 1, …."""
+        values = [
+            {
+                "outreach_id": outreach,
+                "revision": revision,
+                "position": first + n,
+                "customer_id": c.customer,
+                "subject_key": c.subject_key,
+                "channel": c.channel,
+                "locale": c.locale,
+                "timezone": c.timezone,
+                "cluster": c.cluster,
+                "facts": c.facts,
+                "others": 0,
+                "address_digest": c.address_digest,
+                "verdict": c.verdict,
+            }
+            for n, c in enumerate(candidates)
+        ]
+        with self._database.write() as session:
+            insert_new(session, RecipientRow, values)
+
+    def fold_customers(self, outreach: str, revision: int) -> None:
+        """Leaves each customer one row: the first of their subjects speaks for the others, and counts them."""
+        row = table(RecipientRow)
+        other = row.alias()
+        same = and_(
+            other.c.outreach_id == outreach,
+            other.c.customer_id == row.c.customer_id,
+            other.c.revision == revision,
+            other.c.verdict == ELIGIBLE,
+        )
+        mine = (row.c.outreach_id == outreach, row.c.revision == revision, row.c.verdict == ELIGIBLE)
+        with self._database.write() as session:
+            session.execute(
+                update(row)
+                .where(*mine, select(other.c.id).where(same, other.c.position < row.c.position).exists())
+                .values(verdict=TOLD_ONCE)
+            )
+            told = row.alias()
+            count = (
+                select(func.count())
+                .select_from(told)
+                .where(
+                    told.c.outreach_id == outreach,
+                    told.c.customer_id == row.c.customer_id,
+                    told.c.revision == revision,
+                    told.c.verdict == TOLD_ONCE,
+                )
+                .scalar_subquery()
+            )
+            session.execute(update(row).where(*mine).values(others=count))
+
+    def unpaged(self, outreach: str, revision: int, channel: str, limit: int) -> list[Recipient]:
+        """Returns the next eligible recipients of a channel that stand on no page yet."""
+        query = (
+            select(RecipientRow)
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                col(RecipientRow.page).is_(None),
+                RecipientRow.verdict == ELIGIBLE,
+                RecipientRow.channel == channel,
+            )
+            .order_by(col(RecipientRow.position))
+            .limit(limit)
+        )
+        with self._database.read() as session:
+            return [read_recipient(row) for row in session.exec(query)]
+
+    def add_page(
+        self, outreach: str, revision: int, number: int, channel: str, contents: dict[int, str], digest: str
+    ) -> None:
+        """Freezes one page: recipient id to content digest, in the order of their positions."""
+        row = table(RecipientRow)
+        with self._database.write() as session:
+            session.execute(
+                update(row)
+                .where(row.c.id.in_(contents))
+                .values(page=number, content_digest=case(contents, value=row.c.id))
+            )
+            session.add(
+                PageRow(
+                    outreach_id=outreach,
+                    revision=revision,
+                    number=number,
+                    channel=channel,
+                    rows=len(contents),
+                    digest=digest,
+                )
+            )
+
+    def leave_out(self, ids: Sequence[int], verdict: str) -> None:
+        """Sets recipients aside before their page is frozen."""
+        with self._database.write() as session:
+            session.execute(update(RecipientRow).where(col(RecipientRow.id).in_(ids)).values(verdict=verdict))
+
+    # -- reading
+
+    def page(self, outreach: str, revision: int, number: int) -> list[Recipient]:
+        """Returns a page in its frozen order, whatever became of its rows since."""
+        query = (
+            select(RecipientRow)
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                RecipientRow.page == number,
+            )
+            .order_by(col(RecipientRow.position))
+        )
+        with self._database.read() as session:
+            return [read_recipient(row) for row in session.exec(query)]
+
+    def page_digests(self, outreach: str, revision: int) -> list[str]:
+        """Returns the digests of all pages in order."""
+        query = (
+            select(PageRow.digest)
+            .where(PageRow.outreach_id == outreach, PageRow.revision == revision)
+            .order_by(col(PageRow.number))
+        )
+        with self._database.read() as session:
+            return list(session.exec(query))
+
+    def rows_on(self, outreach: str, revision: int, first: int, end: int) -> int:
+        """Returns how many recipients stand on the pages `first` to `end`, the end excluded."""
+        query = select(func.sum(PageRow.rows)).where(
+            PageRow.outreach_id == outreach,
+            PageRow.revision == revision,
+            col(PageRow.number) >= first,
+            col(PageRow.number) < end,
+        )
+        with self._database.read() as session:
+            return int(session.exec(query).one() or 0)
+
+    def samples(self, outreach: str, revision: int, per_channel: int) -> list[Recipient]:
+        """Returns the first recipients of each channel."""
+        query = (
+            select(PageRow.channel, func.min(PageRow.number))
+            .where(PageRow.outreach_id == outreach, PageRow.revision == revision)
+            .group_by(col(PageRow.channel))
+            .order_by(col(PageRow.channel))
+        )
+        with self._database.read() as session:
+            firsts = list(session.exec(query))
+        return [r for _, number in firsts for r in self.page(outreach, revision, number)[:per_channel]]
+
+    def verdicts(self, outreach: str, revision: int) -> dict[str, int]:
+        """Returns how many rows have each verdict, with `eligible` for those who will be written to."""
+        query = (
+            select(RecipientRow.verdict, func.count())
+            .where(RecipientRow.outreach_id == outreach, RecipientRow.revision == revision)
+            .group_by(col(RecipientRow.verdict))
+        )
+        with self._database.read() as session:
+            return dict(session.exec(query).all())
+
+    def arms(self, outreach: str) -> dict[str, int]:
+        """Returns how many rows stand in each arm."""
+        query = (
+            select(RecipientRow.arm, func.count())
+            .where(RecipientRow.outreach_id == outreach, col(RecipientRow.arm).is_not(None))
+            .group_by(col(RecipientRow.arm))
+        )
+        with self._database.read() as session:
+            return {name or "": count for name, count in session.exec(query).all()}
+
+    def subject_keys(self, outreach: str) -> Iterator[list[tuple[int, str]]]:
+        """Yields (recipient id, subject key) of everyone whose condition is not known to be over."""
+        last = 0
+        while True:
+            query = (
+                select(RecipientRow.id, RecipientRow.subject_key)
+                .where(
+                    RecipientRow.outreach_id == outreach,
+                    col(RecipientRow.id) > last,
+                    RecipientRow.verdict == ELIGIBLE,
+                    col(RecipientRow.cleared_at).is_(None),
+                )
+                .order_by(col(RecipientRow.id))
+                .limit(2_000)
+            )
+            with self._database.read() as session:
+                found = [(id_ or 0, key) for id_, key in session.exec(query)]
+            if not found:
+                return
+            yield found
+            last = found[-1][0]
+
+    def mark_cleared(self, ids: Sequence[int], *, at: datetime) -> None:
+        """Records for whom the condition is over."""
+        with self._database.write() as session:
+            for chunk in chunks(ids):
+                session.execute(update(RecipientRow).where(col(RecipientRow.id).in_(chunk)).values(cleared_at=at))
+
+    def mark_all_cleared(self, outreach: str, *, at: datetime) -> None:
+        """Records that the condition is over for everyone."""
+        with self._database.write() as session:
+            session.execute(
+                update(RecipientRow)
+                .where(col(RecipientRow.outreach_id) == outreach, col(RecipientRow.cleared_at).is_(None))
+                .values(cleared_at=at)
+            )
+
+    def still_affected(self, outreach: str) -> dict[str, int]:
+        """Returns how many eligible rows are `open` and how many `cleared`."""
+        cleared = col(RecipientRow.cleared_at).is_not(None)
+        query = (
+            select(cleared, func.count())
+            .where(RecipientRow.outreach_id == outreach, RecipientRow.verdict == ELIGIBLE)
+            .group_by(cleared)
+        )
+        with self._database.read() as session:
+            counted = {bool(is_cleared): count for is_cleared, count in session.exec(query)}
+        return {"open": counted.get(False, 0), "cleared": counted.get(True, 0)}
+
+    # -- waves
+
+    def randomise(self, outreach: str, revision: int, by: Randomisation, *, page: int) -> None:
+        """Reserves the frequency cap and draws the arm for one page, both arms alike; what is drawn stays."""
+        with self._database.write() as session:
+            rows = session.exec(
+                select(RecipientRow).where(
+                    RecipientRow.outreach_id == outreach,
+                    RecipientRow.revision == revision,
+                    RecipientRow.page == page,
+                    col(RecipientRow.arm).is_(None),
+                    col(RecipientRow.withheld).is_(None),
+                )
+            ).all()
+            customers = sorted({row.customer_id for row in rows})
+            held = {} if by.cap_exempt else _held_places(session, outreach, customers, since=by.t0 - by.cap.period)
+            reserve = []
+            for row in rows:
+                if row.cleared_at is not None:
+                    row.withheld = "condition_cleared"
+                elif not by.cap_exempt and not by.cap.has_room(held.get(row.customer_id, 0)):
+                    row.withheld = "frequency_cap"
+                else:
+                    row.arm = arm(draw(by.salt, outreach, row.cluster), by.share)
+                    row.share, row.t0, row.window_end = by.share, by.t0, by.t0 + by.window
+                    reserve.append({"customer_id": row.customer_id, "outreach_id": outreach, "at": by.t0})
+                session.add(row)
+            insert_new(session, ReservationRow, reserve)
+
+    def wave(self, outreach: str, revision: int) -> Wave:
+        """Returns what the randomisation of a revision came to."""
+        query = (
+            select(RecipientRow.arm, func.count())
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                RecipientRow.verdict == ELIGIBLE,
+            )
+            .group_by(col(RecipientRow.arm))
+        )
+        with self._database.read() as session:
+            counts: Counter[str] = Counter({name or "": n for name, n in session.exec(query)})
+        return Wave(treated=counts["treated"], control=counts["control"], withheld=counts[""])
+
+
+def _held_places(session: Session, outreach: str, customers: Sequence[str], *, since: datetime) -> dict[str, int]:
+    held: dict[str, int] = {}
+    for chunk in chunks(customers):
+        # Two outreaches that randomise the same person at once must not both see the last free place. SQLite has
+        # one writer anyway; PostgreSQL locks the customers, in one order, so that two pages cannot deadlock.
+        session.exec(
+            select(CustomerRow.id).where(col(CustomerRow.id).in_(chunk)).order_by(col(CustomerRow.id)).with_for_update()
+        ).all()
+        query = (
+            select(ReservationRow.customer_id, func.count())
+            .where(
+                col(ReservationRow.customer_id).in_(chunk),
+                col(ReservationRow.at) > since,
+                ReservationRow.outreach_id != outreach,
+            )
+            .group_by(col(ReservationRow.customer_id))
+        )
+        held.update(dict(session.exec(query).all()))
+    return held
+
+
+def read_recipient(row: RecipientRow) -> Recipient:
+    """Returns a row as the domain knows it."""
+    return Recipient(
+        id=row.id or 0,
+        position=row.position,
+        customer=row.customer_id,
+        subject_key=row.subject_key,
+        channel=row.channel or "",
+        locale=row.locale or "",
+        timezone=row.timezone,
+        facts=row.facts,
+        others=row.others,
+        address_digest=row.address_digest or "",
+        content_digest=row.content_digest or "",
+        verdict=row.verdict,
+        cleared_at=row.cleared_at,
+    )

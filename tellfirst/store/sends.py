@@ -1,0 +1,287 @@
+"""The effect log: leases with fencing tokens, intents before requests, answers after them, one row for one send."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func
+from sqlmodel import Session, col, select, update
+
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.message import SendState
+from tellfirst.domain.recipient import ELIGIBLE, Recipient
+from tellfirst.policy.gate import RowFacts
+from tellfirst.policy.verdict import Consent, Verdict
+from tellfirst.store.doubts import Settlement, settle
+from tellfirst.store.engine import Database
+from tellfirst.store.leases import PageKey, hold_lease
+from tellfirst.store.recipients import read_recipient
+from tellfirst.store.statements import insert_new, table
+from tellfirst.store.tables import (
+    ConsentRow,
+    ContactPointRow,
+    ControlRow,
+    OutreachRow,
+    RecipientRow,
+    ReservationRow,
+    SendRow,
+)
+
+RECEIVED = (SendState.ACCEPTED, SendState.DELIVERED)
+"""States of a first message that a follow-up may refer to."""
+
+
+class Switches(Frozen):
+    """Is everything a person or a breaker may have switched, read in the transaction of the intents."""
+
+    pause_all: bool
+    paused: bool
+    blocked: str
+    channel_halted: str
+    cleared: bool
+
+
+class PlannedSend(Frozen):
+    """Is one send that may be next."""
+
+    id: str
+    recipient: Recipient
+    attempts: int
+
+
+class Tally(Frozen):
+    """Counts sends by state; `in_doubt` are intents without an answer."""
+
+    planned: int = 0
+    withheld: int = 0
+    accepted: int = 0
+    failed: int = 0
+    unknown: int = 0
+    in_doubt: int = 0
+
+
+class Sends:
+    """Keeps the effect log."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # -- one page
+
+    def open_page(self, key: PageKey, *, kind: str, channel: str, retry_intents: bool, token: int) -> None:
+        """Plans the sends of a page: its treated recipients, and of follow-ups only who got the first message.
+
+        With `retry_intents` the intents of earlier tokens are planned again (the provider drops a second one);
+        without it they stay in doubt until they are reconciled.
+        """
+        row, first = table(RecipientRow), table(SendRow).alias("first")
+        query = select(row.c.id, row.c.position, row.c.customer_id).where(
+            row.c.outreach_id == key.outreach,
+            row.c.revision == key.revision,
+            row.c.page == key.page,
+            row.c.arm == "treated",
+            row.c.verdict == ELIGIBLE,
+        )
+        if kind != "initial":
+            told = (
+                select(first.c.id)
+                .where(first.c.recipient_id == row.c.id, first.c.step == "initial", first.c.state.in_(RECEIVED))
+                .exists()
+            )
+            ended = (
+                select(first.c.id)
+                .where(
+                    first.c.recipient_id == row.c.id, first.c.step == "resolved", first.c.state != SendState.WITHHELD
+                )
+                .exists()
+            )
+            query = query.where(told, ~ended if kind == "update" else row.c.cleared_at.is_not(None))
+            if kind == "update":
+                query = query.where(row.c.cleared_at.is_(None))
+        with self._database.write() as session:
+            hold_lease(session, key, token)
+            insert_new(
+                session,
+                SendRow,
+                [
+                    {
+                        "id": send_id(key.outreach, key.revision, position, key.step, channel),
+                        "outreach_id": key.outreach,
+                        "revision": key.revision,
+                        "recipient_id": recipient,
+                        "customer_id": customer,
+                        "step": key.step,
+                        "channel": channel,
+                        "page": key.page,
+                        "state": SendState.PLANNED,
+                    }
+                    for recipient, position, customer in session.execute(query.order_by(row.c.position))
+                ],
+            )
+            if retry_intents:
+                session.execute(
+                    update(SendRow)
+                    .where(*_sends_of(key), col(SendRow.state) == SendState.INTENT, col(SendRow.token) < token)
+                    .values(state=SendState.PLANNED)
+                )
+
+    def planned(self, key: PageKey, limit: int) -> list[PlannedSend]:
+        """Returns the next sends of a page in the order of the audience."""
+        query = (
+            select(SendRow.id, SendRow.attempts, RecipientRow)
+            .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
+            .where(*_sends_of(key), col(SendRow.state) == SendState.PLANNED)
+            .order_by(col(RecipientRow.position))
+            .limit(limit)
+        )
+        with self._database.read() as session:
+            return [
+                PlannedSend(id=id_, recipient=read_recipient(row), attempts=attempts)
+                for id_, attempts, row in session.exec(query)
+            ]
+
+    def intend(
+        self,
+        key: PageKey,
+        token: int,
+        sends: Sequence[PlannedSend],
+        *,
+        channel: str,
+        adapter: str,
+        nonce: str,
+        now: datetime,
+        lease_until: datetime,
+        not_after: datetime,
+        judge: Callable[[Switches, dict[str, RowFacts]], dict[str, Verdict] | str],
+        facts: Callable[[PlannedSend, str | None], tuple[bool, bool, bool]],
+    ) -> dict[str, str] | str:
+        """Gates a micro-batch on facts read now and commits its intents, in one transaction under the token.
+
+        `facts` says of a send and its current address whether the condition holds, the address is unchanged and the
+        content is; `judge` turns all facts into verdicts, or into the reason why the page halts. Returns the address
+        of each send that may leave, or that reason. Raises FencedOffError when the page belongs to another worker.
+        """
+        with self._database.write() as session:
+            hold_lease(session, key, token, until=lease_until)
+            customers = [s.recipient.customer for s in sends]
+            points = {
+                p.customer_id: p
+                for p in session.exec(
+                    select(ContactPointRow).where(
+                        col(ContactPointRow.customer_id).in_(customers), ContactPointRow.channel == channel
+                    )
+                )
+            }
+            consents: dict[str, list[Consent]] = {}
+            for c in session.exec(select(ConsentRow).where(col(ConsentRow.customer_id).in_(customers))):
+                consents.setdefault(c.customer_id, []).append(
+                    Consent(channel=c.channel, purpose=c.purpose, allowed=c.allowed, at=c.at)
+                )
+            reserved = set(
+                session.exec(
+                    select(ReservationRow.customer_id).where(
+                        col(ReservationRow.customer_id).in_(customers), ReservationRow.outreach_id == key.outreach
+                    )
+                )
+            )
+            rows: dict[str, RowFacts] = {}
+            for send in sends:
+                point = points.get(send.recipient.customer)
+                holds, same_address, same_content = facts(send, point.address if point else None)
+                rows[send.id] = RowFacts(
+                    condition_holds=holds,
+                    address=point.address if point else None,
+                    address_usable=bool(point and point.usable),
+                    address_unchanged=same_address,
+                    content_unchanged=same_content,
+                    consents=tuple(consents.get(send.recipient.customer, ())),
+                    reserved=send.recipient.customer in reserved,
+                )
+            verdicts = judge(_switches(session, key.outreach, channel), rows)
+            if isinstance(verdicts, str):
+                return verdicts
+            leaving: dict[str, str] = {}
+            for send in sends:
+                verdict = verdicts[send.id]
+                where = (col(SendRow.id) == send.id, col(SendRow.state) == SendState.PLANNED)
+                if verdict.kind == "allow":
+                    session.execute(
+                        update(SendRow)
+                        .where(*where)
+                        .values(
+                            state=SendState.INTENT,
+                            token=token,
+                            attempts=send.attempts + 1,
+                            intent_at=now,
+                            not_after=not_after,
+                            nonce=nonce,
+                            adapter=adapter,
+                        )
+                    )
+                    leaving[send.id] = points[send.recipient.customer].address
+                else:
+                    session.execute(
+                        update(SendRow)
+                        .where(*where)
+                        .values(state=SendState.WITHHELD, reason=verdict.reason, settled_at=now)
+                    )
+            return leaving
+
+    def settle(
+        self, key: PageKey, token: int, settlements: Sequence[Settlement], bodies: dict[str, str], *, now: datetime
+    ) -> None:
+        """Commits the answers of a micro-batch under the token; a send left in doubt keeps its intent."""
+        with self._database.write() as session:
+            hold_lease(session, key, token)
+            for one in settlements:
+                settle(session, one, now=now, body_digest=bodies.get(one.id, ""))
+
+    def tally(self, outreach: str, *, step: str | None = None, page: PageKey | None = None) -> Tally:
+        """Counts the sends of an outreach, of one step of it, or of one page."""
+        query = select(SendRow.state, func.count()).group_by(col(SendRow.state))
+        if page is not None:
+            query = query.where(*_sends_of(page))
+        else:
+            query = query.where(SendRow.outreach_id == outreach)
+            if step is not None:
+                query = query.where(SendRow.step == step)
+        with self._database.read() as session:
+            counts = {SendState(state): n for state, n in session.exec(query)}
+        return Tally(
+            planned=counts.get(SendState.PLANNED, 0) + counts.get(SendState.DEFERRED, 0),
+            withheld=counts.get(SendState.WITHHELD, 0),
+            accepted=counts.get(SendState.ACCEPTED, 0) + counts.get(SendState.DELIVERED, 0),
+            failed=counts.get(SendState.FAILED, 0) + counts.get(SendState.UNDELIVERED, 0),
+            unknown=counts.get(SendState.UNKNOWN, 0),
+            in_doubt=counts.get(SendState.INTENT, 0),
+        )
+
+
+def send_id(outreach: str, revision: int, position: int, step: str, channel: str) -> str:
+    """Returns the opaque id of a send: the same for every attempt, and the provider's idempotency key."""
+    text = f"{outreach}|{revision}|{position}|{step}|{channel}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _sends_of(key: PageKey) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(SendRow.outreach_id) == key.outreach,
+        col(SendRow.revision) == key.revision,
+        col(SendRow.step) == key.step,
+        col(SendRow.page) == key.page,
+    )
+
+
+def _switches(session: Session, outreach: str, channel: str) -> Switches:
+    row = session.get_one(OutreachRow, outreach)
+    controls = {
+        c.name: c.value
+        for c in session.exec(select(ControlRow).where(col(ControlRow.name).in_(["pause-all", f"channel:{channel}"])))
+    }
+    return Switches(
+        pause_all="pause-all" in controls,
+        paused=row.paused,
+        blocked=row.blocked or "",
+        channel_halted=controls.get(f"channel:{channel}", ""),
+        cleared=row.cleared_at is not None,
+    )

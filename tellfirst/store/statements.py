@@ -1,0 +1,42 @@
+"""The few statements that SQLite and PostgreSQL spell alike only with care."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Table
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlmodel import Session, SQLModel
+
+T = TypeVar("T")
+
+BINDS = 500
+"""Values of one IN list: far below SQLite's limit of 32,766 and short enough to plan quickly."""
+
+
+def table(row: type[SQLModel]) -> Table:
+    """Returns the table behind a row class."""
+    found: Table = row.__table__  # type: ignore[attr-defined]
+    return found
+
+
+def chunks(values: Iterable[T], size: int = BINDS) -> Iterator[list[T]]:
+    """Yields `values` in lists of at most `size`."""
+    iterator = iter(values)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def insert_new(session: Session, row: type[SQLModel], values: Sequence[dict[str, Any]]) -> int:
+    """Inserts what is not there yet and returns how many rows that were; existing rows stay untouched."""
+    if not values:
+        return 0
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    made = 0
+    columns = max(1, len(values[0]))
+    for chunk in chunks(values, max(1, 10_000 // columns)):
+        insert = insert_sqlite(table(row)) if sqlite else insert_postgresql(table(row))
+        done = session.execute(insert.values(chunk).on_conflict_do_nothing())
+        made += done.rowcount  # type: ignore[attr-defined]
+    return made

@@ -1,0 +1,363 @@
+"""The tables; they never leave this folder, the classes beside them return domain models or plain values."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, Column, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from tellfirst.store.engine import Instant
+
+
+def _instant(*, nullable: bool = True, index: bool = False) -> Any:
+    return Field(sa_column=Column(Instant, nullable=nullable, index=index))
+
+
+def _json() -> Any:
+    return Field(sa_column=Column(JSON, nullable=False))
+
+
+class CustomerRow(SQLModel, table=True):
+    """Is one customer: the least we need to speak to them."""
+
+    __tablename__: ClassVar[Any] = "customers"
+
+    id: str = Field(primary_key=True)
+    first_name: str | None = None
+    locale: str = "en"
+    timezone: str | None = None
+    cluster: str = Field(index=True)  # household or account: randomised together
+    created_at: datetime = _instant(nullable=False)
+
+
+class ContactPointRow(SQLModel, table=True):
+    """Is one address of one customer on one channel; `usable` ends when a provider says it will never work."""
+
+    __tablename__: ClassVar[Any] = "contact_points"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("customer_id", "channel"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    customer_id: str = Field(foreign_key="customers.id", index=True)
+    channel: str
+    address: str
+    usable: bool = True
+
+
+class ConsentRow(SQLModel, table=True):
+    """Is one statement about consent, append-only: the latest for (channel, purpose) holds; `*` means all."""
+
+    __tablename__: ClassVar[Any] = "consents"
+
+    id: int | None = Field(default=None, primary_key=True)
+    customer_id: str = Field(foreign_key="customers.id", index=True)
+    channel: str
+    purpose: str
+    allowed: bool
+    at: datetime = _instant(nullable=False)
+    source: str
+
+
+class ConditionRow(SQLModel, table=True):
+    """Is one condition; unique by its identity."""
+
+    __tablename__: ClassVar[Any] = "conditions"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("trigger", "key", "episode"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    trigger: str
+    key: str
+    episode: int
+    detected_at: datetime = _instant(nullable=False)
+    cleared_at: datetime | None = _instant()
+    facts: dict[str, Any] = _json()
+    parameters: dict[str, Any] = _json()
+
+
+class AdmissionRow(SQLModel, table=True):
+    """Is the ledger: each subject is admitted once an episode, whatever a later sweep finds."""
+
+    __tablename__: ClassVar[Any] = "admissions"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("trigger", "subject_key", "episode"),
+        Index("admissions_condition", "trigger", "condition_key"),
+        Index("admissions_open", "trigger", "closed_at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    trigger: str
+    subject_key: str
+    episode: int
+    condition_key: str  # empty when too late to be told
+    customer_ref: str
+    since: datetime = _instant(nullable=False)
+    facts: dict[str, Any] = _json()
+    admitted_at: datetime = _instant(nullable=False)
+    missing_since: datetime | None = _instant()  # not found any more; the episode closes after the hold-down
+    closed_at: datetime | None = _instant()
+    too_late: bool = False
+
+
+class OutreachRow(SQLModel, table=True):
+    """Is one outreach; the unique condition makes a second workflow a duplicate, whoever started it."""
+
+    __tablename__: ClassVar[Any] = "outreaches"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("trigger", "key", "episode"),)
+
+    id: str = Field(primary_key=True)
+    trigger: str
+    key: str
+    episode: int
+    first_run: str
+    started_at: datetime = _instant(nullable=False)
+    detected_at: datetime = _instant(nullable=False)
+    facts: dict[str, Any] = _json()
+    audience: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    paused: bool = False
+    blocked: str | None = None  # the breaker: why nothing more leaves
+    cleared_at: datetime | None = _instant()
+    closed_at: datetime | None = _instant()
+    ending: str | None = None
+    reason: str = ""
+
+
+class PlaybookVersionRow(SQLModel, table=True):
+    """Is the exact text of a playbook that a plan was made from."""
+
+    __tablename__: ClassVar[Any] = "playbook_versions"
+
+    version: str = Field(primary_key=True)
+    playbook: str
+    text: str
+    seen_at: datetime = _instant(nullable=False)
+
+
+class RevisionRow(SQLModel, table=True):
+    """Is one plan revision; frozen once its plan is set."""
+
+    __tablename__: ClassVar[Any] = "revisions"
+
+    outreach_id: str = Field(foreign_key="outreaches.id", primary_key=True)
+    number: int = Field(primary_key=True)
+    playbook_version: str = Field(foreign_key="playbook_versions.version")
+    planned_at: datetime = _instant(nullable=False)
+    plan: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    proposal: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    status: str = "planning"  # pending, approved, rejected, expired, replaced, cleared
+
+
+class SubjectRow(SQLModel, table=True):
+    """Is one affected thing given inline with a condition, kept so that a plan can be made again."""
+
+    __tablename__: ClassVar[Any] = "subjects"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("outreach_id", "key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    outreach_id: str = Field(foreign_key="outreaches.id", index=True)
+    key: str
+    customer_ref: str
+    facts: dict[str, Any] = _json()
+
+
+class PageRow(SQLModel, table=True):
+    """Is one page of a revision: up to a few hundred recipients of one channel, with the digest that was approved."""
+
+    __tablename__: ClassVar[Any] = "pages"
+
+    outreach_id: str = Field(primary_key=True)
+    revision: int = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    channel: str
+    rows: int
+    digest: str
+
+
+class RecipientRow(SQLModel, table=True):
+    """Is one recipient of a revision, or one who is not, with the reason."""
+
+    __tablename__: ClassVar[Any] = "recipients"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("outreach_id", "revision", "position"),
+        Index("recipients_page", "outreach_id", "revision", "page", "position"),
+        Index("recipients_customer", "outreach_id", "customer_id"),
+        Index("recipients_subject", "outreach_id", "subject_key"),
+        Index("recipients_arm", "outreach_id", "arm"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    outreach_id: str
+    revision: int
+    position: int
+    page: int | None = None
+    customer_id: str
+    subject_key: str
+    channel: str | None = None
+    locale: str | None = None
+    timezone: str | None = None
+    cluster: str
+    facts: dict[str, Any] = _json()
+    others: int = 0
+    address_digest: str | None = None
+    content_digest: str | None = None
+    verdict: str  # eligible, or why not
+    withheld: str | None = None  # why an eligible recipient was set aside before randomisation
+    arm: str | None = None
+    share: float | None = None
+    t0: datetime | None = _instant()
+    window_end: datetime | None = _instant()
+    cleared_at: datetime | None = _instant()
+
+
+class SendRow(SQLModel, table=True):
+    """Is the effect log: this recipient, this step, this channel; never two rows, never two messages."""
+
+    __tablename__: ClassVar[Any] = "sends"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("recipient_id", "step", "channel"),
+        Index("sends_step", "outreach_id", "step", "state"),
+        Index("sends_provider", "provider_id"),
+    )
+
+    id: str = Field(primary_key=True)
+    outreach_id: str
+    revision: int
+    recipient_id: int = Field(foreign_key="recipients.id")
+    customer_id: str = Field(index=True)
+    step: str
+    channel: str
+    page: int
+    state: str
+    reason: str = ""
+    token: int = 0
+    attempts: int = 0
+    nonce: str = ""  # of the decision that let it leave
+    intent_at: datetime | None = _instant()
+    settled_at: datetime | None = _instant()
+    not_after: datetime | None = _instant()
+    adapter: str = ""
+    provider_id: str = ""
+    body_digest: str = ""
+
+
+class LeaseRow(SQLModel, table=True):
+    """Is the right to send one page now; the token fences off whoever held it before."""
+
+    __tablename__: ClassVar[Any] = "leases"
+
+    outreach_id: str = Field(primary_key=True)
+    revision: int = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    page: int = Field(primary_key=True)
+    token: int
+    expires_at: datetime = _instant(nullable=False)
+
+
+class ReceiptRow(SQLModel, table=True):
+    """Is one raw provider event; the state of a send is derived from all of them by rank."""
+
+    __tablename__: ClassVar[Any] = "receipts"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("provider", "provider_id", "status", "error"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    provider: str
+    provider_id: str
+    send_id: str | None = Field(default=None, index=True)
+    status: str
+    error: str = ""
+    received_at: datetime = _instant(nullable=False)
+
+
+class ContactRow(SQLModel, table=True):
+    """Is one inbound support contact."""
+
+    __tablename__: ClassVar[Any] = "contacts"
+    __table_args__: ClassVar[Any] = (Index("contacts_customer", "customer_id", "occurred_at", "reason_code"),)
+
+    id: str = Field(primary_key=True)
+    customer_id: str
+    reason_code: str
+    channel: str = ""
+    occurred_at: datetime = _instant(nullable=False)
+    imported_at: datetime = _instant(nullable=False)
+
+
+class WatermarkRow(SQLModel, table=True):
+    """Says up to which instant all contacts of a source are here."""
+
+    __tablename__: ClassVar[Any] = "watermarks"
+
+    source: str = Field(primary_key=True)
+    at: datetime = _instant(nullable=False)
+
+
+class DecisionRow(SQLModel, table=True):
+    """Is one decision that was received, accepted or refused, with the envelope as it came."""
+
+    __tablename__: ClassVar[Any] = "decisions"
+    __table_args__: ClassVar[Any] = (Index("decisions_revision", "outreach_id", "revision", "accepted"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    outreach_id: str
+    revision: int
+    decision: str
+    approver: str
+    fingerprint: str = ""
+    accepted: bool
+    code: str = ""
+    envelope: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    received_at: datetime = _instant(nullable=False)
+
+
+class ReservationRow(SQLModel, table=True):
+    """Is a place under the frequency cap, held for all promised steps of one outreach, in both arms."""
+
+    __tablename__: ClassVar[Any] = "reservations"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("customer_id", "outreach_id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    customer_id: str
+    outreach_id: str = Field(index=True)
+    at: datetime = _instant(nullable=False)
+
+
+class OutcomeRow(SQLModel, table=True):
+    """Is the recorded outcome of one arm; a correction is a new version, never an edit."""
+
+    __tablename__: ClassVar[Any] = "outcomes"
+
+    outreach_id: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    arm: str = Field(primary_key=True)
+    reason_code: str = Field(index=True)
+    clusters: int
+    contacted: int
+    rate: float | None = None
+    difference: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    grade: str
+    sentence: str
+    recorded_at: datetime = _instant(nullable=False)
+
+
+class ControlRow(SQLModel, table=True):
+    """Is a switch that every process reads before it sends."""
+
+    __tablename__: ClassVar[Any] = "controls"
+
+    name: str = Field(primary_key=True)
+    value: str
+    by: str
+    at: datetime = _instant(nullable=False)
+
+
+class NoticeRow(SQLModel, table=True):
+    """Is something a person was told: a reminder, an escalation, an alarm."""
+
+    __tablename__: ClassVar[Any] = "notices"
+
+    id: str = Field(primary_key=True)
+    outreach_id: str = Field(index=True)
+    kind: str
+    to: str
+    text: str
+    at: datetime = _instant(nullable=False)

@@ -1,0 +1,222 @@
+"""The composition root: settings in, a runnable application out; the only place where parts meet their dependencies."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.approvals import Approvals, RegistryFile
+from activities.decisions import DecisionActivities
+from activities.detection import DetectionActivities
+from activities.dispatch import DispatchActivities
+from activities.outreach import OutreachActivities
+from activities.planning import PlanningActivities
+from activities.reconciliation import ReconciliationActivities
+from activities.sources import Sources
+from tellfirst import contract
+from tellfirst.channels.base import Adapter
+from tellfirst.channels.outbox import Outbox
+from tellfirst.channels.sms import TwilioSms
+from tellfirst.errors import SettingsError
+from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
+from tellfirst.settings import Settings
+from tellfirst.store.admissions import Admissions
+from tellfirst.store.contacts import Contacts
+from tellfirst.store.controls import Controls
+from tellfirst.store.customers import Customers
+from tellfirst.store.decisions import Decisions
+from tellfirst.store.doubts import Doubts
+from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.leases import Leases
+from tellfirst.store.migrations import migrate
+from tellfirst.store.outcomes import Outcomes
+from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.recipients import Recipients
+from tellfirst.store.sends import Sends
+from workflows.detection import DetectionWorkflow
+from workflows.outreach import OutreachWorkflow
+
+CHANNELS = ("sms", "email", "in_app")
+PAGES_AT_ONCE = 4
+"""Pages one worker process sends at once on one channel; each holds a thread and a database connection."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """Is everything one process needs, already connected to its dependencies."""
+
+    settings: Settings
+    database: Database
+    library: Mapping[str, LoadedPlaybook]
+    adapters: Mapping[str, Adapter]
+    planning: PlanningActivities
+    decisions: DecisionActivities
+    outreach: OutreachActivities
+    dispatch: DispatchActivities
+    reconciliation: ReconciliationActivities
+    detection: DetectionActivities
+
+    async def close(self) -> None:
+        """Closes connections."""
+        for adapter in self.adapters.values():
+            await adapter.close()
+        self.database.close()
+
+
+def read_library(settings: Settings) -> dict[str, LoadedPlaybook]:
+    """Returns the playbooks of this installation."""
+    return load_library([*([LIBRARY] if settings.library else []), *settings.playbooks])
+
+
+def build_adapters(settings: Settings) -> dict[str, Adapter]:
+    """Returns one adapter per channel; a channel without a provider writes to the outbox."""
+    adapters: dict[str, Adapter] = {channel: Outbox(settings.outbox, channel) for channel in CHANNELS}
+    if settings.sms == "twilio":
+        if not (settings.twilio_account_sid and settings.twilio_auth_token and settings.sms_sender):
+            raise SettingsError(
+                "texts through Twilio need an account, a token and a sender",
+                where="TELLFIRST_SMS=twilio",
+                remedy="set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TELLFIRST_SMS_SENDER",
+            )
+        adapters["sms"] = TwilioSms(
+            settings.twilio_account_sid,
+            settings.twilio_auth_token.get_secret_value(),
+            settings.sms_sender,
+            base_url=settings.twilio_api_base or None,
+            status_callback=_callback(settings.public_url),
+            timeout=settings.sms_timeout,
+            in_flight=settings.sms_in_flight,
+        )
+    return adapters
+
+
+def build(
+    settings: Settings,
+    *,
+    loop: asyncio.AbstractEventLoop,
+    adapters: Mapping[str, Adapter] | None = None,
+    library: Mapping[str, LoadedPlaybook] | None = None,
+) -> Application:
+    """Builds the application; tests pass adapters and playbooks of their own, everything else is the same."""
+    engine = open_engine(settings.database)
+    if settings.database.startswith("sqlite"):
+        migrate(engine)  # the embedded database belongs to this application alone
+    database = Database(engine)
+    library = read_library(settings) if library is None else library
+    adapters = build_adapters(settings) if adapters is None else adapters
+    sources = Sources(settings.source_url)
+    outreaches, recipients, customers = Outreaches(database), Recipients(database), Customers(database)
+    admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)
+    sends, digest_key = Sends(database), settings.digest_key()
+    approvals = Approvals(
+        decisions=decisions,
+        recipients=recipients,
+        registry=RegistryFile(settings.approvers),
+        environment=settings.environment,
+    )
+    return Application(
+        settings=settings,
+        database=database,
+        library=library,
+        adapters=adapters,
+        planning=PlanningActivities(
+            outreaches=outreaches,
+            recipients=recipients,
+            customers=customers,
+            admissions=admissions,
+            sources=sources,
+            library=library,
+            environment=settings.environment,
+            digest_key=digest_key,
+            channels=frozenset(adapters),
+            page_size=settings.page_size,
+            reconcile_after=timedelta(seconds=settings.reconcile_seconds),
+        ),
+        decisions=DecisionActivities(decisions=decisions, outreaches=outreaches, approvals=approvals),
+        outreach=OutreachActivities(
+            outreaches=outreaches,
+            recipients=recipients,
+            sends=sends,
+            contacts=Contacts(database),
+            outcomes=Outcomes(database),
+            controls=controls,
+            admissions=admissions,
+            sources=sources,
+            salt=settings.holdout_salt,
+            cap=settings.frequency_cap,
+        ),
+        dispatch=DispatchActivities(
+            outreaches=outreaches,
+            recipients=recipients,
+            customers=customers,
+            admissions=admissions,
+            sends=sends,
+            leases=Leases(database),
+            controls=controls,
+            approvals=approvals,
+            sources=sources,
+            adapters=adapters,
+            loop=loop,
+            digest_key=digest_key,
+            lease=timedelta(seconds=settings.lease_seconds),
+            margin=timedelta(seconds=settings.sms_timeout),
+        ),
+        reconciliation=ReconciliationActivities(
+            outreaches=outreaches, doubts=Doubts(database), adapters=adapters, loop=loop
+        ),
+        detection=DetectionActivities(admissions=admissions, sources=sources, library=library),
+    )
+
+
+def workers(application: Application, client: Client, *, graceful: timedelta = timedelta(seconds=10)) -> list[Worker]:
+    """Returns the workers of one process: one for workflows and database work, one per channel."""
+    main: Sequence[Callable[..., Any]] = [
+        application.planning.plan,
+        application.decisions.receive_decision,
+        application.outreach.randomise,
+        application.outreach.look,
+        application.outreach.close,
+        application.outreach.end,
+        application.outreach.hold,
+        application.outreach.notify,
+        application.detection.sweep,
+    ]
+    result = [
+        Worker(
+            client,
+            task_queue=contract.QUEUE,
+            workflows=[OutreachWorkflow, DetectionWorkflow],
+            activities=main,
+            activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),
+            max_concurrent_activities=20,
+            # Few at a time: after a restart hundreds of histories replay, and each must finish within two seconds.
+            max_concurrent_workflow_tasks=10,
+            graceful_shutdown_timeout=graceful,
+        )
+    ]
+    for channel in application.adapters:
+        result.append(
+            Worker(
+                client,
+                task_queue=contract.send_queue(channel),
+                activities=[application.dispatch.dispatch, application.reconciliation.reconcile],
+                activity_executor=ThreadPoolExecutor(max_workers=PAGES_AT_ONCE, thread_name_prefix=channel),
+                max_concurrent_activities=PAGES_AT_ONCE,
+                # The server's rate limit on this queue does not see eager activities.
+                disable_eager_activity_execution=True,
+                graceful_shutdown_timeout=graceful,
+            )
+        )
+    return result
+
+
+def _callback(public_url: str) -> Callable[[str], str] | None:
+    if not public_url:
+        return None
+    base = public_url.rstrip("/")
+    return lambda send_id: f"{base}/twilio/status?d={send_id}"

@@ -1,0 +1,189 @@
+"""The mailbox: everything that reaches a running outreach from outside.
+
+Handlers only put messages in; the attendant takes them out one at a time. Messages are taken raw and judged here,
+because the SDK drops a malformed one and writes what it held into the log.
+"""
+
+import json
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from activities.decisions import DecisionActivities, ReceivedDecision
+    from activities.outreach import HoldRequest, OutreachActivities
+    from tellfirst import contract
+    from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Event, Pause
+    from workflows.options import QUICK
+    from workflows.state import State
+
+Kind = Literal["decision", "changed", "cleared", "pause", "abort", "acknowledged"]
+MALFORMED = object()
+
+
+@dataclass
+class Message:
+    """Is one message as it came, with its number for whoever waits for the answer."""
+
+    number: int
+    kind: Kind
+    raw: object
+
+
+def read_json(raw: RawValue | None) -> object:
+    """Returns the JSON of a raw argument, or MALFORMED."""
+    try:
+        return MALFORMED if raw is None else json.loads(raw.payload.data)
+    except ValueError:
+        return MALFORMED
+
+
+class Mailbox:
+    """Takes in decisions and events, and applies them to the state one after the other."""
+
+    state: State
+
+    def __init__(self) -> None:
+        self._id = workflow.info().workflow_id
+        self._waiting: deque[Message] = deque()
+        self._busy = False
+        self._count = 0
+        self._answers: dict[int, DecisionAnswer] = {}
+        self.news = 0
+        """Grows with every message that was applied."""
+
+    # -- what may come
+
+    @workflow.update(name=contract.SUBMIT_DECISION)
+    async def submit_decision(self, raw: RawValue | None = None) -> DecisionAnswer:
+        """Takes a signed decision and answers once it is judged and recorded."""
+        number = self._put("decision", raw)
+        await workflow.wait_condition(lambda: number in self._answers)
+        return self._answers.pop(number)
+
+    @submit_decision.validator
+    def _can_be_parsed(self, raw: RawValue | None = None) -> None:
+        try:
+            DecisionEnvelope.model_validate(read_json(raw))
+        except ValidationError:
+            raise ApplicationError("the message is not a signed decision", type="malformed") from None
+
+    @workflow.signal(name=contract.DECIDE)
+    async def decide(self, raw: RawValue | None = None) -> None:
+        """Takes a signed decision, also while no worker is alive."""
+        self._put("decision", raw)
+
+    @workflow.signal(name=contract.CONDITION_CHANGED)
+    async def condition_changed(self, raw: RawValue | None = None) -> None:
+        """Makes the workflow look at the source again."""
+        self._put("changed", raw)
+
+    @workflow.signal(name=contract.CONDITION_CLEARED)
+    async def condition_cleared(self, raw: RawValue | None = None) -> None:
+        """Makes the workflow look again; where no source can be asked, the starter's word counts."""
+        self._put("cleared", raw)
+
+    @workflow.signal(name=contract.PAUSE)
+    async def pause(self, raw: RawValue | None = None) -> None:
+        """Holds this outreach, or lets it go on."""
+        self._put("pause", raw)
+
+    @workflow.signal(name=contract.ABORT)
+    async def abort(self, raw: RawValue | None = None) -> None:
+        """Ends the sending of this outreach for good."""
+        self._put("abort", raw)
+
+    @workflow.signal(name=contract.ESCALATION_ACKNOWLEDGED)
+    async def escalation_acknowledged(self, raw: RawValue | None = None) -> None:
+        """Says that somebody is on it."""
+        self._put("acknowledged", raw)
+
+    def _put(self, kind: Kind, raw: RawValue | None) -> int:
+        self._count += 1
+        self._waiting.append(Message(self._count, kind, read_json(raw)))
+        return self._count
+
+    # -- the attendant
+
+    async def attend(self) -> None:
+        """Applies messages in the order they came, for as long as the outreach runs."""
+        while True:
+            await workflow.wait_condition(lambda: bool(self._waiting))
+            self._busy = True
+            message = self._waiting.popleft()
+            if message.kind == "decision":
+                await self._judge(message)
+            else:
+                await self._apply(message)
+            self._busy = False
+            self.news += 1
+
+    async def settle_messages(self) -> None:
+        """Waits until everything that came in is applied and answered."""
+        await workflow.wait_condition(lambda: not self._waiting and not self._busy)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _judge(self, message: Message) -> None:
+        raw = None if message.raw is MALFORMED else message.raw
+        try:
+            answer = await workflow.execute_local_activity_method(
+                DecisionActivities.receive_decision, ReceivedDecision(outreach=self._id, raw=raw), **QUICK
+            )
+        except ActivityError:
+            answer = DecisionAnswer(accepted=False, code="not_recorded", message="it could not be recorded; try again")
+        if answer.accepted:
+            self._decided(answer)
+        else:
+            self.state.refused += 1
+        self._answers[message.number] = answer
+
+    def _decided(self, answer: DecisionAnswer) -> None:
+        for revision in self.state.revisions:
+            if revision.plan.revision != answer.revision:
+                continue
+            if answer.decision == "approve":
+                revision.status = "approved"
+                self.state.attention = ""
+            elif answer.decision == "reject":
+                revision.status = "rejected"
+                self.state.reason = answer.message
+            else:
+                revision.status = "changes_requested"
+                self.state.replan = "replace"
+
+    async def _apply(self, message: Message) -> None:
+        model = Pause if message.kind == "pause" else Event
+        try:
+            event = model.model_validate(message.raw)
+        except ValidationError:
+            self.state.refused += 1
+            return
+        if not self.state.first_time(event.event_id):
+            return
+        state = self.state
+        if message.kind == "changed":
+            state.look = state.look or "look"
+        elif message.kind == "cleared":
+            state.look = "cleared"
+        elif message.kind == "acknowledged":
+            state.acknowledged = bool(state.attention)
+        elif message.kind == "abort":
+            state.aborted = event.note or "aborted"
+            await self._hold(paused=True)
+        elif isinstance(event, Pause):
+            # First the switch that every micro-batch reads, then our own: a page in flight stops at its next one.
+            await self._hold(paused=event.paused)
+            state.paused = event.paused
+            if not event.paused:
+                state.attention, state.acknowledged, state.retry_at = "", False, None
+
+    async def _hold(self, *, paused: bool) -> None:
+        channels = tuple(sorted({r.channel for revision in self.state.revisions for r in revision.plan.pages}))
+        request = HoldRequest(outreach=self._id, paused=paused, channels=channels)
+        await workflow.execute_local_activity_method(OutreachActivities.hold, request, **QUICK)

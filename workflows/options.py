@@ -1,0 +1,44 @@
+"""Named time-outs and retry policies; every activity call names one of them."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+
+
+class Quick(TypedDict):
+    """Is the options of a local activity."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+class Options(Quick):
+    """Is the options of an activity that reports its progress."""
+
+    heartbeat_timeout: timedelta
+
+
+QUICK = Quick(
+    start_to_close_timeout=timedelta(seconds=10),
+    schedule_to_close_timeout=timedelta(minutes=10),
+    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)),
+)
+"""A statement or two on our own database: no history of its own, done inside the workflow task."""
+
+DATABASE = Options(
+    start_to_close_timeout=timedelta(minutes=30),
+    schedule_to_close_timeout=timedelta(hours=6),
+    heartbeat_timeout=timedelta(seconds=60),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
+)
+"""Work over a whole audience on our own database or the operational source."""
+
+SEND = Options(
+    start_to_close_timeout=timedelta(minutes=30),
+    schedule_to_close_timeout=timedelta(hours=24),
+    heartbeat_timeout=timedelta(seconds=15),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+)
+"""One page of messages: a dead worker is noticed by its silence, another goes on where the effect log stands."""

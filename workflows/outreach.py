@@ -1,0 +1,414 @@
+"""The outreach: one durable workflow per condition, from detection to the recorded outcome.
+
+`run` is one loop over the next absolute deadline. What comes from outside only fills the inbox; the attendant works it
+off beside the loop, so that a decision is answered while pages are leaving. Every branch is taken on recorded values.
+"""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from activities.outreach import (
+        CloseRequest,
+        EndRequest,
+        LookRequest,
+        NoticeRequest,
+        OutreachActivities,
+        WaveRequest,
+    )
+    from activities.planning import PlanAnswer, PlanningActivities, PlanRequest
+    from tellfirst import contract
+    from tellfirst.contract import Ending, Result, RevisionView, View
+    from tellfirst.domain.condition import Condition, personal_pattern
+    from tellfirst.domain.plan import Plan, PlannedStep
+    from workflows.mailbox import Mailbox, read_json
+    from workflows.options import DATABASE, QUICK
+    from workflows.sending import Sender
+    from workflows.state import RETRY, Revision, Situation, State, next_deadline, owing, promised, situation
+
+LONGEST_WAIT_FOR_CONTACTS = timedelta(hours=6)
+
+
+@workflow.defn(name=contract.OUTREACH)
+class OutreachWorkflow(Mailbox):
+    """Carries one condition through plan, approval, waves, promises and window."""
+
+    @workflow.init
+    def __init__(self, start: RawValue) -> None:
+        super().__init__()
+        self._sender = Sender(self._id)
+        self._shown: Situation | None = None
+        self._condition: Condition | None = None
+        self.state, self._refusal = State(trigger=""), ""
+        data = read_json(start)
+        if workflow.info().continued_run_id:
+            self.state = State.model_validate(data)
+        else:
+            self._refusal = self._read(data)
+
+    def _read(self, data: object) -> str:
+        if personal_pattern(self._id):
+            return "the workflow id looks like an address; use outreach/{trigger}/{key}/{episode}"
+        try:
+            condition = Condition.model_validate(data)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "its top level"
+            return f"the condition is malformed at {where}: {first['msg']}"[:300]
+        if personal_pattern(condition.key):
+            return "the condition key looks like an address; use an opaque key"
+        self._condition, self.state.trigger = condition, condition.trigger
+        return ""
+
+    @workflow.run
+    async def run(self, start: RawValue) -> Result:
+        """Runs to the recorded outcome."""
+        if self._refusal:
+            return await self._closed(Ending.REFUSED, self._refusal)
+        attendant = asyncio.create_task(self.attend())
+        try:
+            while (result := await self._turn()) is None:
+                if self._sender.wants_new_run:
+                    await self.settle_messages()
+                    workflow.continue_as_new(self.state)
+        finally:
+            attendant.cancel()
+        return result
+
+    # -- the loop
+
+    async def _turn(self) -> Result | None:
+        """Does the one thing that is due, or waits for the next deadline or for news."""
+        if not self.state.planned or self.state.replan:
+            return await self._plan()
+        self._show()
+        if self.state.look and not self.state.attention:
+            return await self._look()
+        if self.state.aborted and not self.state.randomised:
+            return await self._end(Ending.ABORTED, self.state.aborted)
+        if not self._held:
+            for revision in self.state.revisions:
+                if revision.status == "approved" and await self._send_due(revision):
+                    return None
+        now = workflow.now()
+        deadline = next_deadline(self.state)
+        if deadline is not None and deadline[0] <= now:
+            return await self._due(deadline[1])
+        if not owing(self.state) and not self.state.randomised and not self.state.attention:
+            return await self._ended_without_sending()
+        news = self.news
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self.news != news,
+                timeout=None if deadline is None else deadline[0] - now,
+                timeout_summary=None if deadline is None else deadline[1],
+            )
+        return None
+
+    @property
+    def _held(self) -> bool:
+        state = self.state
+        waits = state.retry_at is not None and state.retry_at > workflow.now()
+        return state.paused or bool(state.attention) or bool(state.aborted) or waits
+
+    async def _due(self, what: str) -> Result | None:
+        now = workflow.now()
+        if what == "retry":
+            self.state.retry_at = None
+            return None
+        if what == "window":
+            return await self._measure()
+        if what == "promise":
+            for revision in self.state.revisions:
+                update = promised(self.state, revision)
+                if update is not None and update.act_at is not None and update.act_at <= now:
+                    await self._keep_promise(revision, update)
+            return None
+        # A decision that arrived in time is judged before its deadline is.
+        await self.settle_messages()
+        for revision in self.state.revisions:
+            if revision.status == "pending":
+                await self._approval_deadlines(revision)
+        return None
+
+    # -- plan
+
+    async def _plan(self) -> Result | None:
+        state, number = self.state, self.state.planned + 1
+        replaced = next((r for r in reversed(state.revisions) if r.status == "changes_requested"), None)
+        request = PlanRequest(
+            outreach=self._id,
+            run=workflow.info().first_execution_run_id,
+            revision=number,
+            condition=self._condition if number == 1 else None,
+            replaces=replaced.plan.revision if replaced and state.replan == "replace" else 0,
+        )
+        try:
+            answer: PlanAnswer = await workflow.execute_activity_method(
+                PlanningActivities.plan, request, **DATABASE, summary=f"revision {number}"
+            )
+        except ActivityError as error:
+            if number > 1:
+                await self._needs_attention(f"planning revision {number} failed")
+                state.replan = ""
+                return None
+            return await self._end(Ending.FAILED, _cause(error))
+        state.planned, state.replan, self._condition = number, "", None
+        if replaced is not None:
+            replaced.status = "replaced"
+        if answer.status == "duplicate":
+            return await self._closed(Ending.DUPLICATE, answer.reason)
+        if answer.status == "refused":
+            return await self._closed(Ending.REFUSED, answer.reason)
+        if answer.plan is None:
+            return None if state.revisions else await self._end(Ending.NOTHING_TO_DO, answer.reason)
+        state.revisions.append(Revision(plan=answer.plan))
+        return None
+
+    async def _approval_deadlines(self, revision: Revision) -> None:
+        plan, now = revision.plan, workflow.now()
+        if revision.status != "pending":
+            return
+        if now >= plan.decide_by:
+            revision.status = "expired"
+            text = f"The approval of revision {plan.revision} expired; nobody was told."
+            await self._notify("expired", plan, text)
+        elif now >= plan.escalate_at and not revision.escalated:
+            revision.escalated = revision.reminded = True
+            text = f"Revision {plan.revision} for {plan.recipients} recipients still waits for a decision."
+            await self._notify("overdue", plan, text)
+        elif now >= plan.remind_at and not revision.reminded:
+            revision.reminded = True
+            text = f"Please decide revision {plan.revision} for {plan.recipients} recipients."
+            await self._notify("reminder", plan, text)
+
+    # -- send
+
+    async def _send_due(self, revision: Revision) -> bool:
+        """Does what an approved revision has to send now; returns whether there was anything."""
+        if revision.wave is None:
+            await self._wave(revision)
+        elif revision.sending is not None:
+            await self._send(revision, revision.sending.step)
+        elif self._owes_resolved(revision):
+            resolved = revision.plan.resolved
+            revision.resolved_sent = True
+            if resolved is not None:
+                await self._send(revision, resolved.id)
+        else:
+            return False
+        return True
+
+    async def _wave(self, revision: Revision) -> None:
+        """Randomises the recipients of a revision and sends the treated ones their first message."""
+        t0 = workflow.now()
+        request = WaveRequest(outreach=self._id, revision=revision.plan.revision, t0=t0)
+        try:
+            revision.wave = await workflow.execute_activity_method(OutreachActivities.randomise, request, **DATABASE)
+        except ActivityError as error:
+            await self._needs_attention(f"randomising failed: {_cause(error)}")
+            return
+        revision.t0 = t0
+        if revision.wave.treated:
+            await self._send(revision, revision.plan.initial.id)
+
+    async def _send(self, revision: Revision, step: str) -> None:
+        halted = await self._sender.send(revision, step, held=lambda: self.state.paused or bool(self.state.aborted))
+        if self.state.aborted:
+            revision.sending = None
+        elif halted == "pause_all":
+            self.state.retry_at = workflow.now() + RETRY
+        elif halted not in ("", "paused"):
+            await self._needs_attention(f"sending '{step}' stopped ({halted})")
+        elif revision.sending is None and self._sender.unknown:
+            count, self._sender.unknown = self._sender.unknown, 0
+            text = f"Of step '{step}' {count} messages are unknown to us and to the provider; decide about each."
+            await self._notify("attention", revision.plan, text)
+
+    # -- promises
+
+    async def _look(self) -> Result | None:
+        state = self.state
+        wanted, state.look = state.look, ""
+        try:
+            look = await workflow.execute_activity_method(
+                OutreachActivities.look, LookRequest(outreach=self._id, cleared=wanted == "cleared"), **DATABASE
+            )
+        except ActivityError as error:
+            await self._needs_attention(f"the source cannot be read: {_cause(error)}")
+            return None
+        for revision in state.revisions:
+            revision.over = look.over
+        if look.new:
+            state.replan = "grow"
+        state.cleared = look.still == 0 and not look.new
+        if state.cleared:
+            for revision in state.revisions:
+                if revision.wave is None and revision.status in ("pending", "approved", "changes_requested"):
+                    revision.status = "cleared"
+            if not state.randomised:
+                return await self._end(Ending.CLEARED, "the condition ended before anyone was told")
+        return None
+
+    async def _keep_promise(self, revision: Revision, update: PlannedStep) -> None:
+        """Looks again at lead time; tells those whose condition is over so, and updates the others."""
+        self.state.look = "look"
+        await self._look()
+        if self.state.attention:
+            text = f"The update promised in step '{update.id}' is at risk: {self.state.attention}."
+            await self._notify("promise_at_risk", revision.plan, text)
+            return
+        if self.state.cleared:
+            return  # `resolved` keeps the promise
+        revision.updates_done += 1
+        if revision.over and revision.plan.resolved is not None:
+            await self._send(revision, revision.plan.resolved.id)
+        if revision.sending is None:
+            await self._send(revision, update.id)
+
+    def _owes_resolved(self, revision: Revision) -> bool:
+        told = revision.wave is not None and revision.wave.treated > 0
+        return self.state.cleared and told and not revision.resolved_sent
+
+    # -- end
+
+    async def _measure(self) -> Result | None:
+        state, last = self.state, self.state.revisions[-1]
+        end = state.window_end
+        if end is None:
+            return None
+        give_up = end + last.plan.watermark_timeout
+        request = CloseRequest(
+            outreach=self._id,
+            revision=next(r for r in reversed(state.revisions) if r.wave is not None).plan.revision,
+            window_end=end,
+            last_chance=workflow.now() >= give_up,
+        )
+        try:
+            closing = await workflow.execute_activity_method(OutreachActivities.close, request, **DATABASE)
+        except ActivityError as error:
+            await self._needs_attention(f"measuring failed: {_cause(error)}")
+            return None
+        if closing.waiting:
+            pause = min(max(last.plan.window / 20, timedelta(seconds=1)), LONGEST_WAIT_FOR_CONTACTS)
+            state.contacts_at = min(workflow.now() + pause, give_up)
+            return None
+        return await self._closed(
+            Ending.MEASURED,
+            self.state.aborted,
+            accepted=closing.accepted,
+            withheld=closing.withheld,
+            failed=closing.failed,
+            unknown=closing.unknown,
+            grade=closing.grade,
+        )
+
+    async def _ended_without_sending(self) -> Result:
+        statuses = [r.status for r in self.state.revisions]
+        if "rejected" in statuses:
+            return await self._end(Ending.REJECTED, self.state.reason)
+        if "expired" in statuses:
+            return await self._end(Ending.EXPIRED, "nobody decided in time; silence is not consent")
+        if "cleared" in statuses or self.state.cleared:
+            return await self._end(Ending.CLEARED, "the condition ended before anyone was told")
+        return await self._end(Ending.NOTHING_TO_DO, "nobody_left_to_tell")
+
+    async def _end(self, ending: Ending, reason: str) -> Result:
+        """Records an ending without measurement and closes."""
+        last = self.state.revisions[-1] if self.state.revisions else None
+        request = EndRequest(
+            outreach=self._id,
+            revision=last.plan.revision if last else 0,
+            ending=ending,
+            reason=reason,
+            revision_status=last.status if last and last.status in ("expired", "cleared") else "",
+        )
+        await workflow.execute_local_activity_method(OutreachActivities.end, request, **QUICK)
+        return await self._closed(ending, reason)
+
+    async def _closed(self, ending: Ending, reason: str = "", **counts: Any) -> Result:
+        await self.settle_messages()
+        self._show(Situation(stage=contract.Stage.CLOSED, words=f"Closed: {ending}. {reason}"))
+        recipients = sum(r.plan.recipients for r in self.state.revisions if r.status != "replaced")
+        return Result(ending=ending, reason=reason, recipients=recipients, **counts)
+
+    # -- what others see
+
+    async def _notify(self, kind: Any, plan: Plan, text: str) -> None:
+        to = plan.owner if kind in ("attention", "promise_at_risk", "expired") else ", ".join(plan.approvers)
+        request = NoticeRequest(
+            id=f"{self._id}:{plan.revision}:{kind}:{workflow.info().get_current_history_length()}",
+            outreach=self._id,
+            kind=kind,
+            to=to,
+            text=text[:500],
+        )
+        await workflow.execute_local_activity_method(OutreachActivities.notify, request, **QUICK)
+
+    async def _needs_attention(self, why: str) -> None:
+        self.state.attention = why[:200]
+        if self.state.revisions:
+            await self._notify("attention", self.state.revisions[-1].plan, why)
+
+    def _show(self, shown: Situation | None = None) -> None:
+        """Flips the search attributes where they changed, and says in words how the outreach stands."""
+        shown = shown or situation(self.state, workflow.now())
+        before, self._shown = self._shown, shown
+        workflow.set_current_details(shown.words)
+        updates: list[Any] = []
+        if before is None or before.stage != shown.stage:
+            updates.append(contract.STAGE.value_set(shown.stage))
+        if before is None or before.waiting_on != shown.waiting_on:
+            updates.append(contract.WAITING_ON.value_set(shown.waiting_on or "nobody"))
+        if (before is None or before.deadline != shown.deadline) and shown.deadline is not None:
+            updates.append(contract.DEADLINE.value_set(shown.deadline))
+        if before is None and self.state.revisions:
+            plan = self.state.revisions[-1].plan
+            updates += [
+                contract.TRIGGER.value_set(plan.playbook),
+                contract.REASON.value_set(plan.reason_code),
+                contract.OWNER.value_set(plan.owner),
+                contract.RECIPIENTS.value_set(sum(r.plan.recipients for r in self.state.revisions)),
+            ]
+        if updates:
+            workflow.upsert_search_attributes(updates)
+
+    @workflow.query(name=contract.VIEW)
+    def view(self) -> View:
+        """Returns how the outreach stands."""
+        shown = situation(self.state, workflow.now())
+        return View(
+            outreach=self._id,
+            trigger=self.state.trigger,
+            stage=self._shown.stage if self._shown else contract.Stage.PLANNING,
+            waiting_on=shown.waiting_on,
+            deadline=shown.deadline,
+            details=shown.words,
+            paused=self.state.paused,
+            revisions=tuple(_view(r) for r in self.state.revisions),
+            refused_messages=self.state.refused,
+        )
+
+
+def _view(revision: Revision) -> RevisionView:
+    return RevisionView(
+        number=revision.plan.revision,
+        recipients=revision.plan.recipients,
+        status=revision.status,
+        decide_by=revision.plan.decide_by,
+        step=revision.sending.step if revision.sending else "",
+        root=revision.plan.root,
+    )
+
+
+def _cause(error: ActivityError) -> str:
+    cause = error.cause
+    return (cause.type or "error") if isinstance(cause, ApplicationError) else type(cause).__name__

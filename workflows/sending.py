@@ -1,0 +1,112 @@
+"""Sending one step: pages in flight, halts, and the reconciliation of what stayed in doubt."""
+
+import asyncio
+from collections.abc import Callable
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.dispatch import DispatchActivities, PageReport, PageRequest
+    from activities.reconciliation import ReconcileRequest, ReconciliationActivities
+    from tellfirst import contract
+    from workflows.options import DATABASE, SEND
+    from workflows.state import Revision, Sending
+
+PAGES_IN_FLIGHT = 4
+PAGES_PER_RUN = 300
+"""After so many pages the workflow continues as new, far below the server's limit of history events."""
+
+
+class Sender:
+    """Sends the pages of a step, a few at a time, from wherever the step stands."""
+
+    def __init__(self, outreach: str) -> None:
+        self._outreach = outreach
+        self._pages = 0
+        self.unknown = 0
+
+    @property
+    def wants_new_run(self) -> bool:
+        """Returns whether this run has grown long enough."""
+        return self._pages >= PAGES_PER_RUN or workflow.info().is_continue_as_new_suggested()
+
+    async def send(self, revision: Revision, step: str, held: Callable[[], bool]) -> str:
+        """Sends a step until it is done, held, or this run is full; returns why it stopped early.
+
+        `revision.sending` stays set while anything of the step is left, so that another run goes on with it.
+        """
+        sending = revision.sending = revision.sending or Sending(step=step)
+        total = sum(r.count for r in revision.plan.pages)
+        running: dict[asyncio.Task[PageReport], int] = {}
+        halted = ""
+        while True:
+            while len(running) < PAGES_IN_FLIGHT and not (halted or held() or self.wants_new_run):
+                page = _take(sending, total)
+                if page is None:
+                    break
+                self._pages += 1
+                running[asyncio.create_task(self._page(revision, sending.step, page))] = page
+            if not running:
+                break
+            done, _ = await workflow.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                page = running.pop(task)
+                try:
+                    report = task.result()
+                except Exception as error:
+                    workflow.logger.warning("page %s of %s failed: %s", page, sending.step, type(error).__name__)
+                    halted = halted or "page_failed"
+                    sending.again.append(page)
+                    continue
+                sending.in_doubt += report.in_doubt
+                if report.halted:
+                    halted = halted or report.halted
+                    sending.again.append(page)
+        if halted or held() or sending.again or sending.next_page < total:
+            return halted
+        if sending.in_doubt:
+            await self._reconcile(revision, sending)
+        revision.sending = None
+        return ""
+
+    async def _page(self, revision: Revision, step: str, page: int) -> PageReport:
+        channel = next(r.channel for r in revision.plan.pages if r.first <= page < r.first + r.count)
+        request = PageRequest(
+            outreach=self._outreach, revision=revision.plan.revision, step=step, channel=channel, page=page
+        )
+        return await workflow.execute_activity_method(
+            DispatchActivities.dispatch, request, task_queue=contract.send_queue(channel), **SEND
+        )
+
+    async def _reconcile(self, revision: Revision, sending: Sending) -> None:
+        left = sending.in_doubt
+        for turn, last in ((1, False), (2, True)):
+            if not left:
+                break
+            await workflow.sleep(revision.plan.reconcile_after * turn, summary="reconcile")
+            left = 0
+            for pages in revision.plan.pages:
+                request = ReconcileRequest(
+                    outreach=self._outreach,
+                    revision=revision.plan.revision,
+                    step=sending.step,
+                    channel=pages.channel,
+                    last=last,
+                )
+                result = await workflow.execute_activity_method(
+                    ReconciliationActivities.reconcile,
+                    request,
+                    task_queue=contract.send_queue(pages.channel),
+                    **DATABASE,
+                )
+                left += result.left
+                self.unknown += result.unknown
+
+
+def _take(sending: Sending, total: int) -> int | None:
+    if sending.again:
+        return sending.again.pop(0)
+    if sending.next_page < total:
+        sending.next_page += 1
+        return sending.next_page - 1
+    return None

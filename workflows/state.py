@@ -1,0 +1,181 @@
+"""The state of an outreach: all of it, in one serialisable structure that continue-as-new carries on."""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from tellfirst.contract import Stage
+from tellfirst.domain.plan import Plan, PlannedStep
+from tellfirst.domain.recipient import Wave
+
+Status = Literal["pending", "approved", "rejected", "expired", "replaced", "changes_requested", "cleared"]
+SEEN_EVENTS = 500
+
+
+class Sending(BaseModel):
+    """Is a step on its way: `next_page` counts over all channels, `again` holds pages that halted."""
+
+    step: str
+    next_page: int = 0
+    again: list[int] = Field(default_factory=list)
+    in_doubt: int = 0
+
+
+class Revision(BaseModel):
+    """Is one plan revision and how far it has come."""
+
+    plan: Plan
+    status: Status = "pending"
+    reminded: bool = False
+    escalated: bool = False
+    wave: Wave | None = None
+    t0: datetime | None = None
+    sending: Sending | None = None
+    updates_done: int = 0
+    resolved_sent: bool = False
+    over: int = 0
+
+    @property
+    def next_update(self) -> PlannedStep | None:
+        """Returns the next promised step."""
+        updates = self.plan.updates
+        return updates[self.updates_done] if self.updates_done < len(updates) else None
+
+    @property
+    def window_end(self) -> datetime | None:
+        """Returns when the last window of this revision closes."""
+        return None if self.t0 is None else self.t0 + self.plan.window
+
+
+class State(BaseModel):
+    """Is one outreach between two workflow tasks."""
+
+    trigger: str
+    revisions: list[Revision] = Field(default_factory=list)
+    planned: int = 0
+    replan: Literal["", "replace", "grow"] = ""
+    look: Literal["", "look", "cleared"] = ""
+    cleared: bool = False
+    paused: bool = False
+    aborted: str = ""
+    attention: str = ""  # why a person is needed; empty when none is
+    acknowledged: bool = False
+    reason: str = ""  # why it was rejected
+    retry_at: datetime | None = None  # pages held by pause-all are tried again then
+    contacts_at: datetime | None = None  # contacts had not arrived; they are asked for again then
+    refused: int = 0
+    seen: list[str] = Field(default_factory=list)
+
+    @property
+    def randomised(self) -> bool:
+        """Returns whether anyone was drawn into an arm: from then on the outreach ends measured."""
+        return any(r.wave is not None and r.wave.treated + r.wave.control > 0 for r in self.revisions)
+
+    @property
+    def window_end(self) -> datetime | None:
+        """Returns when the last window closes."""
+        return max((r.window_end for r in self.revisions if r.window_end is not None), default=None)
+
+    def first_time(self, event_id: str) -> bool:
+        """Returns whether this event is new, and remembers it."""
+        if event_id in self.seen:
+            return False
+        self.seen = [*self.seen[-SEEN_EVENTS:], event_id]
+        return True
+
+
+class Situation(BaseModel):
+    """Is how an outreach stands, for the search attributes, the view and the words in the UI."""
+
+    stage: Stage
+    waiting_on: str = ""
+    deadline: datetime | None = None
+    words: str = ""
+
+
+def situation(state: State, now: datetime) -> Situation:
+    """Returns how the outreach stands and what is waited for, in words that say who, since when, and what to do."""
+    pending = [r for r in state.revisions if r.status == "pending"]
+    if state.attention:
+        owner = state.revisions[-1].plan.owner if state.revisions else ""
+        return Situation(
+            stage=Stage.ESCALATED if state.acknowledged else Stage.NEEDS_ATTENTION,
+            waiting_on=owner,
+            words=f"Waiting for **{owner}**: {state.attention}. Mend it and `tellfirst resume`, or `tellfirst abort`.",
+        )
+    if state.paused:
+        return Situation(stage=Stage.PAUSED, words="Held by a person; `tellfirst resume` lets it go on.")
+    if pending:
+        revision = pending[0]
+        plan, roles = revision.plan, ", ".join(revision.plan.approvers)
+        asked = f"revision {plan.revision}, {plan.recipients} recipients, asked {_when(plan.planned_at)}"
+        if revision.escalated:
+            words = (
+                f"Approval is overdue: waiting for **{roles}** since {_when(plan.planned_at)} ({asked}). "
+                f"Silence is not consent: it expires {_when(plan.decide_by)}. Run `tellfirst show` and then "
+                "`tellfirst approve` or `tellfirst reject`."
+            )
+            return Situation(stage=Stage.APPROVAL_OVERDUE, waiting_on=roles, deadline=plan.decide_by, words=words)
+        words = f"Waiting for **{roles}** to decide ({asked}), until {_when(plan.decide_by)}. Run `tellfirst show`."
+        return Situation(stage=Stage.AWAITING_APPROVAL, waiting_on=roles, deadline=plan.decide_by, words=words)
+    if not state.revisions:
+        return Situation(stage=Stage.PLANNING, words="Finding the affected customers.")
+    if any(r.sending is not None or (r.status == "approved" and r.wave is None) for r in state.revisions):
+        return Situation(stage=Stage.SENDING, words="Messages are on their way.")
+    end = state.window_end
+    due = min((u.due for r in state.revisions if (u := promised(state, r)) is not None and u.due), default=end)
+    words = "Told. "
+    if due is not None and due != end:
+        words += f"The next update is promised for {_when(due)}. "
+    if end is not None:
+        words += f"The window for contacts closes {_when(end)}."
+    return Situation(stage=Stage.AWAITING_WINDOW, deadline=due, words=words)
+
+
+def promised(state: State, revision: Revision) -> PlannedStep | None:
+    """Returns the next update that this revision still owes its customers."""
+    owes = (
+        revision.status == "approved"
+        and revision.wave is not None
+        and not state.cleared
+        and not state.aborted
+        and revision.wave.treated > 0
+    )
+    return revision.next_update if owes else None
+
+
+def next_deadline(state: State) -> tuple[datetime, str] | None:
+    """Returns the next instant at which something is to be done, and its name; None when only people can go on."""
+    deadlines: list[tuple[datetime, str]] = []
+    for revision in state.revisions:
+        plan = revision.plan
+        if revision.status == "pending":
+            if not revision.reminded:
+                deadlines.append((plan.remind_at, "remind"))
+            if not revision.escalated:
+                deadlines.append((plan.escalate_at, "escalate"))
+            deadlines.append((plan.decide_by, "expire"))
+        elif (update := promised(state, revision)) is not None and update.act_at is not None and not state.paused:
+            deadlines.append((update.act_at, "promise"))
+    if state.retry_at is not None:
+        deadlines.append((state.retry_at, "retry"))
+    if state.randomised and not owing(state) and (end := state.window_end) is not None:
+        deadlines.append((state.contacts_at or end, "window"))
+    return min(deadlines, default=None)
+
+
+def owing(state: State) -> bool:
+    """Returns whether a decision or a promise is still open, so that the outreach may not close."""
+    return any(
+        r.status == "pending" or (r.status == "approved" and r.wave is None) or promised(state, r) is not None
+        for r in state.revisions
+    )
+
+
+RETRY = timedelta(seconds=30)
+"""How often a page held by pause-all is tried again."""
+
+
+def _when(instant: datetime) -> str:
+    return f"{instant:%d %b %Y, %H:%M} UTC"
