@@ -1,6 +1,7 @@
 """Runs scripts/up with the real Temporal server and stand-ins for the application's processes."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -26,9 +27,12 @@ esac
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Returns a port that listens to nobody, from below the range in which other programs are given theirs."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
 
 
 def alive(pid: int) -> bool:
@@ -61,6 +65,8 @@ def start(checkout: Path, worker: str, **more: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A shell cannot trap what was ignored when it began, as SIGINT is in whatever runs in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
