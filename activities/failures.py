@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from sqlalchemy.exc import DBAPIError
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from tellfirst.errors import SourceError, TellfirstError
+from tellfirst.store.engine import DatabaseError
 
 
 def later(type_: str, message: str, after: timedelta) -> ApplicationError:
@@ -20,7 +20,7 @@ def told_plainly() -> Iterator[None]:
     """Replaces errors whose text may hold a row's values, for the server keeps failure messages for ever."""
     try:
         yield
-    except DBAPIError as error:
+    except DatabaseError as error:
         kind = type(error.orig).__name__ if error.orig is not None else type(error).__name__
         raise ApplicationError(f"the database refused a statement ({kind})", type="Database") from None
     except SourceError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
@@ -25,6 +26,8 @@ with workflow.unsafe.imports_passed_through():
 
 Kind = Literal["decision", "changed", "cleared", "pause", "abort", "acknowledged"]
 MALFORMED = object()
+NOTHING = RawValue(Payload())
+"""What a message without an argument carries; the SDK hands an argument over raw only where its type says just that."""
 
 
 @dataclass
@@ -36,10 +39,10 @@ class Message:
     raw: object
 
 
-def read_json(raw: RawValue | None) -> object:
+def read_json(raw: RawValue) -> object:
     """Returns the JSON of a raw argument, or MALFORMED."""
     try:
-        return MALFORMED if raw is None else json.loads(raw.payload.data)
+        return json.loads(raw.payload.data)
     except ValueError:
         return MALFORMED
 
@@ -61,50 +64,50 @@ class Mailbox:
     # -- what may come
 
     @workflow.update(name=contract.SUBMIT_DECISION)
-    async def submit_decision(self, raw: RawValue | None = None) -> DecisionAnswer:
+    async def submit_decision(self, raw: RawValue = NOTHING) -> DecisionAnswer:
         """Takes a signed decision and answers once it is judged and recorded."""
         number = self._put("decision", raw)
         await workflow.wait_condition(lambda: number in self._answers)
         return self._answers.pop(number)
 
     @submit_decision.validator
-    def _can_be_parsed(self, raw: RawValue | None = None) -> None:
+    def _can_be_parsed(self, raw: RawValue = NOTHING) -> None:
         try:
             DecisionEnvelope.model_validate(read_json(raw))
         except ValidationError:
             raise ApplicationError("the message is not a signed decision", type="malformed") from None
 
     @workflow.signal(name=contract.DECIDE)
-    async def decide(self, raw: RawValue | None = None) -> None:
+    async def decide(self, raw: RawValue = NOTHING) -> None:
         """Takes a signed decision, also while no worker is alive."""
         self._put("decision", raw)
 
     @workflow.signal(name=contract.CONDITION_CHANGED)
-    async def condition_changed(self, raw: RawValue | None = None) -> None:
+    async def condition_changed(self, raw: RawValue = NOTHING) -> None:
         """Makes the workflow look at the source again."""
         self._put("changed", raw)
 
     @workflow.signal(name=contract.CONDITION_CLEARED)
-    async def condition_cleared(self, raw: RawValue | None = None) -> None:
+    async def condition_cleared(self, raw: RawValue = NOTHING) -> None:
         """Makes the workflow look again; where no source can be asked, the starter's word counts."""
         self._put("cleared", raw)
 
     @workflow.signal(name=contract.PAUSE)
-    async def pause(self, raw: RawValue | None = None) -> None:
+    async def pause(self, raw: RawValue = NOTHING) -> None:
         """Holds this outreach, or lets it go on."""
         self._put("pause", raw)
 
     @workflow.signal(name=contract.ABORT)
-    async def abort(self, raw: RawValue | None = None) -> None:
+    async def abort(self, raw: RawValue = NOTHING) -> None:
         """Ends the sending of this outreach for good."""
         self._put("abort", raw)
 
     @workflow.signal(name=contract.ESCALATION_ACKNOWLEDGED)
-    async def escalation_acknowledged(self, raw: RawValue | None = None) -> None:
+    async def escalation_acknowledged(self, raw: RawValue = NOTHING) -> None:
         """Says that somebody is on it."""
         self._put("acknowledged", raw)
 
-    def _put(self, kind: Kind, raw: RawValue | None) -> int:
+    def _put(self, kind: Kind, raw: RawValue) -> int:
         self._count += 1
         self._waiting.append(Message(self._count, kind, read_json(raw)))
         return self._count

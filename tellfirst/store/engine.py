@@ -8,9 +8,12 @@ from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Engine, TypeDecorator, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError as DatabaseError
 from sqlmodel import Session
 
 from tellfirst.errors import SettingsError
+
+__all__ = ["Database", "DatabaseError", "Instant", "open_engine"]
 
 BUSY_TIMEOUT_MS = 10_000
 

@@ -1,0 +1,215 @@
+"""A whole small installation for tests: wired by the function production uses, with fakes passed in."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from tellfirst import contract
+from tellfirst.channels.base import Adapter
+from tellfirst.client import OutreachClient
+from tellfirst.contract import DecisionEnvelope, Result
+from tellfirst.domain.condition import Condition, Subject
+from tellfirst.domain.message import Answer, AnswerKind, Outbound
+from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library, parse
+from tellfirst.settings import Settings
+from tellfirst.store.contacts import Contacts
+from tellfirst.store.controls import Controls
+from tellfirst.store.customers import CustomerRecord, Customers
+from tellfirst.store.decisions import Decisions
+from tellfirst.store.outcomes import Outcomes
+from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.recipients import Recipients
+from tellfirst.store.sends import Sends
+from tests.signing.make import Signer, ed25519, envelope
+from workers.wiring import Application, build, workers
+
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class FakeProvider:
+    """Is an adapter that remembers what it was asked to send; `answers` are given in turn, then it accepts."""
+
+    idempotency = "lookup"
+
+    def __init__(self, name: str = "fake", in_flight: int = 8) -> None:
+        self.name, self.in_flight = name, in_flight
+        self.sent: list[Outbound] = []
+        self.answers: list[AnswerKind] = []
+        self.knows: dict[str, str] = {}
+
+    async def send(self, batch: Sequence[Outbound], *, now: datetime) -> list[Answer]:
+        given = []
+        for message in batch:
+            kind = self.answers.pop(0) if self.answers else AnswerKind.ACCEPTED
+            if kind in (AnswerKind.ACCEPTED, AnswerKind.AMBIGUOUS):
+                self.sent.append(message)
+            provider_id = f"p-{message.send_id}" if kind is AnswerKind.ACCEPTED else ""
+            given.append(Answer(send_id=message.send_id, kind=kind, provider_id=provider_id, detail="fake"))
+        return given
+
+    async def look_up(self, message: Outbound, since: datetime) -> Answer | None:
+        if message.send_id not in self.knows:
+            return None
+        return Answer(send_id=message.send_id, kind=AnswerKind.ACCEPTED, provider_id=self.knows[message.send_id])
+
+    async def close(self) -> None:
+        return None
+
+
+class World:
+    """Is one installation: its folder, database, playbooks, approver, providers and workers."""
+
+    def __init__(self, env: WorkflowEnvironment, folder: Path, *, loop: asyncio.AbstractEventLoop) -> None:
+        self.env, self.folder, self.loop = env, folder, loop
+        self.ana, self.ben = ed25519(), ed25519()
+        self.registry = folder / "approvers.toml"
+        self.registry.write_text(_registry(self.ana, self.ben))
+        self.sms, self.email, self.in_app = (FakeProvider(n) for n in ("sms", "email", "in_app"))
+        self.settings = Settings.load(
+            environment="test",
+            data_dir=folder,
+            approvers=self.registry,
+            reconcile_seconds=5.0,
+            lease_seconds=12.0,
+            _env_file=None,
+        )
+        self.library: dict[str, LoadedPlaybook] = load_library([LIBRARY])
+        self.app: Application | None = None
+        self.client = OutreachClient(env.client)
+        self._started: list[WorkflowHandle[Any, Any]] = []
+        self._workers: list[Any] = []
+
+    # -- life
+
+    async def __aenter__(self) -> "World":
+        adapters: Mapping[str, Adapter] = {"sms": self.sms, "email": self.email, "in_app": self.in_app}  # type: ignore[dict-item]
+        self.app = build(self.settings, loop=self.loop, adapters=adapters, library=self.library)
+        database = self.app.database
+        self.customers, self.outreaches, self.recipients = (
+            Customers(database),
+            Outreaches(database),
+            Recipients(database),
+        )
+        self.sends, self.decisions, self.contacts = Sends(database), Decisions(database), Contacts(database)
+        self.outcomes, self.controls = Outcomes(database), Controls(database)
+        await self.work()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for handle in self._started:
+            try:
+                await handle.terminate("the test is over")
+            except Exception:
+                pass
+        await self.rest()
+        assert self.app is not None
+        await self.app.close()
+
+    async def work(self) -> None:
+        """Starts the workers."""
+        assert self.app is not None
+        self._workers = workers(self.app, self.env.client, graceful=timedelta(seconds=1))
+        self._running = [asyncio.create_task(worker.run()) for worker in self._workers]
+
+    async def rest(self) -> None:
+        """Stops the workers."""
+        await asyncio.gather(*(worker.shutdown() for worker in self._workers))
+        await asyncio.gather(*self._running)
+        self._workers, self._running = [], []
+
+    # -- doing
+
+    def customer(self, ref: str = "c-1", **more: Any) -> None:
+        """Adds a customer with an SMS address."""
+        number = f"+1415555{abs(hash(ref)) % 10_000:04d}"
+        given = {"addresses": {"sms": number}, **more}
+        self.customers.save([CustomerRecord(id=ref, **given)], now=datetime.now(UTC), source="test")
+
+    def playbook(self, trigger: str, **replace: str) -> LoadedPlaybook:
+        """Returns a playbook whose text has each key replaced by its value."""
+        text = self.library[trigger].text
+        for old, new in replace.items():
+            text = text.replace(old, new)
+        return parse(text, "test")
+
+    async def start(self, condition: Condition) -> WorkflowHandle[Any, Any]:
+        """Starts an outreach with its clock held."""
+        with self.env.with_time_skipping_disabled():
+            started = await self.client.start(condition)
+        handle = self.env.client.get_workflow_handle(started.outreach, result_type=Result)
+        self._started.append(handle)
+        return handle
+
+    def envelope(
+        self,
+        outreach: str,
+        decision: str = "approve",
+        *,
+        revision: int = 1,
+        signer: Signer | None = None,
+        approver: str = "ana",
+        issued_at: datetime | None = None,
+    ) -> DecisionEnvelope:
+        """Returns a signed decision on a revision as it stands in the database."""
+        record = self.outreaches.revision(outreach, revision)
+        assert record is not None, "not planned yet"
+        document = record.proposal.decide(decision, approver, issued_at or record.plan.planned_at)  # type: ignore[arg-type]
+        return envelope(signer or self.ana, document)
+
+    async def planned(self, outreach: str, revision: int = 1) -> None:
+        """Waits until a revision can be decided."""
+        await self.until(lambda: self.outreaches.revision(outreach, revision) is not None)
+
+    async def approve(self, outreach: str, revision: int = 1) -> contract.DecisionAnswer:
+        """Approves a revision as Ana."""
+        await self.planned(outreach, revision)
+        return await self.client.submit(outreach, self.envelope(outreach, revision=revision))
+
+    async def until(self, condition: Any, seconds: float = 20.0) -> None:
+        """Waits until something holds; fails when it does not in time."""
+        deadline = self.loop.time() + seconds
+        while not condition():
+            assert self.loop.time() < deadline, "it did not happen in time"
+            await asyncio.sleep(0.02)
+
+    async def history(self, handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+        """Returns the history of a run as JSON."""
+        return json.loads((await handle.fetch_history()).to_json())  # type: ignore[no-any-return]
+
+
+def late(*subjects: str, key: str = "sweep-1", detected_at: datetime | None = None, **facts: Any) -> Condition:
+    """Returns a condition of late parcels, one customer `c-N` per subject `o-N`."""
+    return Condition(
+        trigger="late_delivery",
+        key=key,
+        detected_at=detected_at or datetime.now(UTC),
+        subjects=tuple(
+            Subject(
+                key=name,
+                customer=name.replace("o-", "c-"),
+                facts={"order_id": name, "promised_at": "2026-11-20", **facts},
+            )
+            for name in (subjects or ("o-1",))
+        ),
+    )
+
+
+def _registry(ana: Signer, ben: Signer) -> str:
+    return "".join(
+        f"""
+[[people]]
+principal = "{name}"
+team = "support"
+internal = true
+roles = ["Service lead", "Reliability lead", "Billing lead"]
+[[people.keys]]
+key = "{signer.line}"
+"""
+        for name, signer in (("ana", ana), ("ben", ben))
+    )
