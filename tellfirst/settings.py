@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     )
     library: bool = Field(default=True, description="whether the shipped playbooks are loaded")
     approvers: Path = Field(default=Path("approvers.toml"), description="the registry of people who may decide")
+    key: Path | None = Field(default=None, description="SSH key that `tellfirst approve` signs with; .pub for an agent")
+    principal: str = Field(default="", description="your name in the registry, where your key does not tell it")
     secret: SecretStr = Field(default=SecretStr(""), description="keys the address digests; default a file in data_dir")
     holdout_salt: str = Field(default="holdout-v1", description="salt of the assignment; changing it reshuffles people")
     cap_count: int = Field(default=3, ge=1, description="outreaches one customer may get in cap_days")

@@ -105,6 +105,14 @@ class Customers:
                     )
         return found
 
+    def known(self, customers: Sequence[str]) -> set[str]:
+        """Returns which of these customers are here."""
+        found: set[str] = set()
+        with self._database.read() as session:
+            for chunk in chunks(customers):
+                found.update(session.exec(select(CustomerRow.id).where(col(CustomerRow.id).in_(chunk))))
+        return found
+
     def exists(self, customer: str) -> bool:
         """Returns whether the customer is known."""
         with self._database.read() as session:

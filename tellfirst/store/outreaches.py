@@ -182,6 +182,21 @@ class Outreaches:
                 playbook_text=version.text,
             )
 
+    def pending(self, outreach: str | None = None) -> list[RevisionRecord]:
+        """Returns the revisions that await a decision, of one outreach or of all that are open, oldest first."""
+        query = (
+            select(RevisionRow.outreach_id, RevisionRow.number)
+            .join(OutreachRow, col(OutreachRow.id) == col(RevisionRow.outreach_id))
+            .where(RevisionRow.status == "pending", col(OutreachRow.closed_at).is_(None))
+            .order_by(col(RevisionRow.planned_at), col(RevisionRow.outreach_id), col(RevisionRow.number))
+        )
+        if outreach is not None:
+            query = query.where(RevisionRow.outreach_id == outreach)
+        with self._database.read() as session:
+            waiting = list(session.exec(query))
+        found = (self.revision(name, number) for name, number in waiting)
+        return [revision for revision in found if revision is not None]
+
     def latest_revision(self, outreach: str) -> int:
         """Returns the highest frozen revision number, 0 when there is none."""
         with self._database.read() as session:

@@ -201,6 +201,20 @@ class Recipients:
         with self._database.read() as session:
             return dict(session.exec(query).all())
 
+    def set_aside(self, outreach: str, revision: int) -> dict[str, int]:
+        """Returns how many eligible rows were left out when their wave was due, by reason."""
+        query = (
+            select(RecipientRow.withheld, func.count())
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                col(RecipientRow.withheld).is_not(None),
+            )
+            .group_by(col(RecipientRow.withheld))
+        )
+        with self._database.read() as session:
+            return {reason or "": count for reason, count in session.exec(query).all()}
+
     def arms(self, outreach: str) -> dict[str, int]:
         """Returns how many rows stand in each arm."""
         query = (
@@ -237,7 +251,8 @@ class Recipients:
         """Records for whom the condition is over."""
         with self._database.write() as session:
             for chunk in chunks(ids):
-                session.execute(update(RecipientRow).where(col(RecipientRow.id).in_(chunk)).values(cleared_at=at))
+                open_ones = (col(RecipientRow.id).in_(chunk), col(RecipientRow.cleared_at).is_(None))
+                session.execute(update(RecipientRow).where(*open_ones).values(cleared_at=at))
 
     def mark_all_cleared(self, outreach: str, *, at: datetime) -> None:
         """Records that the condition is over for everyone."""
@@ -265,17 +280,22 @@ class Recipients:
     def randomise(self, outreach: str, revision: int, by: Randomisation, *, page: int) -> None:
         """Reserves the frequency cap and draws the arm for one page, both arms alike; what is drawn stays."""
         with self._database.write() as session:
+            # Locked, so that a second attempt on PostgreSQL waits and then finds nothing left to draw.
             rows = session.exec(
-                select(RecipientRow).where(
+                select(RecipientRow)
+                .where(
                     RecipientRow.outreach_id == outreach,
                     RecipientRow.revision == revision,
                     RecipientRow.page == page,
                     col(RecipientRow.arm).is_(None),
                     col(RecipientRow.withheld).is_(None),
                 )
+                .order_by(col(RecipientRow.id))
+                .with_for_update()
             ).all()
             customers = sorted({row.customer_id for row in rows})
             held = {} if by.cap_exempt else _held_places(session, outreach, customers, since=by.t0 - by.cap.period)
+            drawn = _drawn(session, outreach, sorted({row.cluster for row in rows}))
             reserve = []
             for row in rows:
                 if row.cleared_at is not None:
@@ -283,8 +303,9 @@ class Recipients:
                 elif not by.cap_exempt and not by.cap.has_room(held.get(row.customer_id, 0)):
                     row.withheld = "frequency_cap"
                 else:
-                    row.arm = arm(draw(by.salt, outreach, row.cluster), by.share)
-                    row.share, row.t0, row.window_end = by.share, by.t0, by.t0 + by.window
+                    new = (arm(draw(by.salt, outreach, row.cluster), by.share), by.share)
+                    row.arm, row.share = drawn.get(row.cluster, new)
+                    row.t0, row.window_end = by.t0, by.t0 + by.window
                     reserve.append({"customer_id": row.customer_id, "outreach_id": outreach, "at": by.t0})
                 session.add(row)
             insert_new(session, ReservationRow, reserve)
@@ -305,14 +326,27 @@ class Recipients:
         return Wave(treated=counts["treated"], control=counts["control"], withheld=counts[""])
 
 
+def _drawn(session: Session, outreach: str, clusters: Sequence[str]) -> dict[str, tuple[str, float]]:
+    # A later revision may be planned with another share; whoever was told must not count as held out.
+    found: dict[str, tuple[str, float]] = {}
+    for chunk in chunks(clusters):
+        query = select(RecipientRow.cluster, RecipientRow.arm, RecipientRow.share).where(
+            RecipientRow.outreach_id == outreach,
+            col(RecipientRow.cluster).in_(chunk),
+            col(RecipientRow.arm).is_not(None),
+        )
+        found.update({cluster: (arm or "", share or 0.0) for cluster, arm, share in session.exec(query)})
+    return found
+
+
 def _held_places(session: Session, outreach: str, customers: Sequence[str], *, since: datetime) -> dict[str, int]:
+    # Two outreaches that randomise the same person at once must not both see the last free place. SQLite has one
+    # writer anyway; PostgreSQL locks the customers, all of a page in one order, so that two pages cannot deadlock.
+    session.exec(
+        select(CustomerRow.id).where(col(CustomerRow.id).in_(customers)).order_by(col(CustomerRow.id)).with_for_update()
+    ).all()
     held: dict[str, int] = {}
     for chunk in chunks(customers):
-        # Two outreaches that randomise the same person at once must not both see the last free place. SQLite has
-        # one writer anyway; PostgreSQL locks the customers, in one order, so that two pages cannot deadlock.
-        session.exec(
-            select(CustomerRow.id).where(col(CustomerRow.id).in_(chunk)).order_by(col(CustomerRow.id)).with_for_update()
-        ).all()
         query = (
             select(ReservationRow.customer_id, func.count())
             .where(

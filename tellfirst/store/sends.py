@@ -60,6 +60,16 @@ class Tally(Frozen):
     in_doubt: int = 0
 
 
+class StateCount(Frozen):
+    """Counts the sends of one step that stand in one state for one reason."""
+
+    step: str
+    channel: str
+    state: SendState
+    reason: str
+    count: int
+
+
 class Sends:
     """Keeps the effect log."""
 
@@ -205,7 +215,7 @@ class Sends:
                 verdict = verdicts[send.id]
                 where = (col(SendRow.id) == send.id, col(SendRow.state) == SendState.PLANNED)
                 if verdict.kind == "allow":
-                    session.execute(
+                    intended = session.execute(
                         update(SendRow)
                         .where(*where)
                         .values(
@@ -218,7 +228,8 @@ class Sends:
                             adapter=adapter,
                         )
                     )
-                    leaving[send.id] = points[send.recipient.customer].address
+                    if intended.rowcount == 1:  # type: ignore[attr-defined]  # else it is not ours to send any more
+                        leaving[send.id] = points[send.recipient.customer].address
                 else:
                     session.execute(
                         update(SendRow)
@@ -255,6 +266,21 @@ class Sends:
             unknown=counts.get(SendState.UNKNOWN, 0),
             in_doubt=counts.get(SendState.INTENT, 0),
         )
+
+    def states(self, outreach: str) -> list[StateCount]:
+        """Counts the sends of an outreach by step, channel, state and reason."""
+        kinds = (col(SendRow.step), col(SendRow.channel), col(SendRow.state), col(SendRow.reason))
+        query = (
+            select(SendRow.step, SendRow.channel, SendRow.state, SendRow.reason, func.count())  # type: ignore[call-overload]
+            .where(SendRow.outreach_id == outreach)
+            .group_by(*kinds)
+            .order_by(*kinds)
+        )
+        with self._database.read() as session:
+            return [
+                StateCount(step=step, channel=channel, state=SendState(state), reason=reason, count=count)
+                for step, channel, state, reason, count in session.exec(query)
+            ]
 
 
 def send_id(outreach: str, revision: int, position: int, step: str, channel: str) -> str:
