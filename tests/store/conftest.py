@@ -1,0 +1,80 @@
+"""Our own database, migrated, on SQLite and on a real PostgreSQL: every test of this folder runs on both."""
+
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.migrations import migrate
+from tests.postgres import postgresql_server
+
+__all__ = ["postgresql_server"]
+
+NUMBERS = count(1)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yields the URL of a database without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'tellfirst.db'}"
+        return
+    yield from _fresh_postgresql(request.getfixturevalue("postgresql_server"))
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns a migrated file to copy."""
+    path = tmp_path_factory.mktemp("migrated") / "tellfirst.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: str) -> Iterator[str]:
+    """Yields the name of a migrated database to copy."""
+    for url in _fresh_postgresql(postgresql_server):
+        _migrate(url)
+        yield make_url(url).database or ""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Yields a fresh migrated database."""
+    if request.param == "sqlite":
+        path = tmp_path / "tellfirst.db"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+        yield from _opened(f"sqlite:///{path}")
+    else:
+        template = request.getfixturevalue("migrated_postgresql")
+        for url in _fresh_postgresql(request.getfixturevalue("postgresql_server"), template):
+            yield from _opened(url)
+
+
+def _migrate(url: str) -> None:
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+
+
+def _opened(url: str) -> Iterator[Database]:
+    opened = Database(open_engine(url))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _fresh_postgresql(server: str, template: str = "template1") -> Iterator[str]:
+    name = f"store_{next(NUMBERS)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        try:
+            yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
