@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from alembic import context
+from sqlalchemy import func, select
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
@@ -20,7 +21,10 @@ def render(kind: str, item: Any, _: object) -> str | Literal[False]:
 
 
 engine = context.config.attributes["engine"].execution_options(writes=True)
-with engine.connect() as connection:
+# One transaction around all: two processes that start together migrate in turn, and a failure leaves nothing half.
+with engine.begin() as connection:
+    if engine.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("tellfirst migrations", 0))))
     context.configure(
         connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True, render_item=render
     )
