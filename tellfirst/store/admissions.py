@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.condition import ADMITTED, Audience, Condition, Facts, Subject
 from tellfirst.store.engine import Database
-from tellfirst.store.statements import chunks, insert_new
+from tellfirst.store.statements import chunks, insert_new, table
 from tellfirst.store.tables import AdmissionRow, ConditionRow, OutreachRow
 
 
@@ -49,18 +49,24 @@ class Admissions:
             return set(keys) - _open(session, trigger, keys)
 
     def observe(self, trigger: str, keys: Sequence[str], *, at: datetime, hold_down: timedelta) -> None:
-        """Closes the episodes of subjects that a sweep no longer finds, once they stayed away for `hold_down`."""
+        """Closes the episodes of subjects that a sweep no longer finds, once they stayed away for `hold_down`.
+
+        A condition is over when the last of its subjects is.
+        """
         found = set(keys)
         with self._database.write() as session:
             missing: list[int] = []
             back: list[int] = []
-            for row in session.exec(
-                select(AdmissionRow).where(AdmissionRow.trigger == trigger, col(AdmissionRow.closed_at).is_(None))
-            ):
-                if row.subject_key not in found:
-                    missing.append(row.id or 0)
-                elif row.missing_since is not None:
-                    back.append(row.id or 0)
+            query = (
+                select(AdmissionRow.id, AdmissionRow.subject_key, AdmissionRow.missing_since)
+                .where(AdmissionRow.trigger == trigger, col(AdmissionRow.closed_at).is_(None))
+                .order_by(col(AdmissionRow.id))
+            )
+            for id_, key, missing_since in session.exec(query):
+                if key not in found:
+                    missing.append(id_ or 0)
+                elif missing_since is not None:
+                    back.append(id_ or 0)
             for chunk in chunks(back):
                 session.execute(update(AdmissionRow).where(col(AdmissionRow.id).in_(chunk)).values(missing_since=None))
             for chunk in chunks(missing):
@@ -72,6 +78,19 @@ class Admissions:
                     update(AdmissionRow)
                     .where(ids, col(AdmissionRow.missing_since) <= at - hold_down)
                     .values(closed_at=at)
+                )
+            if missing:
+                condition, admission = table(ConditionRow), table(AdmissionRow)
+                affected = select(admission.c.id).where(
+                    admission.c.trigger == condition.c.trigger,
+                    admission.c.condition_key == condition.c.key,
+                    admission.c.condition_episode == condition.c.episode,
+                    admission.c.closed_at.is_(None),
+                )
+                session.execute(
+                    update(condition)
+                    .where(condition.c.trigger == trigger, condition.c.cleared_at.is_(None), ~affected.exists())
+                    .values(cleared_at=at)
                 )
 
     def admit(
@@ -99,6 +118,11 @@ class Admissions:
                     .group_by(col(AdmissionRow.subject_key))
                 )
                 episodes.update(dict(session.exec(latest).all()))
+            conditions = {key: _episode(session, trigger, key) for key in admissions if key}
+            # In one order, so that two sweeps at once wait for each other and never in a circle.
+            found = sorted(
+                ((one, key) for key, group in admissions.items() for one in group), key=lambda pair: pair[0].subject_key
+            )
             insert_new(
                 session,
                 AdmissionRow,
@@ -108,19 +132,34 @@ class Admissions:
                         "subject_key": one.subject_key,
                         "episode": episodes.get(one.subject_key, 0) + 1,
                         "condition_key": condition_key,
+                        "condition_episode": conditions.get(condition_key, 0),
                         "customer_ref": one.customer_ref,
                         "since": one.since,
                         "facts": one.facts,
                         "admitted_at": at,
                         "too_late": not condition_key,
                     }
-                    for condition_key, group in admissions.items()
-                    for one in group
+                    for one, condition_key in found
                     if one.subject_key not in still_open
                 ],
             )
-            for key in sorted(filter(None, admissions)):
-                _open_condition(session, trigger, key, at=at, facts=facts.get(key, {}), parameters=parameters)
+            insert_new(
+                session,
+                ConditionRow,
+                [
+                    {
+                        "trigger": trigger,
+                        "key": key,
+                        "episode": episode,
+                        "detected_at": at,
+                        "facts": facts.get(key, {}),
+                        "parameters": parameters,
+                    }
+                    for key, episode in sorted(conditions.items())
+                    # Of two sweeps at once only one admits a subject: the other's condition would be about nobody.
+                    if _subjects(session, trigger, key, episode)
+                ],
+            )
 
     def waiting(self, trigger: str) -> list[tuple[Condition, int]]:
         """Returns conditions whose outreach nobody has claimed yet, with their number of subjects.
@@ -140,15 +179,26 @@ class Admissions:
             .order_by(col(ConditionRow.id))
         )
         with self._database.read() as session:
-            return [(_condition(row), _subjects(session, trigger, row.key)) for row in session.exec(query)]
+            return [(_condition(row), _subjects(session, trigger, row.key, row.episode)) for row in session.exec(query)]
 
-    def admitted(self, trigger: str, key: str) -> Iterator[list[Subject]]:
-        """Yields the admitted subjects of a condition in lists."""
+    def admitted(self, trigger: str, key: str, episode: int | None = None) -> Iterator[list[Subject]]:
+        """Yields the subjects admitted to one episode of a condition, by default its latest, in lists."""
+        if episode is None:
+            with self._database.read() as session:
+                latest = select(func.max(ConditionRow.episode)).where(
+                    ConditionRow.trigger == trigger, ConditionRow.key == key
+                )
+                episode = session.exec(latest).one() or 0
         last = 0
         while True:
             query = (
                 select(AdmissionRow)
-                .where(AdmissionRow.trigger == trigger, AdmissionRow.condition_key == key, col(AdmissionRow.id) > last)
+                .where(
+                    AdmissionRow.trigger == trigger,
+                    AdmissionRow.condition_key == key,
+                    AdmissionRow.condition_episode == episode,
+                    col(AdmissionRow.id) > last,
+                )
                 .order_by(col(AdmissionRow.id))
                 .limit(2_000)
             )
@@ -185,32 +235,27 @@ def _open(session: Session, trigger: str, keys: Sequence[str]) -> set[str]:
     return found
 
 
-def _open_condition(session: Session, trigger: str, key: str, *, at: datetime, facts: Facts, parameters: Facts) -> None:
+def _episode(session: Session, trigger: str, key: str) -> int:
     latest = session.exec(
-        select(ConditionRow)
+        select(ConditionRow.episode, ConditionRow.cleared_at)
         .where(ConditionRow.trigger == trigger, ConditionRow.key == key)
         .order_by(col(ConditionRow.episode).desc())
     ).first()
-    if latest is not None and latest.cleared_at is None:
-        return
-    session.add(
-        ConditionRow(
-            trigger=trigger,
-            key=key,
-            episode=1 if latest is None else latest.episode + 1,
-            detected_at=at,
-            facts=facts,
-            parameters=parameters,
-        )
-    )
-    session.flush()
+    if latest is None:
+        return 1
+    episode, cleared_at = latest
+    return episode if cleared_at is None else episode + 1
 
 
-def _subjects(session: Session, trigger: str, key: str) -> int:
+def _subjects(session: Session, trigger: str, key: str, episode: int) -> int:
     query = (
         select(func.count())
         .select_from(AdmissionRow)
-        .where(AdmissionRow.trigger == trigger, AdmissionRow.condition_key == key)
+        .where(
+            AdmissionRow.trigger == trigger,
+            AdmissionRow.condition_key == key,
+            AdmissionRow.condition_episode == episode,
+        )
     )
     return session.exec(query).one()
 

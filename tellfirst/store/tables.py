@@ -79,7 +79,7 @@ class AdmissionRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "admissions"
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("trigger", "subject_key", "episode"),
-        Index("admissions_condition", "trigger", "condition_key"),
+        Index("admissions_condition", "trigger", "condition_key", "condition_episode"),
         Index("admissions_open", "trigger", "closed_at"),
     )
 
@@ -88,6 +88,7 @@ class AdmissionRow(SQLModel, table=True):
     subject_key: str
     episode: int
     condition_key: str  # empty when too late to be told
+    condition_episode: int = 0
     customer_ref: str
     since: datetime = _instant(nullable=False)
     facts: dict[str, Any] = _json()
@@ -180,7 +181,7 @@ class RecipientRow(SQLModel, table=True):
         Index("recipients_page", "outreach_id", "revision", "page", "position"),
         Index("recipients_customer", "outreach_id", "customer_id"),
         Index("recipients_subject", "outreach_id", "subject_key"),
-        Index("recipients_arm", "outreach_id", "arm"),
+        Index("recipients_cluster", "outreach_id", "cluster", "arm"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -214,6 +215,7 @@ class SendRow(SQLModel, table=True):
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("recipient_id", "step", "channel"),
         Index("sends_step", "outreach_id", "step", "state"),
+        Index("sends_page", "outreach_id", "revision", "step", "page", "state"),
         Index("sends_provider", "provider_id"),
     )
 

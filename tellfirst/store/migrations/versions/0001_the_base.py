@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("subject_key", sa.String(), nullable=False),
         sa.Column("episode", sa.Integer(), nullable=False),
         sa.Column("condition_key", sa.String(), nullable=False),
+        sa.Column("condition_episode", sa.Integer(), nullable=False),
         sa.Column("customer_ref", sa.String(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
@@ -29,7 +30,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("trigger", "subject_key", "episode"),
     )
     with op.batch_alter_table("admissions", schema=None) as batch_op:
-        batch_op.create_index("admissions_condition", ["trigger", "condition_key"], unique=False)
+        batch_op.create_index("admissions_condition", ["trigger", "condition_key", "condition_episode"], unique=False)
         batch_op.create_index("admissions_open", ["trigger", "closed_at"], unique=False)
 
     op.create_table(
@@ -220,7 +221,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("outreach_id", "revision", "position"),
     )
     with op.batch_alter_table("recipients", schema=None) as batch_op:
-        batch_op.create_index("recipients_arm", ["outreach_id", "arm"], unique=False)
+        batch_op.create_index("recipients_cluster", ["outreach_id", "cluster", "arm"], unique=False)
         batch_op.create_index("recipients_customer", ["outreach_id", "customer_id"], unique=False)
         batch_op.create_index("recipients_page", ["outreach_id", "revision", "page", "position"], unique=False)
         batch_op.create_index("recipients_subject", ["outreach_id", "subject_key"], unique=False)
@@ -327,6 +328,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("sends", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_sends_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index("sends_page", ["outreach_id", "revision", "step", "page", "state"], unique=False)
         batch_op.create_index("sends_provider", ["provider_id"], unique=False)
         batch_op.create_index("sends_step", ["outreach_id", "step", "state"], unique=False)
 
@@ -356,6 +358,7 @@ def downgrade() -> None:
     with op.batch_alter_table("sends", schema=None) as batch_op:
         batch_op.drop_index("sends_step")
         batch_op.drop_index("sends_provider")
+        batch_op.drop_index("sends_page")
         batch_op.drop_index(batch_op.f("ix_sends_customer_id"))
 
     op.drop_table("sends")
@@ -377,7 +380,7 @@ def downgrade() -> None:
         batch_op.drop_index("recipients_subject")
         batch_op.drop_index("recipients_page")
         batch_op.drop_index("recipients_customer")
-        batch_op.drop_index("recipients_arm")
+        batch_op.drop_index("recipients_cluster")
 
     op.drop_table("recipients")
     with op.batch_alter_table("receipts", schema=None) as batch_op:
