@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import and_
+from sqlalchemy import ColumnElement, and_, true
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
@@ -11,6 +11,7 @@ from tellfirst.domain.message import SendState
 from tellfirst.domain.recipient import Recipient
 from tellfirst.store.engine import Database
 from tellfirst.store.recipients import read_recipient
+from tellfirst.store.statements import alone, table
 from tellfirst.store.tables import ContactPointRow, ReceiptRow, RecipientRow, SendRow
 
 
@@ -39,8 +40,10 @@ class Doubts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def in_doubt(self, outreach: str, step: str, channel: str, limit: int = 500) -> list[OpenSend]:
-        """Returns intents without an answer, oldest first."""
+    def in_doubt(
+        self, outreach: str, step: str, channel: str, limit: int = 500, *, revision: int | None = None
+    ) -> list[OpenSend]:
+        """Returns intents without an answer, of one revision or of all, oldest first."""
         query = (
             select(SendRow, RecipientRow, ContactPointRow.address)
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
@@ -61,6 +64,8 @@ class Doubts:
             .order_by(col(SendRow.intent_at), col(SendRow.id))
             .limit(limit)
         )
+        if revision is not None:
+            query = query.where(SendRow.revision == revision)
         with self._database.read() as session:
             return [
                 OpenSend(
@@ -74,11 +79,15 @@ class Doubts:
                 if send.intent_at is not None
             ]
 
-    def resolve(self, settlements: Sequence[Settlement], *, now: datetime) -> None:
-        """Records what reconciliation found; only an intent can still be resolved."""
+    def resolve(self, settlements: Sequence[Settlement], *, now: datetime) -> int:
+        """Records what reconciliation found and returns how many sends that settled.
+
+        Only an intent can still be resolved. A provider id that another send of the adapter has already is proof of
+        that one alone (a look-up can meet an earlier message with the same text): the send then stays in doubt.
+        """
         with self._database.write() as session:
-            for one in settlements:
-                settle(session, one, now=now, body_digest="")
+            alone(session, "adopt a provider id")
+            return sum(settle(session, one, now=now, body_digest="", only=_unclaimed(one)) for one in settlements)
 
     def receipts_of(self, send: str) -> list[tuple[str, str]]:
         """Returns (provider id, status) of every provider event that names this send."""
@@ -87,14 +96,24 @@ class Doubts:
             return [(provider_id, status) for provider_id, status in session.exec(query)]
 
 
-def settle(session: Session, one: Settlement, *, now: datetime, body_digest: str) -> None:
-    """Records one answer inside a transaction; an ambiguous one keeps its intent."""
+def _unclaimed(one: Settlement) -> ColumnElement[bool]:
+    if not one.provider_id:
+        return true()
+    send, other = table(SendRow), table(SendRow).alias()
+    has_it = (other.c.provider_id == one.provider_id, other.c.adapter == send.c.adapter, other.c.id != send.c.id)
+    return ~select(other.c.id).where(*has_it).correlate(send).exists()
+
+
+def settle(
+    session: Session, one: Settlement, *, now: datetime, body_digest: str, only: ColumnElement[bool] | None = None
+) -> bool:
+    """Records one answer inside a transaction and returns whether it still could; an ambiguous one keeps its intent."""
     if one.state is SendState.INTENT:
         values: dict[str, object] = {"reason": one.reason}
     else:
         values = {"state": one.state, "reason": one.reason, "provider_id": one.provider_id, "settled_at": now}
     if body_digest:
         values["body_digest"] = body_digest
-    session.execute(
-        update(SendRow).where(col(SendRow.id) == one.id, col(SendRow.state) == SendState.INTENT).values(**values)
-    )
+    still = (col(SendRow.id) == one.id, col(SendRow.state) == SendState.INTENT, true() if only is None else only)
+    done = session.execute(update(SendRow).where(*still).values(**values))
+    return bool(done.rowcount)  # type: ignore[attr-defined]
