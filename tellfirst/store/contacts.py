@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import case, func
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.store.engine import Database
-from tellfirst.store.statements import insert_new, table
+from tellfirst.store.statements import chunks, insert_new, table
 from tellfirst.store.tables import ContactRow, RecipientRow, WatermarkRow
 
 
@@ -50,16 +50,14 @@ class Contacts:
                         "occurred_at": c.occurred_at,
                         "imported_at": now,
                     }
-                    for c in contacts
+                    # In one order, so that two imports of the same contacts wait for each other and never in a circle.
+                    for c in sorted(contacts, key=lambda c: c.id)
                 ],
             )
             if through is not None:
-                mark = session.get(WatermarkRow, source, with_for_update=True)
-                if mark is None:
-                    session.add(WatermarkRow(source=source, at=through))
-                elif mark.at < through:
-                    mark.at = through
-                    session.add(mark)
+                insert_new(session, WatermarkRow, [{"source": source, "at": through}])
+                older = (col(WatermarkRow.source) == source, col(WatermarkRow.at) < through)
+                session.execute(update(WatermarkRow).where(*older).values(at=through))
         return new
 
     def watermark(self) -> datetime | None:
@@ -92,5 +90,8 @@ class Contacts:
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Returns which contacts are here already."""
+        found: set[str] = set()
         with self._database.read() as session:
-            return set(session.exec(select(ContactRow.id).where(col(ContactRow.id).in_(ids))))
+            for chunk in chunks(ids):
+                found.update(session.exec(select(ContactRow.id).where(col(ContactRow.id).in_(chunk))))
+        return found

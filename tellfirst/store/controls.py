@@ -65,5 +65,9 @@ class Controls:
     def notices(self, outreach: str) -> list[Notice]:
         """Returns what was told about an outreach, in order."""
         with self._database.read() as session:
-            rows = session.exec(select(NoticeRow).where(NoticeRow.outreach_id == outreach).order_by(col(NoticeRow.at)))
+            rows = session.exec(
+                select(NoticeRow)
+                .where(NoticeRow.outreach_id == outreach)
+                .order_by(col(NoticeRow.at), col(NoticeRow.id))
+            )
             return [Notice(id=r.id, outreach=r.outreach_id, kind=r.kind, to=r.to, text=r.text, at=r.at) for r in rows]
