@@ -1,1 +1,1 @@
-"""The HTTP doors: provider callbacks and health."""
+"""The web process: delivery receipts and a health check."""
