@@ -53,6 +53,7 @@ class CloseRequest(Frozen):
     revision: int
     window_end: AwareDatetime
     last_chance: bool = False
+    reason: str = ""
 
 
 class Closing(Frozen):
@@ -193,7 +194,7 @@ class OutreachActivities:
                 reason_code=playbook.reason_code,
             )
             self._outcomes.record(request.outreach, outcome, at=now)
-            self._outreaches.close(request.outreach, ending="measured", reason="", at=now)
+            self._outreaches.close(request.outreach, ending="measured", reason=request.reason, at=now)
             tally = self._sends.tally(request.outreach)
             return Closing(
                 waiting=False,

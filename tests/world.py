@@ -1,13 +1,17 @@
 """A whole small installation for tests: wired by the function production uses, with fakes passed in."""
 
 import asyncio
+import contextlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from tellfirst import contract
@@ -29,6 +33,7 @@ from tellfirst.store.sends import Sends
 from tests.signing.make import Signer, ed25519, envelope
 from workers.wiring import Application, build, workers
 
+HISTORIES = Path(__file__).parent / "replay" / "histories"
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -42,15 +47,21 @@ class FakeProvider:
         self.sent: list[Outbound] = []
         self.answers: list[AnswerKind] = []
         self.knows: dict[str, str] = {}
+        self.wait_after: tuple[int, asyncio.Event] | None = None
+        self.busy = False
 
     async def send(self, batch: Sequence[Outbound], *, now: datetime) -> list[Answer]:
         given = []
+        self.busy = True
+        if self.wait_after is not None and len(self.sent) >= self.wait_after[0]:
+            await self.wait_after[1].wait()
         for message in batch:
             kind = self.answers.pop(0) if self.answers else AnswerKind.ACCEPTED
             if kind in (AnswerKind.ACCEPTED, AnswerKind.AMBIGUOUS):
                 self.sent.append(message)
             provider_id = f"p-{message.send_id}" if kind is AnswerKind.ACCEPTED else ""
             given.append(Answer(send_id=message.send_id, kind=kind, provider_id=provider_id, detail="fake"))
+        self.busy = False
         return given
 
     async def look_up(self, message: Outbound, since: datetime) -> Answer | None:
@@ -67,6 +78,7 @@ class World:
 
     def __init__(self, env: WorkflowEnvironment, folder: Path, *, loop: asyncio.AbstractEventLoop) -> None:
         self.env, self.folder, self.loop = env, folder, loop
+        self.key = f"sweep-{uuid4().hex[:12]}"
         self.ana, self.ben = ed25519(), ed25519()
         self.registry = folder / "approvers.toml"
         self.registry.write_text(_registry(self.ana, self.ben))
@@ -103,10 +115,8 @@ class World:
 
     async def __aexit__(self, *_: object) -> None:
         for handle in self._started:
-            try:
+            with contextlib.suppress(RPCError):  # most are closed already
                 await handle.terminate("the test is over")
-            except Exception:
-                pass
         await self.rest()
         assert self.app is not None
         await self.app.close()
@@ -123,6 +133,28 @@ class World:
         await asyncio.gather(*self._running)
         self._workers, self._running = [], []
 
+    async def with_source(self, url: str) -> None:
+        """Goes on with an operational source."""
+        await self.with_settings(source_url=url)
+
+    async def with_settings(self, **changed: object) -> None:
+        """Goes on with other settings."""
+        await self.rest()
+        assert self.app is not None
+        await self.app.close()
+        self.settings = self.settings.model_copy(update=changed)
+        await self.__aenter__()
+
+    def override(self, trigger: str, replace: dict[str, str]) -> None:
+        """Replaces texts of a playbook, in place."""
+        self.library[trigger] = self.playbook(trigger, replace)
+
+    async def keep_history(self, outreach: str, name: str) -> None:
+        """Writes the history for tests/replay, when asked to by TELLFIRST_RECORD."""
+        if os.environ.get("TELLFIRST_RECORD"):
+            history = await self.env.client.get_workflow_handle(outreach).fetch_history()
+            (HISTORIES / f"{name}.json").write_text(history.to_json() + "\n")
+
     # -- doing
 
     def customer(self, ref: str = "c-1", **more: Any) -> None:
@@ -131,10 +163,27 @@ class World:
         given = {"addresses": {"sms": number}, **more}
         self.customers.save([CustomerRecord(id=ref, **given)], now=datetime.now(UTC), source="test")
 
-    def playbook(self, trigger: str, **replace: str) -> LoadedPlaybook:
+    def late(self, *subjects: str, key: str = "", detected_at: datetime | None = None, **facts: Any) -> Condition:
+        """Returns a condition of late parcels, one customer `c-N` per subject `o-N`."""
+        return Condition(
+            trigger="late_delivery",
+            key=key or self.key,
+            detected_at=detected_at or datetime.now(UTC),
+            subjects=tuple(
+                Subject(
+                    key=name,
+                    customer=name.replace("o-", "c-"),
+                    facts={"order_id": name, "promised_at": "2026-11-20", **facts},
+                )
+                for name in (subjects or ("o-1",))
+            ),
+        )
+
+    def playbook(self, trigger: str, replace: dict[str, str]) -> LoadedPlaybook:
         """Returns a playbook whose text has each key replaced by its value."""
         text = self.library[trigger].text
         for old, new in replace.items():
+            assert old in text
             text = text.replace(old, new)
         return parse(text, "test")
 
@@ -178,26 +227,32 @@ class World:
             assert self.loop.time() < deadline, "it did not happen in time"
             await asyncio.sleep(0.02)
 
+    async def finish(self, handle: WorkflowHandle[Any, Any]) -> Result:
+        """Lets time pass until the outreach ends, and returns its result."""
+        with contextlib.suppress(RPCError):  # it may have ended already
+            await self.env.fast_forward(handle)
+        result: Result = await handle.result()
+        return result
+
+    async def pass_time(self, handle: WorkflowHandle[Any, Any], **of: float) -> None:
+        """Lets time pass for this outreach."""
+        await self.env.fast_forward(handle, timedelta(**of))
+
+    async def stage(self, handle: WorkflowHandle[Any, Any], wanted: contract.Stage) -> None:
+        """Waits until the outreach stands at a stage."""
+        for _ in range(400):
+            if (await self.client.view(handle.id)).stage == wanted:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"it stands at {(await self.client.view(handle.id)).stage}, not at {wanted}")
+
+    def contacts_known(self) -> None:
+        """Says that every contact of all time is here."""
+        self.contacts.save([], source="helpdesk", through=FAR, now=FAR)
+
     async def history(self, handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
         """Returns the history of a run as JSON."""
         return json.loads((await handle.fetch_history()).to_json())  # type: ignore[no-any-return]
-
-
-def late(*subjects: str, key: str = "sweep-1", detected_at: datetime | None = None, **facts: Any) -> Condition:
-    """Returns a condition of late parcels, one customer `c-N` per subject `o-N`."""
-    return Condition(
-        trigger="late_delivery",
-        key=key,
-        detected_at=detected_at or datetime.now(UTC),
-        subjects=tuple(
-            Subject(
-                key=name,
-                customer=name.replace("o-", "c-"),
-                facts={"order_id": name, "promised_at": "2026-11-20", **facts},
-            )
-            for name in (subjects or ("o-1",))
-        ),
-    )
 
 
 def _registry(ana: Signer, ben: Signer) -> str:

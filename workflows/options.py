@@ -31,7 +31,7 @@ DATABASE = Options(
     start_to_close_timeout=timedelta(minutes=30),
     schedule_to_close_timeout=timedelta(hours=6),
     heartbeat_timeout=timedelta(seconds=60),
-    retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=10)),
 )
 """Work over a whole audience on our own database or the operational source."""
 

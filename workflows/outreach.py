@@ -20,32 +20,31 @@ with workflow.unsafe.imports_passed_through():
         CloseRequest,
         EndRequest,
         LookRequest,
-        NoticeRequest,
         OutreachActivities,
         WaveRequest,
     )
     from activities.planning import PlanAnswer, PlanningActivities, PlanRequest
     from tellfirst import contract
-    from tellfirst.contract import Ending, Result, RevisionView, View
+    from tellfirst.contract import Ending, Result
     from tellfirst.domain.condition import Condition, personal_pattern
-    from tellfirst.domain.plan import Plan, PlannedStep
-    from workflows.mailbox import Mailbox, read_json
+    from tellfirst.domain.plan import PlannedStep
+    from workflows.front import Front
+    from workflows.mailbox import read_json
     from workflows.options import DATABASE, QUICK
     from workflows.sending import Sender
-    from workflows.state import RETRY, Revision, Situation, State, next_deadline, owing, promised, situation
+    from workflows.state import RETRY, Revision, Situation, State, next_deadline, owing, promised
 
 LONGEST_WAIT_FOR_CONTACTS = timedelta(hours=6)
 
 
 @workflow.defn(name=contract.OUTREACH)
-class OutreachWorkflow(Mailbox):
+class OutreachWorkflow(Front):
     """Carries one condition through plan, approval, waves, promises and window."""
 
     @workflow.init
     def __init__(self, start: RawValue) -> None:
         super().__init__()
         self._sender = Sender(self._id)
-        self._shown: Situation | None = None
         self._condition: Condition | None = None
         self.state, self._refusal = State(trigger=""), ""
         data = read_json(start)
@@ -89,7 +88,7 @@ class OutreachWorkflow(Mailbox):
         """Does the one thing that is due, or waits for the next deadline or for news."""
         if not self.state.planned or self.state.replan:
             return await self._plan()
-        self._show()
+        self.show()
         if self.state.look and not self.state.attention:
             return await self._look()
         if self.state.aborted and not self.state.randomised:
@@ -157,7 +156,7 @@ class OutreachWorkflow(Mailbox):
             )
         except ActivityError as error:
             if number > 1:
-                await self._needs_attention(f"planning revision {number} failed")
+                await self.needs_attention(f"planning revision {number} failed")
                 state.replan = ""
                 return None
             return await self._end(Ending.FAILED, _cause(error))
@@ -180,15 +179,15 @@ class OutreachWorkflow(Mailbox):
         if now >= plan.decide_by:
             revision.status = "expired"
             text = f"The approval of revision {plan.revision} expired; nobody was told."
-            await self._notify("expired", plan, text)
+            await self.notify("expired", plan, text)
         elif now >= plan.escalate_at and not revision.escalated:
             revision.escalated = revision.reminded = True
             text = f"Revision {plan.revision} for {plan.recipients} recipients still waits for a decision."
-            await self._notify("overdue", plan, text)
+            await self.notify("overdue", plan, text)
         elif now >= plan.remind_at and not revision.reminded:
             revision.reminded = True
             text = f"Please decide revision {plan.revision} for {plan.recipients} recipients."
-            await self._notify("reminder", plan, text)
+            await self.notify("reminder", plan, text)
 
     # -- send
 
@@ -214,7 +213,7 @@ class OutreachWorkflow(Mailbox):
         try:
             revision.wave = await workflow.execute_activity_method(OutreachActivities.randomise, request, **DATABASE)
         except ActivityError as error:
-            await self._needs_attention(f"randomising failed: {_cause(error)}")
+            await self.needs_attention(f"randomising failed: {_cause(error)}")
             return
         revision.t0 = t0
         if revision.wave.treated:
@@ -227,11 +226,11 @@ class OutreachWorkflow(Mailbox):
         elif halted == "pause_all":
             self.state.retry_at = workflow.now() + RETRY
         elif halted not in ("", "paused"):
-            await self._needs_attention(f"sending '{step}' stopped ({halted})")
+            await self.needs_attention(f"sending '{step}' stopped ({halted})")
         elif revision.sending is None and self._sender.unknown:
             count, self._sender.unknown = self._sender.unknown, 0
             text = f"Of step '{step}' {count} messages are unknown to us and to the provider; decide about each."
-            await self._notify("attention", revision.plan, text)
+            await self.notify("attention", revision.plan, text)
 
     # -- promises
 
@@ -243,7 +242,7 @@ class OutreachWorkflow(Mailbox):
                 OutreachActivities.look, LookRequest(outreach=self._id, cleared=wanted == "cleared"), **DATABASE
             )
         except ActivityError as error:
-            await self._needs_attention(f"the source cannot be read: {_cause(error)}")
+            await self.needs_attention(f"the source cannot be read: {_cause(error)}")
             return None
         for revision in state.revisions:
             revision.over = look.over
@@ -264,7 +263,7 @@ class OutreachWorkflow(Mailbox):
         await self._look()
         if self.state.attention:
             text = f"The update promised in step '{update.id}' is at risk: {self.state.attention}."
-            await self._notify("promise_at_risk", revision.plan, text)
+            await self.notify("promise_at_risk", revision.plan, text)
             return
         if self.state.cleared:
             return  # `resolved` keeps the promise
@@ -291,11 +290,12 @@ class OutreachWorkflow(Mailbox):
             revision=next(r for r in reversed(state.revisions) if r.wave is not None).plan.revision,
             window_end=end,
             last_chance=workflow.now() >= give_up,
+            reason=state.aborted,
         )
         try:
             closing = await workflow.execute_activity_method(OutreachActivities.close, request, **DATABASE)
         except ActivityError as error:
-            await self._needs_attention(f"measuring failed: {_cause(error)}")
+            await self.needs_attention(f"measuring failed: {_cause(error)}")
             return None
         if closing.waiting:
             pause = min(max(last.plan.window / 20, timedelta(seconds=1)), LONGEST_WAIT_FOR_CONTACTS)
@@ -336,77 +336,9 @@ class OutreachWorkflow(Mailbox):
 
     async def _closed(self, ending: Ending, reason: str = "", **counts: Any) -> Result:
         await self.settle_messages()
-        self._show(Situation(stage=contract.Stage.CLOSED, words=f"Closed: {ending}. {reason}"))
+        self.show(Situation(stage=contract.Stage.CLOSED, words=f"Closed: {ending}. {reason}"))
         recipients = sum(r.plan.recipients for r in self.state.revisions if r.status != "replaced")
         return Result(ending=ending, reason=reason, recipients=recipients, **counts)
-
-    # -- what others see
-
-    async def _notify(self, kind: Any, plan: Plan, text: str) -> None:
-        to = plan.owner if kind in ("attention", "promise_at_risk", "expired") else ", ".join(plan.approvers)
-        request = NoticeRequest(
-            id=f"{self._id}:{plan.revision}:{kind}:{workflow.info().get_current_history_length()}",
-            outreach=self._id,
-            kind=kind,
-            to=to,
-            text=text[:500],
-        )
-        await workflow.execute_local_activity_method(OutreachActivities.notify, request, **QUICK)
-
-    async def _needs_attention(self, why: str) -> None:
-        self.state.attention = why[:200]
-        if self.state.revisions:
-            await self._notify("attention", self.state.revisions[-1].plan, why)
-
-    def _show(self, shown: Situation | None = None) -> None:
-        """Flips the search attributes where they changed, and says in words how the outreach stands."""
-        shown = shown or situation(self.state, workflow.now())
-        before, self._shown = self._shown, shown
-        workflow.set_current_details(shown.words)
-        updates: list[Any] = []
-        if before is None or before.stage != shown.stage:
-            updates.append(contract.STAGE.value_set(shown.stage))
-        if before is None or before.waiting_on != shown.waiting_on:
-            updates.append(contract.WAITING_ON.value_set(shown.waiting_on or "nobody"))
-        if (before is None or before.deadline != shown.deadline) and shown.deadline is not None:
-            updates.append(contract.DEADLINE.value_set(shown.deadline))
-        if before is None and self.state.revisions:
-            plan = self.state.revisions[-1].plan
-            updates += [
-                contract.TRIGGER.value_set(plan.playbook),
-                contract.REASON.value_set(plan.reason_code),
-                contract.OWNER.value_set(plan.owner),
-                contract.RECIPIENTS.value_set(sum(r.plan.recipients for r in self.state.revisions)),
-            ]
-        if updates:
-            workflow.upsert_search_attributes(updates)
-
-    @workflow.query(name=contract.VIEW)
-    def view(self) -> View:
-        """Returns how the outreach stands."""
-        shown = situation(self.state, workflow.now())
-        return View(
-            outreach=self._id,
-            trigger=self.state.trigger,
-            stage=self._shown.stage if self._shown else contract.Stage.PLANNING,
-            waiting_on=shown.waiting_on,
-            deadline=shown.deadline,
-            details=shown.words,
-            paused=self.state.paused,
-            revisions=tuple(_view(r) for r in self.state.revisions),
-            refused_messages=self.state.refused,
-        )
-
-
-def _view(revision: Revision) -> RevisionView:
-    return RevisionView(
-        number=revision.plan.revision,
-        recipients=revision.plan.recipients,
-        status=revision.status,
-        decide_by=revision.plan.decide_by,
-        step=revision.sending.step if revision.sending else "",
-        root=revision.plan.root,
-    )
 
 
 def _cause(error: ActivityError) -> str:

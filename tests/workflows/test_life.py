@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from tests.world import FAR, World, late
+from tests.world import FAR, World
 
 
 async def test_one_recipient_from_condition_to_recorded_outcome(world: World) -> None:
     world.customer("c-1")
     world.contacts.save([], source="helpdesk", through=FAR, now=FAR)
-    handle = await world.start(late("o-1"))
+    handle = await world.start(world.late("o-1"))
     answer = await world.approve(handle.id)
     assert answer.accepted, answer
     await world.until(lambda: len(world.sms.sent) == 1)
