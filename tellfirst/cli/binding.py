@@ -1,0 +1,77 @@
+"""Before a person signs: everything the proposal binds is recomputed here from what would really be sent."""
+
+import hashlib
+
+from tellfirst.cli.output import progress
+from tellfirst.cli.picture import SAMPLES, render_row
+from tellfirst.cli.wiring import Installation
+from tellfirst.errors import RefusedError
+from tellfirst.playbooks.loader import parse
+from tellfirst.playbooks.render import Template, template_digests
+from tellfirst.signing.audience import content_digest, page_digest, root
+from tellfirst.signing.leaves import leaf_of
+from tellfirst.store.outreaches import RevisionRecord
+
+
+def check_binding(here: Installation, revision: RevisionRecord) -> None:
+    """Raises RefusedError when the proposal binds anything else than what the database holds and `show` renders."""
+    proposal, plan = revision.proposal, revision.plan
+    playbook = parse(revision.playbook_text, "the planned playbook").playbook
+    if proposal.environment != here.settings.environment:
+        raise _differs(f"the environment '{proposal.environment}', and this one is '{here.settings.environment}'")
+    if (proposal.outreach, proposal.revision) != (revision.outreach, revision.number):
+        raise _differs("another outreach or revision")
+    version = hashlib.sha256(revision.playbook_text.encode()).hexdigest()
+    if (proposal.playbook, proposal.playbook_version) != (playbook.id, version):
+        raise _differs("another playbook than the one it was planned with")
+    if proposal.purpose != playbook.purpose:
+        raise _differs("another purpose than its playbook's")
+    for step in playbook.steps:
+        bound = proposal.steps.get(step.id)
+        texts = {
+            name: digest
+            for name, digest in template_digests(playbook, step.id).items()
+            if name.partition(".")[0] in proposal.channels
+        }
+        if bound is None or bound.templates != texts:
+            raise _differs(f"another text of step '{step.id}' than its playbook's")
+    if proposal.steps.keys() != {step.id for step in playbook.steps}:
+        raise _differs("a step that its playbook does not have")
+    if proposal.promises != {step.id: step.due for step in plan.updates}:
+        raise _differs("other promises than the plan's")
+    if (proposal.decide_by, proposal.valid_until) != (plan.decide_by, plan.valid_until.replace(microsecond=0)):
+        raise _differs("other deadlines than the plan's")
+    _check_audience(here, revision)
+
+
+def _check_audience(here: Installation, revision: RevisionRecord) -> None:
+    proposal, plan = revision.proposal, revision.plan
+    playbook = parse(revision.playbook_text, "the planned playbook").playbook
+    digests: list[str] = []
+    counts: dict[str, int] = {}
+    templates: dict[str, Template] = {}
+    with progress("checking the audience", sum(pages.count for pages in plan.pages)) as step:
+        for pages in plan.pages:
+            for number in range(pages.first, pages.first + pages.count):
+                rows = here.recipients.page(revision.outreach, revision.number, number)
+                digests.append(page_digest([leaf_of(row, row.content_digest) for row in rows]))
+                counts[pages.channel] = counts.get(pages.channel, 0) + len(rows)
+                if any(row.channel != pages.channel for row in rows):
+                    raise _differs("recipients on another channel")
+                if number == pages.first:
+                    # What was shown as samples is what the root covers, word for word.
+                    for row in rows[:SAMPLES]:
+                        if content_digest(render_row(playbook, plan, row, templates)) != row.content_digest:
+                            raise _differs("other words than its samples show")
+                step(1)
+    if root(digests) != proposal.audience_root:
+        raise _differs("another audience than the one that would be written to")
+    if counts != proposal.channels or sum(counts.values()) != proposal.audience_count:
+        raise _differs("another number of recipients")
+
+
+def _differs(what: str) -> RefusedError:
+    return RefusedError(
+        f"the proposal binds {what}, so it must not be signed",
+        remedy="tell the person who runs this installation: its data was changed after planning",
+    )

@@ -1,0 +1,119 @@
+"""CSV files from outside: every row is checked before anything is kept, and no value of a row is ever repeated."""
+
+import csv
+from collections.abc import Callable, Collection, Iterator
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from tellfirst.cli.output import counted, note, progress
+from tellfirst.domain.base import Frozen
+from tellfirst.errors import InputError, RowError
+
+T = TypeVar("T")
+
+SHOWN = 50
+"""Malformed rows told one by one."""
+
+
+class Malformed(Frozen):
+    """Is one row that was left out: the line it begins on, and why, never its content."""
+
+    line: int
+    reason: str
+
+
+class Rows(Generic[T]):
+    """Is a file that was read whole: what is good, and what is not."""
+
+    def __init__(self, good: list[T], malformed: list[Malformed]) -> None:
+        self.good, self.malformed = good, malformed
+
+
+def read_rows(
+    path: Path, *, columns: Collection[str], required: Collection[str], build: Callable[[dict[str, str]], T]
+) -> Rows[T]:
+    """Returns the rows of a CSV file in UTF-8 as `build` makes them; a row for which it raises RowError is malformed.
+
+    Raises InputError for a file that cannot be read as a table of these columns.
+    """
+    good: list[T] = []
+    malformed: list[Malformed] = []
+    try:
+        size = path.stat().st_size
+        with path.open(encoding="utf-8-sig", newline="") as file, progress(f"reading {path.name}", size) as step:
+            lines = _lines(_counting(file, step), path)
+            _, header = next(lines, (0, []))
+            names = _header(header, path, columns, required)
+            for line, cells in lines:
+                try:
+                    good.append(build(_row(names, cells)))
+                except RowError as error:
+                    malformed.append(Malformed(line=line, reason=error.what))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or 'no such file'}", where=str(path)) from None
+    except UnicodeDecodeError:
+        raise InputError("is not UTF-8 text", where=str(path), remedy="save it as UTF-8") from None
+    return Rows(good, malformed)
+
+
+def tell_malformed(path: Path, malformed: list[Malformed], *, strict: bool) -> None:
+    """Names every malformed row on stderr; with `strict` raises InputError when there is one."""
+    for row in malformed[:SHOWN]:
+        note(f"{path.name}, line {row.line}: {row.reason}")
+    if len(malformed) > SHOWN:
+        note(f"{path.name}: and {counted(len(malformed) - SHOWN, 'more malformed row')}")
+    if malformed and strict:
+        raise InputError(
+            f"{counted(len(malformed), 'malformed row')}, so nothing was loaded",
+            where=str(path),
+            remedy="mend them, or import without --strict to skip them",
+        )
+
+
+def _counting(file: TextIOWrapper, step: Callable[[int], None]) -> Iterator[str]:
+    for line in file:
+        step(len(line.encode()))
+        yield line
+
+
+def _lines(text: Iterator[str], path: Path) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(text, strict=True)
+    while True:
+        begins = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error:
+            # A quote that is never closed swallows all rows after it: nothing behind it can be trusted.
+            raise InputError(
+                f"line {begins}: the quotes of this row are broken", where=str(path), remedy="export the file again"
+            ) from None
+        if cells is None:
+            return
+        if cells:
+            yield begins, cells
+
+
+def _header(cells: list[str], path: Path, columns: Collection[str], required: Collection[str]) -> list[str]:
+    names = [cell.strip().lower() for cell in cells]
+    unknown = [name for name in names if name not in columns]
+    if unknown or len(set(names)) != len(names):
+        raise InputError(
+            f"{counted(len(unknown), 'unknown column')}" if unknown else "a column is named twice",
+            where=f"{path}, line 1",
+            remedy=f"its columns may be {', '.join(columns)}",
+        )
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise InputError(
+            f"the column '{missing[0]}' is missing", where=f"{path}, line 1", remedy="the first line names the columns"
+        )
+    return names
+
+
+def _row(names: list[str], cells: list[str]) -> dict[str, str]:
+    if len(cells) != len(names):
+        raise RowError(f"has {counted(len(cells), 'cell')} instead of {len(names)}")
+    if any("\x00" in cell for cell in cells):
+        raise RowError("holds a NUL character")
+    return {name: cell.strip() for name, cell in zip(names, cells, strict=True)}

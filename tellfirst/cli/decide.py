@@ -1,0 +1,184 @@
+"""`approve`, `reject`, `request-changes`: a person signs exactly what would be sent."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tellfirst.cli.binding import check_binding
+from tellfirst.cli.output import Json, note, print_json, say
+from tellfirst.cli.picture import picture
+from tellfirst.cli.screen import short_summary, show_picture
+from tellfirst.cli.ssh_key import choose_key, principal_of, sign
+from tellfirst.cli.unconfirmed import Unconfirmed
+from tellfirst.cli.wiring import Installation, opened, with_outreaches
+from tellfirst.contract import DecisionAnswer, DecisionEnvelope
+from tellfirst.errors import InputError, RefusedError
+from tellfirst.signing.documents import Choice, OutreachDecision
+from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
+
+Name = Annotated[str, typer.Argument(metavar="OUTREACH", help="The name of an outreach, as `pending` lists it.")]
+Number = Annotated[int | None, typer.Option("--revision", help="The plan revision; default the one to decide.")]
+Key = Annotated[
+    Path | None, typer.Option("--key", metavar="PATH", help="SSH key, or .pub of an agent's; default TELLFIRST_KEY.")
+]
+As = Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Your name; default the holder of the key.")]
+AsSignal = Annotated[bool, typer.Option("--as-signal", help="Leave the decision even while no worker is alive.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, in a sentence; it is recorded.")]
+
+REMEDIES = {
+    "stale_content": "look at the present revision with `tellfirst show` and decide that one",
+    "too_late": "the deadline has passed and nobody was told; a new revision needs a new decision",
+    "expired": "ask for a new revision",
+    "already_decided": "`tellfirst show` tells who decided",
+    "unknown_key": "ask for your key to be added to the registry",
+    "wrong_person": "sign in your own name: leave --as away",
+    "not_an_approver": "ask one who has the role",
+    "key_revoked": "decide again with another key",
+    "key_expired": "use a key that is valid",
+    "not_ready": "wait until the outreach is planned",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    app.command("approve")(approve)
+    app.command("reject")(reject)
+    app.command("request-changes")(request_changes)
+
+
+def approve(
+    outreach: Name,
+    revision: Number = None,
+    key: Key = None,
+    principal: As = "",
+    as_signal: AsSignal = False,
+    yes: Yes = False,
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Approve a revision: exactly its words, its recipients and its promises, signed with your SSH key."""
+    decide("approve", outreach, revision, key, principal, "", as_signal=as_signal, yes=yes, as_json=as_json)
+
+
+def reject(
+    outreach: Name,
+    reason: Reason,
+    revision: Number = None,
+    key: Key = None,
+    principal: As = "",
+    as_signal: AsSignal = False,
+    yes: Yes = False,
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Reject a revision: nobody is told."""
+    decide("reject", outreach, revision, key, principal, reason, as_signal=as_signal, yes=yes, as_json=as_json)
+
+
+def request_changes(
+    outreach: Name,
+    reason: Reason,
+    revision: Number = None,
+    key: Key = None,
+    principal: As = "",
+    as_signal: AsSignal = False,
+    yes: Yes = False,
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Ask for another revision, planned anew from the playbooks as they are then."""
+    decide("request_changes", outreach, revision, key, principal, reason, as_signal=as_signal, yes=yes, as_json=as_json)
+
+
+def decide(
+    choice: Choice,
+    name: str,
+    number: int | None,
+    key: Path | None,
+    principal: str,
+    reason: str,
+    *,
+    as_signal: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Shows, checks, asks, signs and submits; prints the answer, and exits with 1 when it is a refusal."""
+    if len(reason) > 1_000 or (choice != "approve" and not reason.strip()):
+        raise InputError("a reason has 1 to 1,000 characters", where="--reason")
+    if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("there is no terminal to ask on", remedy="look with `tellfirst show`, then give --yes")
+    with opened() as here:
+        record = here.outreach(name)
+        revision = here.revision(record, number)
+        if revision is None:
+            raise RefusedError("nothing is planned yet that could be decided", where=name, remedy="try again shortly")
+        _only_one_waits(here, record, number)
+        check_binding(here, revision)
+        path = choose_key(key, here.settings)
+        document = revision.proposal.decide(
+            choice, principal_of(path, principal, here.settings), datetime.now(UTC), reason.strip()
+        )
+        _show(here, record, revision, document, yes=yes)
+        kept = Unconfirmed(here.settings.data_dir / "unconfirmed")
+        envelope = kept.find(document) or sign(document, path)
+        kept.keep(document, envelope)
+        if as_signal:
+            with_outreaches(lambda client: client.decide(name, envelope))
+            kept.drop(document)
+            _print_left(name, document, as_json=as_json)
+            return
+        answer = with_outreaches(lambda client: client.submit(name, envelope))
+        kept.drop(document)
+        if answer.code == "already_decided" and _is_ours(here, name, envelope):
+            answer = answer.model_copy(update={"accepted": True, "code": "", "message": reason.strip()})
+    _print_answer(name, answer, as_json=as_json)
+
+
+def _only_one_waits(here: Installation, record: OutreachRecord, number: int | None) -> None:
+    waiting = [revision.number for revision in here.outreaches.pending(record.id)]
+    if number is None and len(waiting) > 1:
+        raise InputError(
+            f"revisions {', '.join(map(str, waiting))} wait for a decision each",
+            where=record.id,
+            remedy="say which one with --revision",
+        )
+
+
+def _show(
+    here: Installation, record: OutreachRecord, revision: RevisionRecord, document: OutreachDecision, *, yes: bool
+) -> None:
+    seen = picture(here, record, revision)
+    if yes:
+        note(f"{document.decision.replace('_', ' ')} as {document.approver}: {short_summary(seen)}")
+        return
+    show_picture(seen)
+    verb = document.decision.replace("_", " ")
+    say("")
+    typer.confirm(f"{verb} as {document.approver}: {short_summary(seen)}?", abort=True)
+
+
+def _is_ours(here: Installation, name: str, envelope: DecisionEnvelope) -> bool:
+    sent = envelope.model_dump(mode="json")
+    return any(d.accepted and d.envelope == sent for d in here.decisions.received(name))
+
+
+def _print_left(name: str, document: OutreachDecision, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"outreach": name, "revision": document.revision, "left": True})
+    else:
+        say(f"left with revision {document.revision} of {name}; `tellfirst show` tells what became of it")
+
+
+def _print_answer(name: str, answer: DecisionAnswer, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"outreach": name, **answer.model_dump(mode="json")})
+    if answer.accepted:
+        if not as_json:
+            said = {"approve": "approved", "reject": "rejected"}.get(answer.decision, "sent back for changes")
+            say(f"{said}: revision {answer.revision} of {name}, by {answer.approver}")
+        return
+    remedy = REMEDIES.get(answer.code, "")
+    # The worker's own words end with a remedy too; the code is what machines and people look up.
+    note(f"refused ({answer.code}): {answer.message}{f'; {remedy}' if remedy and ';' not in answer.message else ''}")
+    raise typer.Exit(1)

@@ -1,0 +1,225 @@
+"""`customers import` and `contacts import`: files from outside, all or nothing of what is good."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, get_args
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+import typer
+from email_validator import EmailNotValidError, validate_email
+
+from tellfirst.cli.csv_rows import read_rows, tell_malformed
+from tellfirst.cli.instants import read_instant, read_zone
+from tellfirst.cli.output import Json, counted, note, print_json, progress, say
+from tellfirst.cli.wiring import opened, read_library
+from tellfirst.domain.condition import personal_pattern
+from tellfirst.errors import InputError, RowError
+from tellfirst.playbooks.schema import Channel
+from tellfirst.store.contacts import Contact
+from tellfirst.store.customers import CustomerRecord
+
+CHANNELS: tuple[str, ...] = get_args(Channel)
+CUSTOMER_COLUMNS = ("id", "first_name", "locale", "timezone", "cluster", *CHANNELS, "opt_out")
+CONTACT_COLUMNS = ("id", "customer_id", "reason_code", "occurred_at", "channel")
+CHUNK = 500
+
+customers = typer.Typer(help="The people who may be written to.", no_args_is_help=True)
+contacts = typer.Typer(help="What customers contacted support about.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(metavar="FILE.csv", help="A CSV file in UTF-8 whose first line names columns.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Load nothing when one row is malformed.")]
+
+
+@customers.callback()
+def _customers() -> None:
+    pass
+
+
+@contacts.callback()
+def _contacts() -> None:
+    pass
+
+
+@customers.command("import")
+def import_customers(file: File, strict: Strict = False, as_json: Annotated[bool, Json] = False) -> None:
+    """Add or replace customers: id, first_name, locale, timezone, cluster (account), sms, email, in_app, opt_out.
+
+    Only id is required. opt_out lists channels separated by semicolons, or * for all; an opt-out is never undone
+    by an import.
+    """
+    seen: set[str] = set()
+
+    def build(row: dict[str, str]) -> CustomerRecord:
+        record = read_customer(row)
+        if record.id in seen:
+            raise RowError("repeats the id of an earlier row")
+        seen.add(record.id)
+        return record
+
+    rows = read_rows(file, columns=CUSTOMER_COLUMNS, required=("id",), build=build)
+    tell_malformed(file, rows.malformed, strict=strict)
+    with opened() as here, progress("saving", len(rows.good)) as step:
+        known = {id_ for chunk in _chunks([r.id for r in rows.good]) for id_ in here.customers.known(chunk)}
+        here.customers.save(rows.good, now=datetime.now(UTC), source="import")
+        step(len(rows.good))
+    new = len(rows.good) - len(known)
+    if as_json:
+        skipped = [row.model_dump() for row in rows.malformed]
+        print_json({"imported": len(rows.good), "new": new, "replaced": len(known), "skipped": skipped})
+    else:
+        say(
+            f"{counted(len(rows.good), 'customer')} imported: {new:,} new, {len(known):,} replaced; "
+            f"{counted(len(rows.malformed), 'row')} skipped"
+        )
+
+
+@contacts.command("import")
+def import_contacts(
+    file: File,
+    source: Annotated[str, typer.Option(help="Name of the helpdesk the contacts come from.")],
+    through: Annotated[
+        str, typer.Option(metavar="ISO8601", help="All contacts up to here are in the file; default its latest one.")
+    ] = "",
+    strict: Strict = False,
+    zone: Annotated[str, typer.Option(metavar="IANA", help="Zone of instants that name none; default UTC.")] = "UTC",
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Add support contacts: id, customer_id, reason_code, occurred_at (ISO 8601), channel.
+
+    A contact that is known by its id stays as it is, so a file may be imported again.
+    """
+    if not source.strip() or personal_pattern(source):
+        raise InputError("a source needs a plain name", where="--source", remedy="use the name of the system")
+    local = read_zone(zone, "--zone")
+    given = read_instant(through, "--through") if through else None
+    seen: set[str] = set()
+
+    def build(row: dict[str, str]) -> Contact:
+        contact = read_contact(row, local)
+        if contact.id in seen:
+            raise RowError("repeats the id of an earlier row")
+        seen.add(contact.id)
+        return contact
+
+    rows = read_rows(file, columns=CONTACT_COLUMNS, required=CONTACT_COLUMNS[:-1], build=build)
+    tell_malformed(file, rows.malformed, strict=strict)
+    mark = given or max((c.occurred_at for c in rows.good), default=None)
+    now = datetime.now(UTC)
+    if mark is not None and mark > now:
+        note("the contacts are said to be complete up to an instant that has not come: windows may close too early")
+    with opened() as here, progress("saving", len(rows.good)) as step:
+        reasons = {loaded.playbook.reason_code for loaded in read_library(here.settings).values()}
+        people = {c.customer for c in rows.good}
+        strangers = len(people) - sum(len(here.customers.known(chunk)) for chunk in _chunks(sorted(people)))
+        new = here.contacts.save(rows.good, source=source.strip(), through=mark, now=now)
+        step(len(rows.good))
+    known, unknown = len(rows.good) - new, sorted({c.reason_code for c in rows.good} - reasons)
+    if as_json:
+        print_json(
+            {
+                "new": new,
+                "known": known,
+                "skipped": [row.model_dump() for row in rows.malformed],
+                "unknown_customers": strangers,
+                "unknown_reasons": unknown,
+                "through": mark.isoformat() if mark else None,
+            }
+        )
+        return
+    say(f"{counted(new, 'contact')} new, {known:,} known already, {counted(len(rows.malformed), 'row')} skipped")
+    if strangers:
+        say(f"{counted(strangers, 'customer')} of them we do not know; their contacts are kept")
+    if unknown:
+        say(f"kept, but no playbook measures: {', '.join(unknown[:20])}{' …' if len(unknown) > 20 else ''}")
+    if mark:
+        say(f"contacts of '{source.strip()}' are complete through {mark.isoformat()}")
+
+
+def read_customer(row: dict[str, str]) -> CustomerRecord:
+    """Returns the customer of a row; raises RowError naming the column, never the value."""
+    id_ = _reference(row, "id")
+    name = row.get("first_name") or None
+    if name is not None and len(name) > 100:
+        raise RowError("'first_name' is longer than 100 characters")
+    zone = row.get("timezone") or None
+    if zone is not None:
+        read_zone(zone, "timezone", error=RowError)
+    addresses = {c: read(row[c]) for c, read in READ_ADDRESS.items() if row.get(c)}
+    return CustomerRecord(
+        id=id_,
+        first_name=name,
+        locale=_locale(row.get("locale") or "en"),
+        timezone=zone,
+        cluster=_reference(row, "cluster") if row.get("cluster") else id_,
+        addresses=addresses,
+        opted_out=_opt_outs(row.get("opt_out", "")),
+    )
+
+
+def read_contact(row: dict[str, str], zone: ZoneInfo) -> Contact:
+    """Returns the contact of a row, an instant without a zone read in `zone`; raises RowError."""
+    reason = row["reason_code"]
+    if not 1 <= len(reason) <= 100 or personal_pattern(reason):
+        raise RowError("'reason_code' is not a code of 1 to 100 characters")
+    return Contact(
+        id=_reference(row, "id"),
+        customer=_reference(row, "customer_id"),
+        reason_code=reason,
+        occurred_at=read_instant(row["occurred_at"], "occurred_at", zone=zone, error=RowError),
+        channel=row.get("channel", "")[:100],
+    )
+
+
+def _reference(row: dict[str, str], column: str) -> str:
+    value = row[column]
+    if not 1 <= len(value) <= 200:
+        raise RowError(f"'{column}' is {'empty' if not value else 'longer than 200 characters'}")
+    if kind := personal_pattern(value):
+        raise RowError(f"'{column}' looks like {kind}, it must be an opaque id")
+    return value
+
+
+def _locale(text: str) -> str:
+    language, _, country = text.replace("-", "_").partition("_")
+    plain = language.isascii() and country.isascii() and language.isalpha()
+    if not plain or len(language) != 2 or (country and not (len(country) == 2 and country.isalpha())):
+        raise RowError("'locale' is not like 'en' or 'en_GB'")
+    return f"{language.lower()}_{country.upper()}" if country else language.lower()
+
+
+def _phone(text: str) -> str:
+    try:
+        number = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_valid_number(number):
+        raise RowError("'sms' is not a valid number with its country code (+…)")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _email(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError:
+        raise RowError("'email' is not a valid address") from None
+
+
+def _in_app(text: str) -> str:
+    if len(text) > 200:
+        raise RowError("'in_app' is longer than 200 characters")
+    return text
+
+
+READ_ADDRESS = {"sms": _phone, "email": _email, "in_app": _in_app}
+
+
+def _opt_outs(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip().lower() for part in text.split(";") if part.strip()))
+    if any(name not in ("*", *CHANNELS) for name in names):
+        raise RowError(f"'opt_out' may name {', '.join(CHANNELS)} separated by semicolons, or *")
+    return names
+
+
+def _chunks(values: list[str]) -> list[list[str]]:
+    return [values[at : at + CHUNK] for at in range(0, len(values), CHUNK)]

@@ -1,0 +1,93 @@
+"""What people and machines read: aligned tables, one JSON document, and on stderr errors and progress."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from tellfirst.errors import TellfirstError
+
+PAGE = 100
+"""Columns of a page that is not on a terminal."""
+UNWRAPPED = 10_000
+
+Json = typer.Option("--json", help="Print one JSON document for machines.")
+
+
+def console(width: int = PAGE) -> Console:
+    """Returns where people read: as wide as their terminal, `width` columns elsewhere, coloured only on a terminal."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else width, highlight=False, markup=False)
+
+
+def print_json(document: object) -> None:
+    """Prints the one JSON document of a command."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
+    """Prints aligned columns; a pipe gets each row on one line."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console(UNWRAPPED).print(table)
+
+
+def say(line: str) -> None:
+    """Prints one line for people."""
+    sys.stdout.write(f"{line}\n")
+
+
+def note(line: str) -> None:
+    """Prints one line beside the answer, on stderr."""
+    sys.stderr.write(f"{line}\n")
+
+
+def fail(error: TellfirstError) -> typer.Exit:
+    """Prints an error as one sentence and returns the exit that belongs to it."""
+    note(" ".join(str(error).split()))
+    return typer.Exit(error.exit_code)
+
+
+def when(instant: datetime | None) -> str:
+    """Returns an instant as people read it, always with its zone."""
+    if instant is None:
+        return "-"
+    utc = instant.astimezone(UTC)
+    return f"{utc:%a %d %b %Y, %H:%M:%S} UTC" if utc.second else f"{utc:%a %d %b %Y, %H:%M} UTC"
+
+
+def length(duration: timedelta) -> str:
+    """Returns a duration in its two largest units, such as `2 days 4 h`."""
+    seconds = int(duration.total_seconds())
+    parts = []
+    for name, size in (("days", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {'day' if name == 'days' and count == 1 else name}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Returns a count with its noun, such as `1 row` or `1,204 rows`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Yields what counts steps done; a bar shows them where stderr is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda steps: bar.advance(task, steps)

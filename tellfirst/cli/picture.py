@@ -1,0 +1,170 @@
+"""What an approver needs to see of an outreach, gathered from the database; never an address."""
+
+from collections.abc import Sequence
+
+from pydantic import AwareDatetime
+
+from tellfirst.cli.wiring import Installation
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.condition import Facts
+from tellfirst.domain.message import Rendered
+from tellfirst.domain.plan import Plan
+from tellfirst.domain.recipient import ELIGIBLE, Recipient
+from tellfirst.playbooks.loader import parse
+from tellfirst.playbooks.promises import next_promise
+from tellfirst.playbooks.render import Template, compile_step
+from tellfirst.playbooks.schema import Playbook
+from tellfirst.settings import Settings
+from tellfirst.store.controls import PAUSE_ALL
+from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
+from tellfirst.store.sends import StateCount
+
+SAMPLES = 3
+"""Samples per channel."""
+
+
+class Sample(Frozen):
+    """Is one message exactly as it would leave."""
+
+    channel: str
+    customer: str
+    locale: str
+    subject: str
+    body: str
+
+
+class Decided(Frozen):
+    """Is one decision that was received."""
+
+    revision: int
+    decision: str
+    approver: str
+    accepted: bool
+    code: str
+    reason: str
+    at: AwareDatetime
+
+
+class Told(Frozen):
+    """Is one notice that a person got."""
+
+    kind: str
+    to: str
+    text: str
+    at: AwareDatetime
+
+
+class Offer(Frozen):
+    """Is one revision as it is offered for decision."""
+
+    revision: int
+    status: str
+    title: str
+    purpose: str
+    category: str
+    plan: Plan
+    holdout: float
+    channels: dict[str, int]
+    set_aside: dict[str, int]
+    arms: dict[str, int]
+    samples: tuple[Sample, ...]
+
+
+class Picture(Frozen):
+    """Is one outreach on one screen."""
+
+    outreach: str
+    trigger: str
+    key: str
+    episode: int
+    detected_at: AwareDatetime
+    started_at: AwareDatetime
+    facts: Facts
+    environment: str
+    leaves_by: dict[str, str]
+    live: bool
+    paused: bool
+    pause_all: bool
+    blocked: str
+    halted: dict[str, str]
+    cleared_at: AwareDatetime | None
+    closed_at: AwareDatetime | None
+    ending: str
+    reason: str
+    not_told: dict[str, int]
+    offer: Offer | None
+    decisions: tuple[Decided, ...]
+    sends: tuple[StateCount, ...]
+    notices: tuple[Told, ...]
+
+
+def picture(here: Installation, outreach: OutreachRecord, revision: RevisionRecord | None) -> Picture:
+    """Returns the picture of an outreach with one of its revisions."""
+    controls = {control.name: control.value for control in here.controls.on()}
+    number = revision.number if revision else 1
+    verdicts = here.recipients.verdicts(outreach.id, number)
+    offer = None if revision is None else _offer(here, revision)
+    ways = ways_out(here.settings, tuple(offer.channels) if offer else ())
+    return Picture(
+        **outreach.model_dump(exclude={"id", "audience"}),
+        outreach=outreach.id,
+        environment=here.settings.environment,
+        leaves_by=ways,
+        live=any(way != "outbox" for way in ways.values()),
+        pause_all=PAUSE_ALL in controls,
+        halted={name.partition(":")[2]: why for name, why in controls.items() if name.startswith("channel:")},
+        not_told={verdict: count for verdict, count in sorted(verdicts.items()) if verdict != ELIGIBLE},
+        offer=offer,
+        decisions=tuple(
+            Decided(
+                revision=d.revision,
+                decision=d.decision,
+                approver=d.approver if d.fingerprint else "",
+                accepted=d.accepted,
+                code=d.code,
+                reason=str(((d.envelope or {}).get("document") or {}).get("reason", "")) if d.accepted else "",  # type: ignore[attr-defined]
+                at=d.received_at,
+            )
+            for d in here.decisions.received(outreach.id)
+        ),
+        sends=tuple(here.sends.states(outreach.id)),
+        notices=tuple(Told(kind=n.kind, to=n.to, text=n.text, at=n.at) for n in here.controls.notices(outreach.id)),
+    )
+
+
+def ways_out(settings: Settings, channels: Sequence[str]) -> dict[str, str]:
+    """Returns by which provider each channel leaves as configured here; `outbox` reaches nobody."""
+    return {channel: "Twilio" if channel == "sms" and settings.sms == "twilio" else "outbox" for channel in channels}
+
+
+def render_row(playbook: Playbook, plan: Plan, row: Recipient, templates: dict[str, Template]) -> Rendered:
+    """Returns the first message of a recipient as dispatch renders it; `templates` keeps what was compiled."""
+    name = f"{row.channel}.{row.locale}"
+    if name not in templates:
+        templates[name] = compile_step(playbook, playbook.initial.id, row.channel, row.locale)  # type: ignore[arg-type]
+    promise = next_promise(plan.steps, playbook.initial.id)
+    return templates[name].render(row.facts, promise=promise, zone=row.timezone or playbook.timezone, others=row.others)
+
+
+def _offer(here: Installation, revision: RevisionRecord) -> Offer:
+    playbook = parse(revision.playbook_text, "the planned playbook").playbook
+    templates: dict[str, Template] = {}
+    samples = []
+    for row in here.recipients.samples(revision.outreach, revision.number, SAMPLES):
+        text = render_row(playbook, revision.plan, row, templates)
+        samples.append(
+            Sample(channel=row.channel, customer=row.customer, locale=row.locale, subject=text.subject, body=text.body)
+        )
+    return Offer(
+        revision=revision.number,
+        status=revision.status,
+        title=playbook.title,
+        purpose=playbook.purpose,
+        category=playbook.category,
+        plan=revision.plan,
+        holdout=playbook.measure.holdout,
+        channels=dict(revision.proposal.channels),
+        set_aside=here.recipients.set_aside(revision.outreach, revision.number),
+        arms=here.recipients.arms(revision.outreach),
+        samples=tuple(samples),
+    )

@@ -1,0 +1,144 @@
+"""One screen for an approver: why, who and how many, the very texts, what happens next, what is withheld and why."""
+
+from collections.abc import Iterator, Mapping
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tellfirst.cli.output import console, counted, length, when
+from tellfirst.cli.picture import Offer, Picture
+
+WORDS = {
+    "unknown_customer": "not among our customers",
+    "no_usable_address": "no usable address",
+    "opted_out": "opted out",
+    "no_text_in_their_language": "no text in their language",
+    "facts_missing_or_wrong": "facts missing or wrong",
+    "told_in_another_message": "told in another message of this outreach",
+    "text_does_not_fit": "the text would be too long",
+    "frequency_cap": "had enough messages lately",
+    "condition_cleared": "over for them",
+}
+
+
+def show_picture(picture: Picture) -> None:
+    """Prints an outreach for people."""
+    out = console()
+    out.print(Text(picture.offer.title if picture.offer else picture.trigger, style="bold"), Text(picture.outreach))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _lines(picture):
+        table.add_row(name, Text(value))
+    out.print(table)
+    for channel in picture.offer.channels if picture.offer else ():
+        samples = [s for s in picture.offer.samples if s.channel == channel] if picture.offer else []
+        out.print(Text(f"{channel}: {counted(len(samples), 'sample')}, word for word", style="bold"))
+        for sample in samples:
+            head = f"to {sample.customer} ({sample.locale})"
+            out.print(Padding(Text(f"{head}: {sample.subject}" if sample.subject else head, style="italic"), (0, 2)))
+            out.print(Padding(Text(sample.body), (0, 2, 0, 4)))
+
+
+def short_summary(picture: Picture) -> str:
+    """Returns in one sentence what a decision is about."""
+    offer = picture.offer
+    if offer is None:
+        return f"{picture.outreach}: not planned yet"
+    channels = ", ".join(f"{count:,} by {channel}" for channel, count in offer.channels.items())
+    return (
+        f"revision {offer.revision} of {picture.outreach}: {counted(offer.plan.recipients, 'recipient')} ({channels}), "
+        f"{_environment(picture)}, decide by {when(offer.plan.decide_by)}"
+    )
+
+
+def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
+    offer = picture.offer
+    yield "stands", _standing(picture)
+    yield "where", _environment(picture)
+    facts = ", ".join(f"{name} {value}" for name, value in picture.facts.items())
+    yield "why", f"detected {when(picture.detected_at)}; key {picture.key}{f'; {facts}' if facts else ''}"
+    if offer is not None:
+        yield "", f"contacts about {offer.plan.reason_code}; purpose {offer.purpose}; owner {offer.plan.owner}"
+        yield "who", _audience(offer)
+    elif not picture.closed_at:
+        yield "who", "the affected customers are being found"
+    yield "not told", _reasons(picture.not_told) or "nobody is left out"
+    if offer is not None:
+        if offer.set_aside:
+            yield "set aside", _reasons(offer.set_aside)
+        if offer.arms:
+            yield "arms", ", ".join(f"{count:,} {arm}" for arm, count in sorted(offer.arms.items(), reverse=True))
+        yield from _next(offer)
+    for step, states in _sends(picture).items():
+        yield "sent" if step == "initial" else "", f"{step}: {states}"
+    for decided in picture.decisions:
+        said = "accepted" if decided.accepted else f"refused ({decided.code})"
+        who = f" by {decided.approver}" if decided.approver else ""
+        words = f": {decided.reason}" if decided.reason else ""
+        yield (
+            "decision",
+            f"{decided.decision or 'unreadable'}{who}, revision {decided.revision}, {said} {when(decided.at)}{words}",
+        )
+    for told in picture.notices[-5:]:
+        yield "notice", f"{when(told.at)} to {told.to}: {told.text}"
+
+
+def _standing(picture: Picture) -> str:
+    if picture.closed_at:
+        said = f"closed {when(picture.closed_at)}: {picture.ending}{f', {picture.reason}' if picture.reason else ''}"
+    elif picture.offer is None:
+        said = "being planned"
+    else:
+        said = f"revision {picture.offer.revision} is {picture.offer.status}"
+    stops = [
+        ("paused by a person", picture.paused and not picture.closed_at),
+        (f"stopped: {picture.blocked}", bool(picture.blocked)),
+        ("everything is paused", picture.pause_all),
+        (f"the condition was over {when(picture.cleared_at)}", picture.cleared_at is not None),
+        *((f"{channel} halted: {why}", True) for channel, why in picture.halted.items()),
+    ]
+    return "; ".join([said, *(words for words, holds in stops if holds)])
+
+
+def _environment(picture: Picture) -> str:
+    real = [f"{channel} leaves through {way}" for channel, way in picture.leaves_by.items() if way != "outbox"]
+    if not real:
+        return f"environment {picture.environment}, DRY RUN: messages go to the outbox and reach nobody"
+    return f"environment {picture.environment}, LIVE: {', '.join(real)}"
+
+
+def _audience(offer: Offer) -> str:
+    channels = ", ".join(f"{count:,} by {channel}" for channel, count in offer.channels.items())
+    share = (
+        f"{1 - offer.holdout:.0%} are told, {offer.holdout:.0%} are held out to measure"
+        if offer.holdout
+        else "all are told, nobody is held out"
+    )
+    return f"{counted(offer.plan.recipients, 'recipient')}: {channels}; {share}"
+
+
+def _next(offer: Offer) -> Iterator[tuple[str, str]]:
+    plan = offer.plan
+    yield "decide by", f"{when(plan.decide_by)}, by {' or '.join(plan.approvers)}; silence is not consent"
+    yield "then", f"initial: at once, until {when(plan.initial.not_after)}"
+    for step in plan.updates:
+        ready = f", prepared from {when(step.act_at)}" if step.act_at != step.due else ""
+        yield "", f"{step.id}: promised by {when(step.due)}{ready}"
+    over = "resolved: instead of an update, as soon as it is over" if plan.resolved else "no text for when it is over"
+    yield "", over
+    yield "", f"nothing leaves after {when(plan.valid_until)}; contacts count for {length(plan.window)} from the start"
+
+
+def _sends(picture: Picture) -> dict[str, str]:
+    steps: dict[str, dict[str, int]] = {}
+    for count in picture.sends:
+        words = f"{count.state} ({WORDS.get(count.reason, count.reason)})" if count.reason else str(count.state)
+        states = steps.setdefault(count.step, {})
+        states[words] = states.get(words, 0) + count.count
+    return {step: ", ".join(f"{n:,} {state}" for state, n in states.items()) for step, states in steps.items()}
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {WORDS.get(reason, reason)}" for reason, count in counts.items())

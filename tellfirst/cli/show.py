@@ -1,0 +1,71 @@
+"""`pending` and `show`: what waits for a decision, and everything an approver needs to make one."""
+
+from typing import Annotated
+
+import typer
+
+from tellfirst.cli.output import Json, counted, print_json, print_table, say, when
+from tellfirst.cli.picture import picture
+from tellfirst.cli.screen import show_picture
+from tellfirst.cli.wiring import opened
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    app.command("pending")(pending)
+    app.command("show")(show)
+
+
+def pending(as_json: Annotated[bool, Json] = False) -> None:
+    """List the outreaches that wait for a decision, the oldest first."""
+    with opened() as here:
+        waiting = here.outreaches.pending()
+    if as_json:
+        print_json(
+            [
+                {
+                    "outreach": one.outreach,
+                    "revision": one.number,
+                    "recipients": one.plan.recipients,
+                    "since": one.plan.planned_at.isoformat(),
+                    "decide_by": one.plan.decide_by.isoformat(),
+                    "roles": list(one.plan.approvers),
+                }
+                for one in waiting
+            ]
+        )
+        return
+    if not waiting:
+        say("nothing waits for a decision")
+        return
+    print_table(
+        ("outreach", "revision", "recipients", "since", "decide by", "who decides"),
+        [
+            (
+                one.outreach,
+                one.number,
+                f"{one.plan.recipients:,}",
+                when(one.plan.planned_at.replace(microsecond=0)),
+                when(one.plan.decide_by),
+                ", ".join(one.plan.approvers),
+            )
+            for one in waiting
+        ],
+        numbers=("revision", "recipients"),
+    )
+    say(f"{counted(len(waiting), 'decision')} to make; look first: tellfirst show {waiting[0].outreach}")
+
+
+def show(
+    outreach: Annotated[str, typer.Argument(help="The name of an outreach, as `pending` lists it.")],
+    revision: Annotated[int | None, typer.Option(help="The plan revision; default the one to decide.")] = None,
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Show what an approver needs: why, who and how many, the very texts, what happens next, what is withheld."""
+    with opened() as here:
+        record = here.outreach(outreach)
+        seen = picture(here, record, here.revision(record, revision))
+    if as_json:
+        print_json(seen.model_dump(mode="json"))
+    else:
+        show_picture(seen)

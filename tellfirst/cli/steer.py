@@ -1,0 +1,166 @@
+"""`pause`, `resume`, `abort`, `ack`, `stuck`: people steer what runs, and see what waits for them too long."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from temporalio.client import Client, WorkflowExecution
+
+from tellfirst import contract
+from tellfirst.cli.output import Json, counted, print_json, print_table, say, when
+from tellfirst.cli.wiring import on_temporal, opened, whoever, with_outreaches
+from tellfirst.domain.base import Frozen
+from tellfirst.errors import InputError
+from tellfirst.settings import Settings
+from tellfirst.store.controls import PAUSE_ALL
+
+Name = Annotated[str, typer.Argument(metavar="OUTREACH", help="The name of an outreach.")]
+NameOrAll = Annotated[str, typer.Argument(metavar="[OUTREACH]", help="The name of an outreach; or give --all.")]
+By = Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Who does it; default your login.")]
+
+WHAT_TO_DO = {
+    "approval_overdue": "tellfirst show, then approve or reject",
+    "awaiting_approval": "tellfirst show, then approve or reject",
+    "needs_attention": "tellfirst show; mend it, then resume or abort",
+    "escalated": "tellfirst show; somebody is on it, or tellfirst ack",
+}
+
+
+class Stuck(Frozen):
+    """Is one outreach that waits longer than it should."""
+
+    outreach: str
+    stage: str
+    waiting_on: str
+    since: datetime | None
+    deadline: datetime | None
+    problem: str
+    what_to_do: str
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    for command in (pause, resume, abort, ack, stuck):
+        app.command(command.__name__)(command)
+
+
+def pause(
+    outreach: NameOrAll = "",
+    everything: Annotated[bool, typer.Option("--all", help="Hold every outreach of this installation.")] = False,
+    by: By = "",
+) -> None:
+    """Hold an outreach, or everything: the next micro-batch no longer leaves."""
+    settings = Settings.load()
+    who = whoever(by, settings)
+    if not _one_or_all(outreach, everything=everything):
+        with opened(settings) as here:
+            here.controls.turn_on(PAUSE_ALL, "paused by a person", by=who, at=datetime.now(UTC))
+        say("everything is paused; `tellfirst resume --all` lets it go on")
+        return
+    with_outreaches(lambda client: client.pause(outreach, paused=True, by=who))
+    say(f"{outreach} is asked to pause; `tellfirst resume {outreach}` lets it go on")
+
+
+def resume(
+    outreach: NameOrAll = "",
+    everything: Annotated[bool, typer.Option("--all", help="Let everything go on.")] = False,
+    by: By = "",
+) -> None:
+    """Let an outreach go on, or everything; for now one person may, the next version asks two signatures for --all."""
+    settings = Settings.load()
+    who = whoever(by, settings)
+    if not _one_or_all(outreach, everything=everything):
+        with opened(settings) as here:
+            was_on = here.controls.turn_off(PAUSE_ALL)
+        say("everything goes on" if was_on else "nothing was paused as a whole")
+        say("note: the next version asks for the signatures of two people here")
+        return
+    with_outreaches(lambda client: client.pause(outreach, paused=False, by=who))
+    say(f"{outreach} is asked to go on")
+
+
+def abort(
+    outreach: Name,
+    reason: Annotated[str, typer.Option(help="Why, in a sentence; it is recorded.")],
+    by: By = "",
+) -> None:
+    """End the sending of an outreach for good; whoever was told is still measured."""
+    _reason(reason)
+    who = whoever(by, Settings.load())
+    with_outreaches(lambda client: client.tell(outreach, "abort", by=who, note=reason.strip()))
+    say(f"{outreach} is asked to abort; `tellfirst show {outreach}` tells how it ends")
+
+
+def ack(outreach: Name, by: By = "") -> None:
+    """Say that you are on it, so that it is not escalated further."""
+    who = whoever(by, Settings.load())
+    with_outreaches(lambda client: client.tell(outreach, "escalation_acknowledged", by=who))
+    say(f"{outreach}: acknowledged by {who}")
+
+
+def stuck(as_json: Annotated[bool, Json] = False) -> None:
+    """List what waits longer than it should: on people, past a deadline with no worker alive, or on a failing task."""
+    found = on_temporal(lambda client: find_stuck(client, datetime.now(UTC)))
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in found])
+        return
+    if not found:
+        say("nothing is stuck")
+        return
+    rows = [
+        (one.outreach, one.problem or one.stage, one.waiting_on, when(one.since), when(one.deadline), one.what_to_do)
+        for one in found
+    ]
+    print_table(("outreach", "stage", "waiting on", "since", "deadline", "what to do"), rows)
+    say(f"{counted(len(found), 'outreach', 'outreaches')} stuck")
+
+
+async def find_stuck(client: Client, now: datetime) -> list[Stuck]:
+    """Returns what waits for a person too long, what passed a deadline while no worker moved it, and what fails."""
+    running = f"WorkflowType='{contract.OUTREACH}' AND ExecutionStatus='Running'"
+    past = f"{running} AND {contract.DEADLINE.name} < '{now.isoformat(timespec='seconds')}'"
+    failing = f"{running} AND TemporalReportedProblems IS NOT NULL"
+    found: dict[str, Stuck] = {}
+    for query, problem in ((contract.STUCK, ""), (past, "deadline passed"), (failing, "its tasks fail")):
+        async for execution in _listed(client, query):
+            found.setdefault(execution.id, _stuck(execution, problem))
+    return sorted(found.values(), key=lambda one: (one.deadline or one.since or now, one.outreach))
+
+
+async def _listed(client: Client, query: str) -> AsyncIterator[WorkflowExecution]:
+    # A workflow that Temporal itself paused has a status the SDK cannot read; every query asks for running ones.
+    async for execution in client.list_workflows(query):
+        yield execution
+
+
+def _stuck(execution: WorkflowExecution, problem: str) -> Stuck:
+    attributes = execution.typed_search_attributes
+    stage = attributes.get(contract.STAGE) or ""
+    waiting_on = attributes.get(contract.WAITING_ON) or ""
+    advice = {
+        "deadline passed": "check that workers run: python -m workers",
+        "its tasks fail": "look at the failing task in the Temporal UI",
+    }
+    return Stuck(
+        outreach=execution.id,
+        stage=stage,
+        waiting_on="" if waiting_on == "nobody" else waiting_on,
+        since=execution.start_time,
+        deadline=attributes.get(contract.DEADLINE),
+        problem=problem,
+        what_to_do=advice.get(problem) or WHAT_TO_DO.get(stage, "tellfirst show"),
+    )
+
+
+def _one_or_all(outreach: str, *, everything: bool) -> bool:
+    if bool(outreach) == everything:
+        raise InputError(
+            "name one outreach, or give --all", remedy="`tellfirst pending` and `tellfirst stuck` list them"
+        )
+    return bool(outreach)
+
+
+def _reason(reason: str) -> None:
+    if not 1 <= len(reason.strip()) <= 500:
+        raise InputError("a reason has 1 to 500 characters", where="--reason")

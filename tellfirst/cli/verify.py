@@ -1,0 +1,51 @@
+"""`verify`: whether what was promised on paper held in fact, recomputed from the records."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tellfirst.cli.output import Json, note, print_json, print_table, progress, say
+from tellfirst.cli.proof import Prover
+from tellfirst.cli.provider_log import ProviderLog
+from tellfirst.cli.wiring import opened
+from tellfirst.signing.registry import Registry
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    app.command("verify")(verify)
+
+
+def verify(
+    provider_log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The provider's record of texts: JSON lines of sid, to, body.")
+    ] = None,
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Verify that no message was lost, doubled, unapproved or sent after an opt-out, and that promises were kept.
+
+    Reads the database, the outbox and the registry of approvers; a key that was revoked has to stay in the registry.
+    Exits with 1 when anything is broken.
+    """
+    with opened() as here, progress("verifying", None) as step:
+        registry = Registry.load(here.settings.approvers)
+        log = None
+        if provider_log is not None:
+            log = ProviderLog(here.audit)
+            log.read(provider_log)
+        proof = Prover(here, registry, now=datetime.now(UTC), log=log, step=step).prove()
+    figures = proof.model_dump()
+    if as_json:
+        print_json(figures)
+    else:
+        broken = figures.pop("promises_broken")
+        print_table(
+            ("what", "count"), [(name.replace("_", " "), str(n)) for name, n in figures.items()], numbers=("count",)
+        )
+        for sentence in broken:
+            note(sentence)
+        say("every promise held" if not broken else f"{len(broken)} kinds of promises are broken")
+    if proof.promises_broken:
+        raise typer.Exit(1)

@@ -1,0 +1,147 @@
+"""The composition of the command line: settings in, store and clients out, each opened where a command needs it."""
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from tellfirst.client import OutreachClient
+from tellfirst.contract import DATA_CONVERTER
+from tellfirst.errors import NotFoundError, UnreachableError
+from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
+from tellfirst.settings import Settings, temporal_connection
+from tellfirst.store.admissions import Admissions
+from tellfirst.store.audit import Audit
+from tellfirst.store.contacts import Contacts
+from tellfirst.store.controls import Controls
+from tellfirst.store.customers import Customers
+from tellfirst.store.decisions import Decisions
+from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.migrations import prepare
+from tellfirst.store.outcomes import Outcomes
+from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
+from tellfirst.store.recipients import Recipients
+from tellfirst.store.sends import Sends
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Is this installation as its commands see it."""
+
+    settings: Settings
+    admissions: Admissions
+    audit: Audit
+    contacts: Contacts
+    controls: Controls
+    customers: Customers
+    decisions: Decisions
+    outcomes: Outcomes
+    outreaches: Outreaches
+    recipients: Recipients
+    sends: Sends
+
+    def outreach(self, name: str) -> OutreachRecord:
+        """Returns an outreach; raises NotFoundError when there is none of that name."""
+        found = self.outreaches.get(name)
+        if found is None:
+            raise NotFoundError("there is no outreach of that name", where=name, remedy="see `tellfirst pending`")
+        return found
+
+    def revision(self, outreach: OutreachRecord, number: int | None) -> RevisionRecord | None:
+        """Returns a revision, by default the one that waits for a decision, else the latest; None before the first.
+
+        Raises NotFoundError for a number that does not exist.
+        """
+        if number is None:
+            waiting = self.outreaches.pending(outreach.id)
+            return waiting[0] if waiting else self.outreaches.revision(outreach.id, self._latest(outreach))
+        found = self.outreaches.revision(outreach.id, number)
+        if found is None:
+            latest = self._latest(outreach)
+            raise NotFoundError(
+                f"there is no revision {number}", where=outreach.id, remedy=f"the latest is revision {latest}"
+            )
+        return found
+
+    def _latest(self, outreach: OutreachRecord) -> int:
+        return self.outreaches.latest_revision(outreach.id)
+
+
+@contextmanager
+def opened(settings: Settings | None = None) -> Iterator[Installation]:
+    """Yields the installation of this environment and closes its connections after.
+
+    Raises SettingsError for configuration that cannot work, SourceError when the database cannot be used.
+    """
+    settings = settings or Settings.load()
+    engine = open_engine(settings.database)
+    database = Database(engine)
+    try:
+        prepare(engine)
+        yield Installation(
+            settings=settings,
+            admissions=Admissions(database),
+            audit=Audit(database),
+            contacts=Contacts(database),
+            controls=Controls(database),
+            customers=Customers(database),
+            decisions=Decisions(database),
+            outcomes=Outcomes(database),
+            outreaches=Outreaches(database),
+            recipients=Recipients(database),
+            sends=Sends(database),
+        )
+    finally:
+        database.close()
+
+
+def read_library(settings: Settings) -> dict[str, LoadedPlaybook]:
+    """Returns the playbooks of this installation by id; raises PlaybookError."""
+    return load_library([*([LIBRARY] if settings.library else []), *settings.playbooks])
+
+
+def find_playbook(library: dict[str, LoadedPlaybook], name: str) -> LoadedPlaybook:
+    """Returns the playbook of a trigger; raises NotFoundError naming the known ones."""
+    if name not in library:
+        raise NotFoundError(f"there is no playbook '{name}'", remedy=f"the known ones: {', '.join(sorted(library))}")
+    return library[name]
+
+
+def on_temporal(work: Callable[[Client], Awaitable[T]]) -> T:
+    """Runs `work` with a connected Temporal client; raises UnreachableError when the server does not answer."""
+
+    async def connected() -> T:
+        try:
+            client = await Client.connect(**temporal_connection(), data_converter=DATA_CONVERTER)
+        except RuntimeError:
+            raise _unreachable() from None
+        try:
+            return await work(client)
+        except RPCError as error:
+            raise _unreachable(error.status.name.lower()) from None
+
+    return asyncio.run(connected())
+
+
+def with_outreaches(work: Callable[[OutreachClient], Awaitable[T]]) -> T:
+    """Runs `work` with a client of outreaches; raises as `on_temporal` does."""
+    return on_temporal(lambda client: work(OutreachClient(client)))
+
+
+def whoever(given: str, settings: Settings) -> str:
+    """Returns the name under which a person acts: the given one, the configured one, or that of the login."""
+    return given or settings.principal or getpass.getuser()
+
+
+def _unreachable(status: str = "") -> UnreachableError:
+    return UnreachableError(
+        f"the Temporal server cannot be reached{f' ({status})' if status else ''}",
+        remedy="check TEMPORAL_ADDRESS and that the server runs",
+    )
