@@ -13,6 +13,7 @@ from tellfirst.channels.receipts import fold, rank
 from tellfirst.domain.message import SendState
 from tellfirst.store.receipts import Receipt, Receipts
 
+PATH = "/twilio/status"
 BODY_LIMIT = 65_536
 PROVIDER = "twilio"
 
@@ -25,13 +26,14 @@ def twilio_receipts(
     base = public_url.rstrip("/")
     validator = RequestValidator(auth_token)
 
-    @router.post("/twilio/status", status_code=204, response_class=Response)
+    @router.post(PATH, status_code=204, response_class=Response)
     async def status(request: Request) -> None:
         if not (base and auth_token):
             raise HTTPException(503, "receipts need TELLFIRST_PUBLIC_URL and TWILIO_AUTH_TOKEN; see docs/operations.md")
         form = read_form(await read_body(request))
-        # What Twilio signed is the public address, byte for byte, and not the one a proxy made of it.
-        url = base + request.scope["raw_path"].decode("latin-1") + "?" + request.scope["query_string"].decode("latin-1")
+        # What Twilio signed is the public address, and not the one a proxy made of it; the query as it was written.
+        query = request.scope["query_string"].decode("latin-1")
+        url = base + PATH + ("?" + query if query else "")
         if not validator.validate(url, form, request.headers.get("X-Twilio-Signature", "")):
             raise HTTPException(403, "the signature does not fit; check TELLFIRST_PUBLIC_URL and TWILIO_AUTH_TOKEN")
         message, word = form.get("MessageSid", ""), form.get("MessageStatus", "")
