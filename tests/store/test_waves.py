@@ -1,0 +1,217 @@
+"""Waves: arms that stay, clusters that stay together, and a frequency cap that two outreaches cannot both pass."""
+
+from collections import defaultdict
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from tellfirst.store.engine import Database
+from tellfirst.store.recipients import Recipients
+from tellfirst.store.tables import RecipientRow, ReservationRow
+from tests.store.make import DAY, HOUR, NOON, OUTREACH, at_once, by, candidate, customers, meeting, paged
+
+OTHER = "outreach/late_delivery/k-2/1"
+THIRD = "outreach/late_delivery/k-3/1"
+
+
+def rows(database: Database, outreach: str = OUTREACH) -> list[RecipientRow]:
+    with database.read() as session:
+        query = select(RecipientRow).where(RecipientRow.outreach_id == outreach).order_by(RecipientRow.id)  # type: ignore[arg-type]
+        return list(session.exec(query))
+
+
+def places(database: Database) -> list[tuple[str, str]]:
+    with database.read() as session:
+        return sorted((r.customer_id, r.outreach_id) for r in session.exec(select(ReservationRow)))
+
+
+def state(database: Database, outreach: str = OUTREACH) -> list[tuple[object, ...]]:
+    return [(r.id, r.arm, r.share, r.t0, r.window_end, r.withheld) for r in rows(database, outreach)]
+
+
+def fill(database: Database, names: list[str], *outreaches: str) -> Recipients:
+    customers(database, names)
+    for outreach in outreaches:
+        paged(database, [candidate(name) for name in names], outreach=outreach)
+    return Recipients(database)
+
+
+def test_randomising_again_changes_nothing(database: Database) -> None:
+    recipients = fill(database, [f"c-{n}" for n in range(50)], OUTREACH)
+    recipients.randomise(OUTREACH, 1, by(0.5), page=0)
+    before, held = state(database), places(database)
+    assert {row[1] for row in before} == {"treated", "control"}
+    recipients.randomise(OUTREACH, 1, by(0.1, salt="another", t0=NOON + HOUR), page=0)
+    assert (state(database), places(database)) == (before, held)
+
+
+def test_t0_and_window_stand_on_every_row_of_both_arms(database: Database) -> None:
+    recipients = fill(database, [f"c-{n}" for n in range(20)], OUTREACH)
+    recipients.randomise(OUTREACH, 1, by(0.5, t0=NOON + HOUR), page=0)
+    assert {(r.t0, r.window_end, r.share) for r in rows(database)} == {(NOON + HOUR, NOON + HOUR + 3 * DAY, 0.5)}
+
+
+def test_only_the_asked_page_is_randomised(database: Database) -> None:
+    names = [f"c-{n}" for n in range(4)]
+    customers(database, names)
+    recipients = paged(database, [candidate(name) for name in names], size=2)
+    recipients.randomise(OUTREACH, 1, by(), page=1)
+    assert [r.arm for r in rows(database)] == [None, None, "treated", "treated"]
+
+
+@given(
+    clusters=st.lists(st.sampled_from([f"k-{n}" for n in range(8)]), min_size=1, max_size=24),
+    share=st.floats(0, 0.99),
+    later=st.floats(0, 0.99),
+    salt=st.text("abc", min_size=1, max_size=4),
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_cluster_stands_in_one_arm(
+    database: Database, clusters: list[str], share: float, later: float, salt: str
+) -> None:
+    recipients = Recipients(database)
+    for revision in (1, 2):
+        recipients.discard(OUTREACH, revision)
+        paged(
+            database,
+            [candidate(f"c-{n}", cluster=cluster) for n, cluster in enumerate(clusters)],
+            revision=revision,
+            size=5,
+        )
+    for revision, its_share in ((1, share), (2, later)):  # the playbook may change between two revisions
+        for page in range(-(-len(clusters) // 5)):
+            recipients.randomise(OUTREACH, revision, by(its_share, salt=salt), page=page)
+    arms = defaultdict(set)
+    for row in rows(database):
+        arms[row.cluster].add((row.arm, row.share))
+    assert all(len(found) == 1 for found in arms.values())
+    assert all(share == found_share for found in arms.values() for _, found_share in found)
+
+
+def test_share_is_kept(database: Database) -> None:
+    recipients = Recipients(database)
+    paged(database, [candidate(f"c-{n}") for n in range(2_000)], size=1_000)
+    for page in (0, 1):
+        recipients.randomise(OUTREACH, 1, by(0.2, cap_exempt=True), page=page)
+    arms = recipients.arms(OUTREACH)
+    assert arms["treated"] + arms["control"] == 2_000
+    assert abs(arms["control"] - 400) < 4 * (2_000 * 0.2 * 0.8) ** 0.5  # beyond four standard errors: 1 in 15,000
+
+
+def test_without_a_hold_out_everyone_is_treated(database: Database) -> None:
+    recipients = fill(database, ["c-1", "c-2"], OUTREACH)
+    recipients.randomise(OUTREACH, 1, by(0.0), page=0)
+    assert recipients.arms(OUTREACH) == {"treated": 2}
+
+
+def test_cap_sets_aside_before_the_draw(database: Database) -> None:
+    recipients = fill(database, ["c-1", "c-2"], OTHER)
+    paged(database, [candidate("c-1"), candidate("c-3")])
+    recipients.randomise(OTHER, 1, by(cap=1), page=0)
+    recipients.randomise(OUTREACH, 1, by(0.5, cap=1), page=0)
+    kept = {r.customer_id: (r.withheld, r.arm is None, r.t0 is None) for r in rows(database)}
+    assert kept == {"c-1": ("frequency_cap", True, True), "c-3": (None, False, False)}
+    assert ("c-1", OUTREACH) not in places(database)
+
+
+def test_held_out_customer_holds_a_place_too(database: Database) -> None:
+    names = [f"c-{n}" for n in range(40)]
+    recipients = fill(database, names, OUTREACH, OTHER)
+    recipients.randomise(OUTREACH, 1, by(0.5, cap=1), page=0)
+    assert recipients.arms(OUTREACH)["control"] > 0
+    assert [c for c, _ in places(database)] == sorted(names)
+    recipients.randomise(OTHER, 1, by(0.0, cap=1), page=0)
+    assert {r.withheld for r in rows(database, OTHER)} == {"frequency_cap"}
+
+
+@pytest.mark.parametrize(("later", "withheld"), [(7 * DAY - HOUR, "frequency_cap"), (7 * DAY, None)])
+def test_place_is_free_again_after_the_period(database: Database, later: object, withheld: str | None) -> None:
+    recipients = fill(database, ["c-1"], OUTREACH, OTHER)
+    recipients.randomise(OUTREACH, 1, by(cap=1), page=0)
+    recipients.randomise(OTHER, 1, by(cap=1, t0=NOON + later), page=0)  # type: ignore[operator]
+    assert [r.withheld for r in rows(database, OTHER)] == [withheld]
+
+
+def test_own_place_does_not_count_against_a_later_revision(database: Database) -> None:
+    recipients = fill(database, ["c-1"], OUTREACH)
+    recipients.randomise(OUTREACH, 1, by(cap=1), page=0)
+    paged(database, [candidate("c-1", "o-9")], revision=2)
+    recipients.randomise(OUTREACH, 2, by(cap=1), page=0)
+    assert recipients.wave(OUTREACH, 2).treated == 1
+    assert places(database) == [("c-1", OUTREACH)]
+
+
+def test_exempt_outreach_passes_the_cap_and_still_holds_a_place(database: Database) -> None:
+    recipients = fill(database, ["c-1"], OUTREACH, OTHER, THIRD)
+    recipients.randomise(OUTREACH, 1, by(cap=1), page=0)
+    recipients.randomise(OTHER, 1, by(cap=0, cap_exempt=True), page=0)
+    assert recipients.wave(OTHER, 1).treated == 1
+    recipients.randomise(THIRD, 1, by(cap=2), page=0)
+    assert recipients.wave(THIRD, 1).withheld == 1
+
+
+def test_two_outreaches_at_once_cannot_both_take_the_last_place(database: Database) -> None:
+    names = [f"c-{n}" for n in range(30)]
+    recipients = fill(database, names, THIRD, OUTREACH, OTHER)
+    recipients.randomise(THIRD, 1, by(cap=2), page=0)
+    with meeting(database, "INSERT INTO reservations"):
+        at_once(
+            [lambda o=o: recipients.randomise(o, 1, by(0.5, cap=2), page=0) for o in (OUTREACH, OTHER)]  # type: ignore[misc]
+        )
+    held = defaultdict(int)
+    for customer, _ in places(database):
+        held[customer] += 1
+    assert held == dict.fromkeys(names, 2)
+    taken = [recipients.wave(o, 1) for o in (OUTREACH, OTHER)]
+    assert sorted(wave.withheld for wave in taken) == [0, len(names)]
+
+
+def test_outreaches_at_once_never_wait_in_a_circle(database: Database) -> None:
+    # Two lists of customers in opposite order, on pages longer than one IN list, with keys whose order databases
+    # and Python see differently.
+    names = [f"{letter}{n}" for n in range(300) for letter in "aB"]
+    customers(database, names)
+    paged(database, [candidate(name) for name in names], size=1_000)
+    paged(database, [candidate(name) for name in [*reversed(names[1:]), "_x"]], outreach=OTHER, size=1_000)
+    recipients = Recipients(database)
+    for _ in range(3):
+        at_once([lambda o=o: recipients.randomise(o, 1, by(cap=9), page=0) for o in (OUTREACH, OTHER)])  # type: ignore[misc]
+    assert {r.arm for o in (OUTREACH, OTHER) for r in rows(database, o)} == {"treated"}
+
+
+def test_two_attempts_at_once_draw_a_page_once(database: Database) -> None:
+    recipients = fill(database, ["c-1", "c-2"], OUTREACH)
+
+    def second() -> None:
+        recipients.randomise(OUTREACH, 1, by(t0=NOON + HOUR), page=0)
+
+    with meeting(database, "UPDATE recipients"):
+        at_once([lambda: recipients.randomise(OUTREACH, 1, by(), page=0), second])
+    with database.read() as session:
+        times = {r.customer_id: r.at for r in session.exec(select(ReservationRow))}
+    assert len({r.t0 for r in rows(database)}) == 1
+    assert {times[r.customer_id] for r in rows(database)} == {rows(database)[0].t0}
+
+
+def test_cleared_recipient_is_set_aside_and_holds_no_place(database: Database) -> None:
+    recipients = fill(database, ["c-1", "c-2"], OUTREACH)
+    recipients.mark_cleared([rows(database)[0].id or 0], at=NOON)
+    recipients.randomise(OUTREACH, 1, by(), page=0)
+    assert [(r.withheld, r.arm) for r in rows(database)] == [("condition_cleared", None), (None, "treated")]
+    assert places(database) == [("c-2", OUTREACH)]
+
+
+def test_wave_counts_the_eligible_of_one_revision(database: Database) -> None:
+    names = [f"c-{n}" for n in range(30)]
+    recipients = fill(database, [*names, "c-x"], THIRD)
+    recipients.randomise(THIRD, 1, by(), page=0)
+    paged(database, [*(candidate(n) for n in names), candidate("c-x"), candidate("c-y", verdict="opted_out")])
+    recipients.mark_cleared([rows(database)[0].id or 0], at=NOON)
+    recipients.randomise(OUTREACH, 1, by(0.5, cap=9), page=0)
+    wave, arms = recipients.wave(OUTREACH, 1), recipients.arms(OUTREACH)
+    assert wave.withheld == 1
+    assert (wave.treated, wave.control) == (arms["treated"], arms["control"])
+    assert wave.treated + wave.control == 30
+    assert recipients.wave(OUTREACH, 2).model_dump() == {"treated": 0, "control": 0, "withheld": 0}
