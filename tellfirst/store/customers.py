@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlmodel import col, select, update
+from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.policy.verdict import Consent
@@ -53,32 +53,10 @@ class Customers:
     def save(self, records: Sequence[CustomerRecord], *, now: datetime, source: str) -> None:
         """Adds or replaces customers, all or none; a recorded opt-out is never undone by an import."""
         with self._database.write() as session:
-            for record in records:
-                known = session.get(CustomerRow, record.id)
-                row = known or CustomerRow(id=record.id, cluster="", created_at=now)
-                row.first_name, row.locale, row.timezone = record.first_name, record.locale, record.timezone
-                row.cluster = record.cluster or record.id
-                session.add(row)
+            for chunk in chunks(records):
+                _save(session, chunk, now=now, source=source)
                 session.flush()
-                points = {
-                    p.channel: p
-                    for p in session.exec(select(ContactPointRow).where(ContactPointRow.customer_id == record.id))
-                }
-                for channel, address in record.addresses.items():
-                    point = points.pop(channel, None) or ContactPointRow(
-                        customer_id=record.id, channel=channel, address=address
-                    )
-                    if point.address != address:
-                        point.address, point.usable = address, True
-                    session.add(point)
-                for gone in points.values():
-                    session.delete(gone)
-                for channel in record.opted_out:
-                    session.add(
-                        ConsentRow(
-                            customer_id=record.id, channel=channel, purpose="*", allowed=False, at=now, source=source
-                        )
-                    )
+                session.expunge_all()  # a file of a million customers is not kept in memory twice
 
     def resolve(self, refs: Sequence[str]) -> dict[str, Customer]:
         """Returns the known customers among `refs`, by id."""
@@ -146,3 +124,35 @@ class Customers:
                     .where(col(ContactPointRow.customer_id) == customer, col(ContactPointRow.channel) == channel)
                     .values(usable=False)
                 )
+
+
+def _save(session: Session, records: Sequence[CustomerRecord], *, now: datetime, source: str) -> None:
+    ids = [record.id for record in records]
+    rows = {row.id: row for row in session.exec(select(CustomerRow).where(col(CustomerRow.id).in_(ids)))}
+    points: dict[str, dict[str, ContactPointRow]] = defaultdict(dict)
+    for point in session.exec(select(ContactPointRow).where(col(ContactPointRow.customer_id).in_(ids))):
+        points[point.customer_id][point.channel] = point
+    for record in records:
+        row = rows.setdefault(record.id, CustomerRow(id=record.id, cluster="", created_at=now))
+        row.first_name, row.locale, row.timezone = record.first_name, record.locale, record.timezone
+        row.cluster = record.cluster or record.id
+    session.add_all(rows.values())
+    session.flush()  # before what refers to them
+    for record in records:
+        here = points[record.id]
+        for channel, address in record.addresses.items():
+            if channel not in here:
+                here[channel] = ContactPointRow(customer_id=record.id, channel=channel, address=address)
+                session.add(here[channel])
+            elif here[channel].address != address:
+                here[channel].address, here[channel].usable = address, True
+        for channel in [channel for channel in here if channel not in record.addresses]:
+            gone = here.pop(channel)
+            if gone.id is None:
+                session.expunge(gone)
+            else:
+                session.delete(gone)
+        session.add_all(
+            ConsentRow(customer_id=record.id, channel=channel, purpose="*", allowed=False, at=now, source=source)
+            for channel in record.opted_out
+        )
