@@ -1,12 +1,20 @@
 """The application: every group of commands under one name, and every error as one sentence with its exit code."""
 
+from collections.abc import Callable
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from tellfirst.cli import decide, detect, imports, outcomes, playbooks, show, steer, verify
+from tellfirst.cli.decide import approve, reject, request_changes
+from tellfirst.cli.detect import detect, start
+from tellfirst.cli.imports import contacts, customers
+from tellfirst.cli.outcomes import report
 from tellfirst.cli.output import fail
+from tellfirst.cli.playbooks import playbooks
+from tellfirst.cli.show import pending, show
+from tellfirst.cli.steer import abort, ack, pause, resume, stuck
+from tellfirst.cli.verify import verify
 from tellfirst.errors import TellfirstError
 
 
@@ -30,8 +38,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(imports.customers, name="customers")
-app.add_typer(imports.contacts, name="contacts")
-for group in (detect, show, decide, steer, outcomes, verify):
-    group.register(app)
-app.add_typer(playbooks.playbooks, name="playbooks")
+app.add_typer(customers, name="customers")
+app.add_typer(contacts, name="contacts")
+COMMANDS: tuple[Callable[..., None], ...] = (
+    *(detect, start, pending, show, approve, reject, request_changes),
+    *(pause, resume, abort, ack, stuck, report, verify),
+)
+for command in COMMANDS:
+    app.command()(command)
+app.add_typer(playbooks, name="playbooks")

@@ -43,13 +43,6 @@ REMEDIES = {
 }
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this file."""
-    app.command("approve")(approve)
-    app.command("reject")(reject)
-    app.command("request-changes")(request_changes)
-
-
 def approve(
     outreach: Name,
     revision: Number = None,

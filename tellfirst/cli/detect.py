@@ -18,15 +18,9 @@ from tellfirst.cli.wiring import find_playbook, on_temporal, opened, read_librar
 from tellfirst.client import OutreachClient
 from tellfirst.detectors.sql import SqlSource
 from tellfirst.detectors.sweep import Sweep, sweep
-from tellfirst.domain.condition import Condition
+from tellfirst.domain.condition import Condition, personal_pattern
 from tellfirst.errors import ConditionError, InputError
 from tellfirst.settings import Settings
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this file."""
-    app.command("detect")(detect)
-    app.command("start")(start)
 
 
 def detect(
@@ -119,7 +113,7 @@ def read_condition(file: str) -> Condition:
     except (OSError, UnicodeDecodeError) as error:
         raise ConditionError(f"cannot be read ({type(error).__name__})", where=where) from None
     try:
-        return Condition.model_validate_json(text)
+        condition = Condition.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         field = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in _FIELDS)
@@ -129,6 +123,13 @@ def read_condition(file: str) -> Condition:
             where=where,
             remedy="docs/contract/ holds its JSON schema",
         ) from None
+    if kind := personal_pattern(condition.key):
+        raise ConditionError(
+            f"the condition key looks like {kind}",
+            where=where,
+            remedy="use an opaque key: it stands in plain text in ids, histories and logs",
+        )
+    return condition
 
 
 _FIELDS = {*Condition.model_fields, "customer", "query", "parameters"}

@@ -12,11 +12,6 @@ from tellfirst.cli.wiring import opened
 from tellfirst.store.outcomes import ReportLine
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this file."""
-    app.command("report")(report)
-
-
 def report(
     reason: Annotated[str, typer.Option(help="Only outcomes of this reason code.")] = "",
     since: Annotated[str, typer.Option(metavar="ISO8601", help="Only outcomes recorded from here on.")] = "",

@@ -113,7 +113,7 @@ def show(
         out.print()
         head = f"{text.step}, {text.channel}, {text.locale}"
         out.print(Text(f"{head}: {text.subject}" if text.subject else head, style="bold"))
-        out.print(Padding(Text(text.body), (0, 0, 0, 2)))
+        out.print(Padding(Text(text.body), (0, 0, 0, 2), expand=False))
 
 
 def sample_texts(book: Playbook) -> Iterator[SampleText]:

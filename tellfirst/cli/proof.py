@@ -51,7 +51,7 @@ class Prover:
     def __init__(
         self,
         here: Installation,
-        registry: Registry,
+        registry: Callable[[], Registry],
         *,
         now: datetime,
         log: ProviderLog | None,
@@ -154,7 +154,7 @@ class Prover:
                 DecisionEnvelope.model_validate(record.envelope),
                 revision.proposal,
                 revision.plan.approvers,
-                self._registry,
+                self._registry(),
                 self._here.settings.environment,
                 received_at=record.received_at,
                 now=at,

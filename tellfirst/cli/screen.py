@@ -37,8 +37,12 @@ def show_picture(picture: Picture) -> None:
         out.print(Text(f"{channel}: {counted(len(samples), 'sample')}, word for word", style="bold"))
         for sample in samples:
             head = f"to {sample.customer} ({sample.locale})"
-            out.print(Padding(Text(f"{head}: {sample.subject}" if sample.subject else head, style="italic"), (0, 2)))
-            out.print(Padding(Text(sample.body), (0, 2, 0, 4)))
+            out.print(
+                Padding(
+                    Text(f"{head}: {sample.subject}" if sample.subject else head, style="italic"), (0, 2), expand=False
+                )
+            )
+            out.print(Padding(Text(sample.body), (0, 2, 0, 4), expand=False))
 
 
 def short_summary(picture: Picture) -> str:

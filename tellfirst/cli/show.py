@@ -10,12 +10,6 @@ from tellfirst.cli.screen import show_picture
 from tellfirst.cli.wiring import opened
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this file."""
-    app.command("pending")(pending)
-    app.command("show")(show)
-
-
 def pending(as_json: Annotated[bool, Json] = False) -> None:
     """List the outreaches that wait for a decision, the oldest first."""
     with opened() as here:

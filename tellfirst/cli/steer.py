@@ -39,12 +39,6 @@ class Stuck(Frozen):
     what_to_do: str
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this file."""
-    for command in (pause, resume, abort, ack, stuck):
-        app.command(command.__name__)(command)
-
-
 def pause(
     outreach: NameOrAll = "",
     everything: Annotated[bool, typer.Option("--all", help="Hold every outreach of this installation.")] = False,

@@ -1,6 +1,7 @@
 """`verify`: whether what was promised on paper held in fact, recomputed from the records."""
 
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,6 @@ from tellfirst.cli.proof import Prover
 from tellfirst.cli.provider_log import ProviderLog
 from tellfirst.cli.wiring import opened
 from tellfirst.signing.registry import Registry
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this file."""
-    app.command("verify")(verify)
 
 
 def verify(
@@ -30,12 +26,13 @@ def verify(
     Exits with 1 when anything is broken.
     """
     with opened() as here, progress("verifying", None) as step:
-        registry = Registry.load(here.settings.approvers)
         log = None
         if provider_log is not None:
             log = ProviderLog(here.audit)
             log.read(provider_log)
-        proof = Prover(here, registry, now=datetime.now(UTC), log=log, step=step).prove()
+        proof = Prover(
+            here, cache(lambda: Registry.load(here.settings.approvers)), now=datetime.now(UTC), log=log, step=step
+        ).prove()
     figures = proof.model_dump()
     if as_json:
         print_json(figures)
