@@ -1,0 +1,250 @@
+"""Files from outside: what is good is kept, what is not is named by its line, and nothing is ever half-loaded."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tellfirst.store.contacts import Contacts
+from tellfirst.store.customers import CustomerRecord, Customers
+from tellfirst.store.engine import Database
+from tests.cli.conftest import Shell
+
+HEAD = "id,first_name,locale,timezone,cluster,sms,email,in_app,opt_out\n"
+CONTACT_HEAD = "id,customer_id,reason_code,occurred_at,channel\n"
+SECRET = "do-not-repeat"
+
+
+def customer(database: Database, id_: str = "c-1") -> object:
+    return Customers(database).resolve([id_]).get(id_)
+
+
+def test_customers_are_kept_as_they_are_written_to(shell: Shell, database: Database) -> None:
+    row = "c-1,Ana,en-gb,Europe/Berlin,home-7,+1 (415) 555-0123,Ana@EXAMPLE.com,u-1,sms; email\n"
+    done = shell("customers", "import", shell.file("c.csv", "\ufeff" + HEAD + row + "\n"))
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "1 customer imported: 1 new, 0 replaced; 0 rows skipped\n"
+    found = Customers(database).resolve(["c-1"])["c-1"]
+    assert (found.first_name, found.locale, found.timezone, found.cluster) == ("Ana", "en_GB", "Europe/Berlin", "home-7")
+    assert {c: a.address for c, a in found.addresses.items()} == {
+        "sms": "+14155550123",
+        "email": "Ana@example.com",
+        "in_app": "u-1",
+    }
+    assert sorted((c.channel, c.purpose, c.allowed) for c in found.consents) == [
+        ("email", "*", False),
+        ("sms", "*", False),
+    ]
+
+
+def test_only_the_id_is_needed(shell: Shell, database: Database) -> None:
+    done = shell("customers", "import", shell.file("c.csv", "id\nc-1\n"), "--json")
+    assert done.document == {"imported": 1, "new": 1, "replaced": 0, "skipped": []}
+    found = Customers(database).resolve(["c-1"])["c-1"]
+    assert (found.locale, found.timezone, found.cluster, found.addresses) == ("en", None, "c-1", {})
+
+
+def test_an_import_replaces_but_never_undoes_an_opt_out(shell: Shell, database: Database) -> None:
+    shell("customers", "import", shell.file("c.csv", "id,sms,opt_out\nc-1,+14155550123,*\n"))
+    done = shell("customers", "import", shell.file("c.csv", "id,in_app\nc-1,u-1\nc-2,u-2\n"), "--json")
+    assert (done.document["new"], done.document["replaced"]) == (1, 1)
+    found = Customers(database).resolve(["c-1"])["c-1"]
+    assert list(found.addresses) == ["in_app"]
+    assert [c.channel for c in found.consents] == ["*"]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (f"{SECRET}@example.com,,,,,,,,", "'id' looks like an e-mail address"),
+        ("+14155550123,,,,,,,,", "'id' looks like a phone number"),
+        (",,,,,,,,", "'id' is empty"),
+        (f"{SECRET * 20},,,,,,,,", "'id' is longer than 200 characters"),
+        (f"c-2,{SECRET * 10},,,,,,,", "'first_name' is longer"),
+        (f"c-2,,{SECRET},,,,,,", "'locale' is not like"),
+        (f"c-2,,,{SECRET},,,,,", "'timezone' is not a time zone"),
+        (f"c-2,,,../{SECRET},,,,,", "'timezone' is not a time zone"),
+        (f"c-2,,,,{SECRET}@example.com,,,,", "'cluster' looks like an e-mail address"),
+        (f"c-2,,,,,{SECRET},,,", "'sms' is not a valid number"),
+        ("c-2,,,,,4155550123,,,", "'sms' is not a valid number"),
+        ("c-2,,,,,+1415555,,,", "'sms' is not a valid number"),
+        (f"c-2,,,,,,{SECRET}@nowhere,,", "'email' is not a valid address"),
+        (f"c-2,,,,,,,{SECRET * 20},", "'in_app' is longer"),
+        (f"c-2,,,,,,,,{SECRET}", "'opt_out' may name sms, email, in_app"),
+        (f"c-2,{SECRET}", "has 2 cells instead of 9"),
+        (f"c-2,,,,,,,,,{SECRET}", "has 10 cells instead of 9"),
+        (f"c-2,{SECRET}\x00,,,,,,,", "holds a NUL character"),
+        ("c-1,Again,,,,,,,", "repeats the id of an earlier row"),
+    ],
+)
+def test_a_malformed_row_is_named_by_its_line_and_skipped(
+    shell: Shell, database: Database, row: str, says: str
+) -> None:
+    text = HEAD + 'c-1,"An\na",,,,,,,\n' + row + "\nc-3,,,,,,,,\n"
+    done = shell("customers", "import", shell.file("c.csv", text), "--json")
+    assert done.code == 0
+    assert done.err.startswith("c.csv, line 4: ")
+    assert says in done.err
+    assert SECRET not in done.err + done.out
+    assert done.document["imported"] == 2
+    assert [skipped["line"] for skipped in done.document["skipped"]] == [4]
+    assert set(Customers(database).resolve(["c-1", "c-2", "c-3"])) == {"c-1", "c-3"}
+
+
+def test_strict_loads_nothing_when_one_row_is_malformed(shell: Shell, database: Database) -> None:
+    path = shell.file("c.csv", HEAD + "c-1,,,,,,,,\n,,,,,,,,\n")
+    done = shell("customers", "import", path, "--strict")
+    assert (done.code, done.out) == (2, "")
+    assert "line 3: 'id' is empty" in done.err
+    assert "1 malformed row, so nothing was loaded; mend them" in done.err
+    assert customer(database) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (f"id,{SECRET}\nc-1,x\n", "line 1: 1 unknown column; its columns may be id, first_name"),
+        ("sms\n+14155550123\n", "line 1: the column 'id' is missing; the first line names the columns"),
+        ("id,sms,id\nc-1,,c-2\n", "line 1: a column is named twice"),
+        ("", "line 1: the column 'id' is missing"),
+        (b"id\nc-\xff\n", "is not UTF-8 text; save it as UTF-8"),
+        (f'id\nc-1\n"c-2\n{SECRET}\n', "line 3: the quotes of this row are broken"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_whole(
+    shell: Shell, database: Database, content: str | bytes, says: str
+) -> None:
+    done = shell("customers", "import", shell.file("c.csv", content))
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+    assert done.err.count("\n") == 1
+    assert SECRET not in done.err
+    assert customer(database) is None
+
+
+def test_a_file_that_is_not_there_is_named(shell: Shell) -> None:
+    done = shell("customers", "import", shell.folder / "none.csv")
+    assert done.code == 2
+    assert "none.csv: cannot be read: No such file or directory" in done.err
+
+
+def test_many_malformed_rows_are_counted(shell: Shell) -> None:
+    done = shell("customers", "import", shell.file("c.csv", "id,sms\n" + "c,x,y\n" * 60))
+    assert done.err.count("\n") == 51
+    assert "and 10 more malformed rows" in done.err
+    assert "60 rows skipped" in done.out
+
+
+def test_saving_a_customer_twice_at_once_keeps_the_last(database: Database) -> None:
+    first = CustomerRecord(id="c-1", addresses={"sms": "+14155550123"})
+    last = CustomerRecord(id="c-1", addresses={"in_app": "u-1"}, first_name="Ana")
+    Customers(database).save([first, last], now=datetime.now(UTC), source="test")
+    found = Customers(database).resolve(["c-1"])["c-1"]
+    assert (found.first_name, list(found.addresses)) == ("Ana", ["in_app"])
+
+
+def test_an_address_that_changes_works_again(database: Database) -> None:
+    customers = Customers(database)
+    for address, usable in (("+14155550123", True), ("+14155550123", False), ("+14155550124", True)):
+        customers.save([CustomerRecord(id="c-1", addresses={"sms": address})], now=datetime.now(UTC), source="test")
+        if address == "+14155550123":
+            customers.mark_unusable({"c-1": "sms"})
+            usable = False
+        assert customers.resolve(["c-1"])["c-1"].addresses["sms"].usable is usable
+
+
+# -- contacts
+
+
+def contacts_file(shell: Shell, *rows: str) -> object:
+    return shell.file("k.csv", CONTACT_HEAD + "".join(row + "\n" for row in rows))
+
+
+def test_contacts_are_counted_and_imported_once(shell: Shell, database: Database) -> None:
+    shell("customers", "import", shell.file("c.csv", "id\nc-1\n"))
+    path = contacts_file(
+        shell,
+        "k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,phone",
+        "k-2,c-9,where_is_my_order,2026-03-01T12:00:00+02:00,",
+        "k-3,c-1,parcel_colour,2026-03-01T09:00:00,chat",
+    )
+    done = shell("contacts", "import", str(path), "--source", "desk")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        "3 contacts new, 0 known already, 0 rows skipped",
+        "1 customer of them we do not know; their contacts are kept",
+        "kept, but no playbook measures: parcel_colour",
+        "contacts of 'desk' are complete through 2026-03-01T10:00:00+00:00",
+    ]
+    assert Contacts(database).known(["k-1", "k-2", "k-3"]) == {"k-1", "k-2", "k-3"}
+    again = shell("contacts", "import", str(path), "--source", "desk", "--json")
+    assert again.document == {
+        "new": 0,
+        "known": 3,
+        "skipped": [],
+        "unknown_customers": 1,
+        "unknown_reasons": ["parcel_colour"],
+        "through": "2026-03-01T10:00:00+00:00",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "through"),
+    [
+        ([], "2026-03-01T10:00:00+00:00"),
+        (["--zone", "Europe/Berlin"], "2026-03-01T09:00:00+00:00"),
+        (["--through", "2026-03-05T00:00:00"], "2026-03-05T00:00:00+00:00"),
+        (["--through", "2026-03-05T00:00:00+01:00"], "2026-03-04T23:00:00+00:00"),
+    ],
+)
+def test_the_watermark_is_where_the_contacts_end(
+    shell: Shell, database: Database, more: list[str], through: str
+) -> None:
+    path = contacts_file(shell, "k-1,c-1,where_is_my_order,2026-03-01T10:00:00,")
+    assert shell("contacts", "import", str(path), "--source", "desk", *more).code == 0
+    assert Contacts(database).watermark() == datetime.fromisoformat(through)
+
+
+def test_a_watermark_of_the_future_is_remarked_on(shell: Shell) -> None:
+    path = contacts_file(shell, "k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,")
+    done = shell("contacts", "import", str(path), "--source", "desk", "--through", "2999-01-01T00:00:00Z")
+    assert done.code == 0
+    assert "an instant that has not come" in done.err
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (f",c-1,where_is_my_order,2026-03-01T10:00:00Z,{SECRET}", "'id' is empty"),
+        (f"k-2,{SECRET}@example.com,where_is_my_order,2026-03-01T10:00:00Z,", "'customer_id' looks like an e-mail"),
+        ("k-2,c-1,,2026-03-01T10:00:00Z,", "'reason_code' is not a code"),
+        ("k-2,c-1,+1 415 555 0123,2026-03-01T10:00:00Z,", "'reason_code' is not a code"),
+        (f"k-2,c-1,where_is_my_order,{SECRET},", "'occurred_at' is not an ISO 8601 instant"),
+        ("k-2,c-1,where_is_my_order,2026-03-01,", "'occurred_at' is not an ISO 8601 instant"),
+        ("k-2,c-1,where_is_my_order,0001-01-01T00:00:00+14:00,", "'occurred_at' is not an ISO 8601 instant"),
+        ("k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,", "repeats the id"),
+    ],
+)
+def test_a_malformed_contact_is_named_by_its_line(shell: Shell, database: Database, row: str, says: str) -> None:
+    path = contacts_file(shell, "k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,", row)
+    done = shell("contacts", "import", str(path), "--source", "desk", "--json")
+    assert done.err.startswith(f"k.csv, line 3: {says}")
+    assert SECRET not in done.err + done.out
+    assert (done.document["new"], len(done.document["skipped"])) == (1, 1)
+    strict = shell("contacts", "import", str(path), "--source", "other", "--strict")
+    assert (strict.code, strict.out) == (2, "")
+    assert Contacts(database).watermark() == datetime(2026, 3, 1, 10, tzinfo=UTC)  # of the first source alone
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--through", "soon"], "'--through' is not an ISO 8601 instant"),
+        (["--zone", "Berlin/Nowhere"], "'--zone' is not a time zone"),
+        (["--source", " "], "a source needs a plain name"),
+    ],
+)
+def test_a_wrong_option_is_named(shell: Shell, more: list[str], says: str) -> None:
+    path = contacts_file(shell, "k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,")
+    done = shell("contacts", "import", str(path), "--source", "desk", *more)
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
