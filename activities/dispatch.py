@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import activity
@@ -10,13 +10,14 @@ from temporalio import activity
 from activities.approvals import Approvals
 from activities.clock import AttemptClock
 from activities.failures import later, told_plainly
-from activities.sources import Sources
+from activities.playbooks import PlannedPlaybooks
+from activities.sources import Sources, Watch
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered, SendState
 from tellfirst.domain.plan import PlannedStep
 from tellfirst.playbooks.fields import RenderError
-from tellfirst.playbooks.loader import parse
 from tellfirst.playbooks.promises import next_promise
 from tellfirst.playbooks.render import Template, compile_step
 from tellfirst.playbooks.schema import Playbook
@@ -61,11 +62,11 @@ class PageReport(Frozen):
 class _Page:
     """Is one page in work: everything that stays the same while its micro-batches leave."""
 
-    def __init__(self, request: PageRequest, revision: RevisionRecord, differs: str) -> None:
+    def __init__(self, request: PageRequest, revision: RevisionRecord, playbook: Playbook, differs: str) -> None:
         self.revision = revision
         self.key = PageKey(outreach=request.outreach, revision=request.revision, step=request.step, page=request.page)
         self.channel = request.channel
-        self.playbook: Playbook = parse(revision.playbook_text, "the planned playbook").playbook
+        self.playbook = playbook
         self.plan = revision.plan
         self.step: PlannedStep = next(s for s in revision.plan.steps if s.id == request.step)
         self.promise = next_promise(revision.plan.steps, request.step)
@@ -99,6 +100,7 @@ class DispatchActivities:
         leases: Leases,
         controls: Controls,
         approvals: Approvals,
+        playbooks: PlannedPlaybooks,
         sources: Sources,
         adapters: Mapping[str, Adapter],
         loop: asyncio.AbstractEventLoop,
@@ -109,7 +111,8 @@ class DispatchActivities:
         self._outreaches, self._recipients, self._customers = outreaches, recipients, customers
         self._admissions, self._controls = admissions, controls
         self._sends, self._leases = sends, leases
-        self._approvals, self._sources, self._adapters = approvals, sources, adapters
+        self._approvals, self._playbooks = approvals, playbooks
+        self._sources, self._adapters = sources, adapters
         self._loop, self._digest_key = loop, digest_key
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
@@ -124,19 +127,21 @@ class DispatchActivities:
             revision = self._outreaches.revision(request.outreach, request.revision)
             if revision is None:
                 return PageReport(accepted=0, withheld=0, failed=0, in_doubt=0, halted="no_such_revision")
-            page = _Page(request, revision, self._approvals.page_differs(revision, request.page))
+            differs = self._approvals.page_differs(revision, request.page)
+            page = _Page(request, revision, self._playbooks.of(revision), differs)
             adapter = self._adapters[request.channel]
             token = self._leases.take(page.key, now=clock.now(), until=clock.now() + self._lease)
             if token is None:
                 raise later("PageHeld", "another worker holds this page", self._lease / 4)
             try:
-                return self._leave(page, adapter, token, clock)
+                with self._sources.watch(page.playbook, self._parameters(request.outreach)) as watch:
+                    return self._leave(page, adapter, token, clock, watch)
             except FencedOffError:
                 raise later("FencedOff", "another worker has taken this page over", self._lease / 4) from None
             finally:
                 self._leases.release(page.key, token, now=clock.now())
 
-    def _leave(self, page: _Page, adapter: Adapter, token: int, clock: AttemptClock) -> PageReport:
+    def _leave(self, page: _Page, adapter: Adapter, token: int, clock: AttemptClock, watch: Watch | None) -> PageReport:
         keyed = adapter.idempotency == "key"
         self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, retry_intents=keyed, token=token)
         batch = self._sends.planned(page.key, adapter.in_flight)
@@ -145,16 +150,23 @@ class DispatchActivities:
                 return self._report(page, halted="paused")
             if activity.is_worker_shutdown():
                 raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
-            if halted := self._micro_batch(page, adapter, token, batch, clock):
+            if halted := self._micro_batch(page, adapter, token, batch, clock, watch):
                 return self._report(page, halted=halted)
             activity.heartbeat(batch[-1].recipient.position)
             batch = self._sends.planned(page.key, adapter.in_flight)
         return self._report(page)
 
     def _micro_batch(
-        self, page: _Page, adapter: Adapter, token: int, batch: list[PlannedSend], clock: AttemptClock
+        self,
+        page: _Page,
+        adapter: Adapter,
+        token: int,
+        batch: list[PlannedSend],
+        clock: AttemptClock,
+        watch: Watch | None,
     ) -> str:
-        affected = self._still_affected(page, batch, clock.now())
+        keys = [send.recipient.subject_key for send in batch]
+        affected = None if watch is None else watch.still(keys, at=clock.now())
         texts = {send.id: page.render(send) for send in batch}
         # Again for every micro-batch: a key revoked meanwhile stops the rest.
         now = clock.now()
@@ -267,14 +279,9 @@ class DispatchActivities:
             raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=min(wait, 3600.0)))
         return ""
 
-    def _still_affected(self, page: _Page, batch: list[PlannedSend], now: datetime) -> set[str] | None:
-        if not self._sources.watches(page.playbook):
-            return None
-        outreach = self._outreaches.get(page.key.outreach)
-        assert outreach is not None  # noqa: S101 - the revision belongs to it
-        parameters = self._admissions.parameters(outreach.trigger, outreach.key, outreach.episode)
-        keys = [send.recipient.subject_key for send in batch]
-        return self._sources.still(page.playbook, keys, at=now, parameters=parameters)
+    def _parameters(self, outreach: str) -> Facts:
+        case = self._outreaches.get(outreach)
+        return {} if case is None else self._admissions.parameters(case.trigger, case.key, case.episode)
 
     def _report(self, page: _Page, *, halted: str = "") -> PageReport:
         tally: Tally = self._sends.tally(page.key.outreach, page=page.key)

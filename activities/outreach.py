@@ -7,12 +7,12 @@ from temporalio import activity
 
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
+from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import ADMITTED
 from tellfirst.domain.recipient import Wave
 from tellfirst.measurement.outcome import judge
-from tellfirst.playbooks.loader import parse
 from tellfirst.policy.caps import FrequencyCap
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.contacts import ArmCount, Contacts
@@ -108,13 +108,14 @@ class OutreachActivities:
         outcomes: Outcomes,
         controls: Controls,
         admissions: Admissions,
+        playbooks: PlannedPlaybooks,
         sources: Sources,
         salt: str,
         cap: FrequencyCap,
     ) -> None:
         self._outreaches, self._recipients, self._sends = outreaches, recipients, sends
         self._contacts, self._outcomes, self._controls = contacts, outcomes, controls
-        self._admissions, self._sources = admissions, sources
+        self._admissions, self._playbooks, self._sources = admissions, playbooks, sources
         self._salt, self._cap = salt, cap
 
     @activity.defn
@@ -123,7 +124,7 @@ class OutreachActivities:
         with told_plainly():
             revision = self._outreaches.revision(request.outreach, request.revision)
             assert revision is not None  # noqa: S101 - only an approved revision gets here
-            playbook = parse(revision.playbook_text, "the planned playbook").playbook
+            playbook = self._playbooks.of(revision)
             by = Randomisation(
                 share=playbook.measure.holdout,
                 salt=self._salt,
@@ -146,16 +147,17 @@ class OutreachActivities:
             assert outreach is not None  # noqa: S101 - claimed before anything is looked at
             revision = self._outreaches.revision(request.outreach, self._outreaches.latest_revision(request.outreach))
             assert revision is not None  # noqa: S101
-            playbook = parse(revision.playbook_text, "the planned playbook").playbook
-            if self._sources.watches(playbook):
-                parameters = self._admissions.parameters(outreach.trigger, outreach.key, outreach.episode)
-                for rows in self._recipients.subject_keys(request.outreach):
-                    still = self._sources.still(playbook, [key for _, key in rows], at=now, parameters=parameters)
-                    self._recipients.mark_cleared([id_ for id_, key in rows if key not in still], at=now)
-                    activity.heartbeat(len(rows))
-            elif request.cleared:
-                self._outreaches.clear(request.outreach, at=now)
-                self._recipients.mark_all_cleared(request.outreach, at=now)
+            playbook = self._playbooks.of(revision)
+            parameters = self._admissions.parameters(outreach.trigger, outreach.key, outreach.episode)
+            with self._sources.watch(playbook, parameters) as watch:
+                if watch is not None:
+                    for rows in self._recipients.subject_keys(request.outreach):
+                        still = watch.still([key for _, key in rows], at=now)
+                        self._recipients.mark_cleared([id_ for id_, key in rows if key not in still], at=now)
+                        activity.heartbeat(len(rows))
+                elif request.cleared:
+                    self._outreaches.clear(request.outreach, at=now)
+                    self._recipients.mark_all_cleared(request.outreach, at=now)
             counts = self._recipients.still_affected(request.outreach)
             if not counts["open"]:
                 self._outreaches.clear(request.outreach, at=now)
@@ -181,7 +183,7 @@ class OutreachActivities:
                 return Closing(waiting=True)
             revision = self._outreaches.revision(request.outreach, request.revision)
             assert revision is not None  # noqa: S101
-            playbook = parse(revision.playbook_text, "the planned playbook").playbook
+            playbook = self._playbooks.of(revision)
             counts = self._contacts.count(request.outreach, playbook.reason_code)
             nobody = ArmCount(clusters=0, contacted=0)
             treated, control = counts.get("treated", nobody), counts.get("control", nobody)

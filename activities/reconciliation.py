@@ -7,10 +7,10 @@ from temporalio import activity
 
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
+from activities.playbooks import PlannedPlaybooks
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Outbound, Rendered, SendState
-from tellfirst.playbooks.loader import parse
 from tellfirst.playbooks.promises import next_promise
 from tellfirst.playbooks.render import compile_step
 from tellfirst.store.doubts import Doubts, OpenSend, Settlement
@@ -43,11 +43,12 @@ class ReconciliationActivities:
         *,
         outreaches: Outreaches,
         doubts: Doubts,
+        playbooks: PlannedPlaybooks,
         adapters: Mapping[str, Adapter],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._outreaches, self._doubts = outreaches, doubts
-        self._adapters, self._loop = adapters, loop
+        self._playbooks, self._adapters, self._loop = playbooks, adapters, loop
 
     @activity.defn
     def reconcile(self, request: ReconcileRequest) -> Reconciled:
@@ -83,7 +84,7 @@ class ReconciliationActivities:
             send_id=send.id,
             channel=request.channel,
             address=send.address,
-            rendered=_render(send, revision, request.step, request.channel),
+            rendered=self._render(send, revision, request.step, request.channel),
             locale=send.recipient.locale,
             not_after=next(s.not_after for s in revision.plan.steps if s.id == request.step),
         )
@@ -91,14 +92,13 @@ class ReconciliationActivities:
         answer = asyncio.run_coroutine_threadsafe(lookup, self._loop).result()
         return "" if answer is None else answer.provider_id
 
-
-def _render(send: OpenSend, revision: RevisionRecord, step: str, channel: str) -> Rendered:
-    playbook = parse(revision.playbook_text, "the planned playbook").playbook
-    row = send.recipient
-    template = compile_step(playbook, step, channel, row.locale)  # type: ignore[arg-type]
-    return template.render(
-        row.facts,
-        promise=next_promise(revision.plan.steps, step),
-        zone=row.timezone or playbook.timezone,
-        others=row.others,
-    )
+    def _render(self, send: OpenSend, revision: RevisionRecord, step: str, channel: str) -> Rendered:
+        playbook = self._playbooks.of(revision)
+        row = send.recipient
+        template = compile_step(playbook, step, channel, row.locale)  # type: ignore[arg-type]
+        return template.render(
+            row.facts,
+            promise=next_promise(revision.plan.steps, step),
+            zone=row.timezone or playbook.timezone,
+            others=row.others,
+        )

@@ -1,12 +1,24 @@
 """The operational source as the activities see it: opened for each piece of work, never kept."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from tellfirst.detectors.parameters import resolve_parameters
 from tellfirst.detectors.sql import SqlSource
 from tellfirst.domain.condition import Facts, Subject
 from tellfirst.playbooks.schema import AudienceQuery, Playbook
+
+
+class Watch:
+    """Looks at the source again for some subjects."""
+
+    def __init__(self, source: SqlSource, playbook: Playbook, parameters: Facts) -> None:
+        self._source, self._playbook, self._parameters = source, playbook, parameters
+
+    def still(self, keys: Sequence[str], *, at: datetime) -> set[str]:
+        """Returns which of the subjects the rule still finds."""
+        return set(self._source.still(self._playbook.detector, keys, at=at, parameters=self._parameters))
 
 
 class Sources:
@@ -31,11 +43,18 @@ class Sources:
         """
         return self.configured and playbook.detector.kind == "sql"
 
-    def still(self, playbook: Playbook, keys: Sequence[str], *, at: datetime, parameters: Facts) -> set[str]:
-        """Returns which of the subjects the rule still finds."""
+    @contextmanager
+    def watch(self, playbook: Playbook, parameters: Facts) -> Iterator[Watch | None]:
+        """Yields who can say whether the condition still holds, for as long as one piece of work takes; None if none.
+
+        One connection, but each look is a transaction of its own: what it sees is the present.
+        """
+        if not self.watches(playbook):
+            yield None
+            return
+        resolved = resolve_parameters(playbook.detector.parameters, parameters)
         with self.open() as source:
-            resolved = resolve_parameters(playbook.detector.parameters, parameters)
-            return set(source.still(playbook.detector, keys, at=at, parameters=resolved))
+            yield Watch(source, playbook, resolved)
 
     def audience(self, query: AudienceQuery, parameters: Facts, *, at: datetime) -> Iterator[list[Subject]]:
         """Yields the subjects of an audience query in lists."""

@@ -16,6 +16,7 @@ from activities.detection import DetectionActivities
 from activities.dispatch import DispatchActivities
 from activities.outreach import OutreachActivities
 from activities.planning import PlanningActivities
+from activities.playbooks import PlannedPlaybooks
 from activities.reconciliation import ReconciliationActivities
 from activities.sources import Sources
 from tellfirst import contract
@@ -113,6 +114,7 @@ def build(
     outreaches, recipients, customers = Outreaches(database), Recipients(database), Customers(database)
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)
     sends, digest_key = Sends(database), settings.digest_key()
+    playbooks = PlannedPlaybooks()
     approvals = Approvals(
         decisions=decisions,
         recipients=recipients,
@@ -146,6 +148,7 @@ def build(
             outcomes=Outcomes(database),
             controls=controls,
             admissions=admissions,
+            playbooks=playbooks,
             sources=sources,
             salt=settings.holdout_salt,
             cap=settings.frequency_cap,
@@ -159,6 +162,7 @@ def build(
             leases=Leases(database),
             controls=controls,
             approvals=approvals,
+            playbooks=playbooks,
             sources=sources,
             adapters=adapters,
             loop=loop,
@@ -167,7 +171,7 @@ def build(
             margin=timedelta(seconds=settings.sms_timeout),
         ),
         reconciliation=ReconciliationActivities(
-            outreaches=outreaches, doubts=Doubts(database), adapters=adapters, loop=loop
+            outreaches=outreaches, doubts=Doubts(database), playbooks=playbooks, adapters=adapters, loop=loop
         ),
         detection=DetectionActivities(admissions=admissions, sources=sources, library=library),
     )

@@ -1,0 +1,199 @@
+"""An installation of real processes for fault tests: Temporal with a database file, a provider, killable workers."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from temporalio.client import Client, WorkflowHandle
+
+from tellfirst import contract
+from tellfirst.client import OutreachClient
+from tellfirst.contract import Result
+from tellfirst.detectors.finding import Finding
+from tellfirst.domain.condition import ADMITTED, Audience, Condition
+from tellfirst.playbooks.loader import LIBRARY
+from tellfirst.settings import Settings
+from tellfirst.store.admissions import Admissions
+from tellfirst.store.contacts import Contacts
+from tellfirst.store.customers import CustomerRecord, Customers
+from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.migrations import migrate
+from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.sends import Sends
+from tests.provider import Provider
+from tests.signing.make import ed25519, envelope
+from tests.world import FAR
+
+ROOT = Path(__file__).parent.parent.parent
+TEMPORAL = Path(sysconfig.get_path("scripts")) / "temporal"
+SHORT = {
+    "holdout = 0.1": "holdout = 0",
+    'window = "P7D"': 'window = "PT2S"',
+    'max_age = "P14D"': 'max_age = "P14D"',
+}
+
+
+class Installation:
+    """Starts and kills real processes by their id."""
+
+    def __init__(self, folder: Path, *, delay_ms: int = 0, database_url: str = "", in_flight: int = 8) -> None:
+        self.folder = folder
+        self.temporal_file, self.logs = folder / "temporal.db", folder / "workers.log"
+        playbooks = folder / "playbooks"
+        playbooks.mkdir()
+        text = (LIBRARY / "retail" / "late_delivery.toml").read_text()
+        for old, new in SHORT.items():
+            assert old in text
+            text = text.replace(old, new)
+        (playbooks / "late_delivery.toml").write_text(text)
+        self.ana = ed25519()
+        self.approvers = folder / "approvers.toml"
+        self.approvers.write_text(
+            '[[people]]\nprincipal = "ana"\nteam = "support"\ninternal = true\nroles = ["Service lead"]\n'
+            f'[[people.keys]]\nkey = "{self.ana.line}"\n'
+        )
+        self.provider = Provider(folder / "provider.jsonl", delay_ms=delay_ms)
+        self.port = _free_port()
+        self.environment = {
+            "TELLFIRST_ENVIRONMENT": "test",
+            "TELLFIRST_DATA_DIR": str(folder),
+            "TELLFIRST_DATABASE_URL": database_url,
+            "TELLFIRST_LIBRARY": "false",
+            "TELLFIRST_PLAYBOOKS": str(playbooks),
+            "TELLFIRST_APPROVERS": str(self.approvers),
+            "TELLFIRST_SMS": "twilio",
+            "TELLFIRST_SMS_SENDER": self.provider.service_sid,
+            "TELLFIRST_SMS_TIMEOUT": "4",
+            "TELLFIRST_SMS_IN_FLIGHT": str(in_flight),
+            "TELLFIRST_LEASE_SECONDS": "8",
+            "TELLFIRST_RECONCILE_SECONDS": "1",
+            "TELLFIRST_TWILIO_API_BASE": self.provider.base_url,
+            "TWILIO_ACCOUNT_SID": self.provider.account_sid,
+            "TWILIO_AUTH_TOKEN": self.provider.auth_token,
+            "TEMPORAL_ADDRESS": f"127.0.0.1:{self.port}",
+        }
+        self.settings = Settings.load(
+            environment="test", data_dir=folder, approvers=self.approvers, database_url=database_url, _env_file=None
+        )
+        engine = open_engine(self.settings.database)
+        migrate(engine)
+        self.database = Database(engine)
+        self.outreaches, self.sends = Outreaches(self.database), Sends(self.database)
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    async def __aenter__(self) -> Self:
+        self._server = self._run(
+            *(str(TEMPORAL), "server", "start-dev", "--port", str(self.port), "--headless", "--log-level", "error"),
+            *("--db-filename", str(self.temporal_file)),
+            *(p for key in contract.SEARCH_ATTRIBUTES for p in ("--search-attribute", _typed(key))),
+            log=self.folder / "server.log",
+        )
+        for _ in range(200):
+            try:
+                self.client = await Client.connect(f"127.0.0.1:{self.port}", data_converter=contract.DATA_CONVERTER)
+                break
+            except RuntimeError:
+                await asyncio.sleep(0.1)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            self.kill(process)
+        self.provider.stop()
+        self.database.close()
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        """Starts a worker process."""
+        return self._run(sys.executable, "-m", "workers", log=self.logs)
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """Kills a process as a power cut would, and waits for its end."""
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def _run(self, *command: str, log: Path) -> subprocess.Popen[bytes]:
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, **self.environment}, stdout=out, stderr=subprocess.STDOUT
+            )
+        self._processes.append(process)
+        return process
+
+    # -- doing
+
+    def people(self, count: int) -> None:
+        """Adds customers with all that could leak, and a contact watermark far ahead."""
+        now = datetime.now(UTC)
+        for first in range(0, count, 2_000):
+            Customers(self.database).save(
+                [
+                    CustomerRecord(
+                        id=f"c-{n}",
+                        first_name=f"Zebulon{n}",
+                        addresses={"sms": f"+1415{n:07d}", "email": f"zebulon{n}@example.org"},
+                    )
+                    for n in range(first, min(first + 2_000, count))
+                ],
+                now=now,
+                source="test",
+            )
+        Contacts(self.database).save([], source="helpdesk", through=FAR, now=now)
+
+    async def start(self, count: int) -> WorkflowHandle[Any, Any]:
+        """Admits `count` late parcels as one condition and starts its outreach."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        findings = [
+            Finding(
+                subject_key=f"o-{n}",
+                customer_ref=f"c-{n}",
+                since=now - timedelta(days=1),
+                facts={"order_id": f"o-{n}", "promised_at": "2026-11-20"},
+            )
+            for n in range(count)
+        ]
+        ledger = Admissions(self.database)
+        ledger.admit("late_delivery", {"mass": findings}, at=now, facts={}, parameters={})
+        condition = Condition(trigger="late_delivery", key="mass", detected_at=now, audience=Audience(query=ADMITTED))
+        started = await OutreachClient(self.client).start(condition)
+        return self.client.get_workflow_handle(started.outreach, result_type=Result)
+
+    async def approve(self, handle: WorkflowHandle[Any, Any], *, within: float = 60) -> None:
+        """Waits for the plan and approves it."""
+        await until(lambda: self.outreaches.revision(handle.id, 1) is not None, within)
+        record = self.outreaches.revision(handle.id, 1)
+        assert record is not None
+        document = record.proposal.decide("approve", "ana", datetime.now(UTC))
+        answer = await OutreachClient(self.client).submit(handle.id, envelope(self.ana, document))
+        assert answer.accepted, answer
+
+
+async def until(holds: Any, within: float) -> None:
+    """Waits until something holds; fails when it does not in time."""
+    end = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _typed(key: Any) -> str:
+    name = key.indexed_value_type.name
+    return f"{key.name}={ {'KEYWORD': 'Keyword', 'DATETIME': 'Datetime', 'INT': 'Int'}[name] }".replace(" ", "")
