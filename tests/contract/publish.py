@@ -1,0 +1,29 @@
+"""`python -m tests.contract.publish`: writes docs/contract/<Model>.json; look at the difference before committing it.
+
+A field that is taken away, renamed or newly required breaks services that were written against the old form.
+"""
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from tellfirst.contract import WIRE_MODELS
+
+FOLDER = Path(__file__).parents[2] / "docs/contract"
+SENT_TO_US = {"Condition", "DecisionEnvelope", "Event", "Pause"}
+
+
+def published(model: type[BaseModel]) -> str:
+    """Returns the JSON schema of a wire model as it is published: of what one sends, or of what one is sent."""
+    mode = "validation" if model.__name__ in SENT_TO_US else "serialization"
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **model.model_json_schema(mode=mode),  # type: ignore[arg-type]
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    for model in WIRE_MODELS:
+        (FOLDER / f"{model.__name__}.json").write_text(published(model), encoding="utf-8")
