@@ -43,6 +43,7 @@ def insert_new(session: Session, row: type[SQLModel], values: Sequence[dict[str,
     columns = max(1, len(values[0]))
     for chunk in chunks(values, max(1, 10_000 // columns)):
         insert = insert_sqlite(table(row)) if sqlite else insert_postgresql(table(row))
-        done = session.execute(insert.values(chunk).on_conflict_do_nothing())
-        made += done.rowcount  # type: ignore[attr-defined]
+        # Without preserve_rowcount the count of an INSERT is -1 on PostgreSQL, which is as good as true.
+        statement = insert.values(chunk).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+        made += session.execute(statement).rowcount  # type: ignore[attr-defined]
     return made
