@@ -9,9 +9,11 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from tellfirst.domain.message import SendState
 from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.migrations import migrate
 from tests.postgres import postgresql_server
+from tests.store.desk import Desk
 
 __all__ = ["postgresql_server"]
 
@@ -54,6 +56,27 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         template = request.getfixturevalue("migrated_postgresql")
         for url in _fresh_postgresql(request.getfixturevalue("postgresql_server"), template):
             yield from _opened(url)
+
+
+@pytest.fixture
+def desk(database: Database) -> Desk:
+    """Returns an outreach of six customers on one page."""
+    return Desk(database)
+
+
+@pytest.fixture
+def told(desk: Desk) -> Desk:
+    """Is a page whose first messages came to every possible end."""
+    states = (
+        SendState.ACCEPTED,
+        SendState.DELIVERED,
+        SendState.FAILED,
+        SendState.UNKNOWN,
+        SendState.UNDELIVERED,
+        SendState.INTENT,
+    )
+    desk.deliver({f"c-{n}": state for n, state in enumerate(states)})
+    return desk
 
 
 def _migrate(url: str) -> None:

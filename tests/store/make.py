@@ -60,6 +60,22 @@ def meeting(database: Database, statement: str, *, threads: int = 2, patience: f
         event.remove(database.engine, "before_cursor_execute", wait)
 
 
+@contextmanager
+def before(database: Database, statement: str, reached: threading.Event, *, hold: float) -> Iterator[None]:
+    """Tells when a statement that begins so is about to run, and holds it for some seconds."""
+
+    def wait(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+        if sql.startswith(statement) and not reached.is_set():
+            reached.set()
+            threading.Event().wait(hold)
+
+    event.listen(database.engine, "before_cursor_execute", wait)
+    try:
+        yield
+    finally:
+        event.remove(database.engine, "before_cursor_execute", wait)
+
+
 def condition(key: str = "k-1", episode: int = 1, subjects: Iterable[str] = ("o-1",)) -> Condition:
     return Condition(
         trigger="late_delivery",

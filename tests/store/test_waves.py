@@ -168,19 +168,6 @@ def test_two_outreaches_at_once_cannot_both_take_the_last_place(database: Databa
     assert sorted(wave.withheld for wave in taken) == [0, len(names)]
 
 
-def test_outreaches_at_once_never_wait_in_a_circle(database: Database) -> None:
-    # Two lists of customers in opposite order, on pages longer than one IN list, with keys whose order databases
-    # and Python see differently.
-    names = [f"{letter}{n}" for n in range(300) for letter in "aB"]
-    customers(database, names)
-    paged(database, [candidate(name) for name in names], size=1_000)
-    paged(database, [candidate(name) for name in [*reversed(names[1:]), "_x"]], outreach=OTHER, size=1_000)
-    recipients = Recipients(database)
-    for _ in range(3):
-        at_once([lambda o=o: recipients.randomise(o, 1, by(cap=9), page=0) for o in (OUTREACH, OTHER)])  # type: ignore[misc]
-    assert {r.arm for o in (OUTREACH, OTHER) for r in rows(database, o)} == {"treated"}
-
-
 def test_two_attempts_at_once_draw_a_page_once(database: Database) -> None:
     recipients = fill(database, ["c-1", "c-2"], OUTREACH)
 
