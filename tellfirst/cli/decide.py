@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tellfirst.cli.binding import check_binding
-from tellfirst.cli.output import Json, note, print_json, say
+from tellfirst.cli.output import Json, note, print_json, say, when
 from tellfirst.cli.picture import picture
 from tellfirst.cli.screen import short_summary, show_picture
 from tellfirst.cli.ssh_key import choose_key, principal_of, sign
@@ -103,6 +103,7 @@ def decide(
         raise InputError("there is no terminal to ask on", remedy="look with `tellfirst show`, then give --yes")
     with opened() as here:
         record = here.outreach(name)
+        _still_open(record)
         revision = here.revision(record, number)
         if revision is None:
             raise RefusedError("nothing is planned yet that could be decided", where=name, remedy="try again shortly")
@@ -126,6 +127,16 @@ def decide(
         if answer.code == "already_decided" and _is_ours(here, name, envelope):
             answer = answer.model_copy(update={"accepted": True, "code": "", "message": reason.strip()})
     _print_answer(name, answer, as_json=as_json)
+
+
+def _still_open(record: OutreachRecord) -> None:
+    if record.closed_at is not None:
+        why = f" ({record.reason})" if record.reason else ""
+        raise RefusedError(
+            f"the outreach ended as {record.ending} on {when(record.closed_at)}{why}",
+            where=record.id,
+            remedy="there is nothing left to decide",
+        )
 
 
 def _only_one_waits(here: Installation, record: OutreachRecord, number: int | None) -> None:

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -21,9 +22,14 @@ UNWRAPPED = 10_000
 Json = typer.Option("--json", help="Print one JSON document for machines.")
 
 
-def console(width: int = PAGE) -> Console:
-    """Returns where people read: as wide as their terminal, `width` columns elsewhere, coloured only on a terminal."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else width, highlight=False, markup=False)
+def put(*things: RenderableType, width: int = PAGE) -> None:
+    """Prints for people: as wide as their terminal, `width` columns elsewhere, coloured only on a terminal."""
+    if sys.stdout.isatty():
+        Console(file=sys.stdout, highlight=False, markup=False).print(*things)
+        return
+    page = StringIO()
+    Console(file=page, width=width, highlight=False, markup=False, color_system=None).print(*things)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in page.getvalue().splitlines())
 
 
 def print_json(document: object) -> None:
@@ -38,7 +44,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, num
         table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    console(UNWRAPPED).print(table)
+    put(table, width=UNWRAPPED)
 
 
 def say(line: str) -> None:

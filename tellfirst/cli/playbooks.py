@@ -9,7 +9,7 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from tellfirst.cli.output import Json, console, counted, length, note, print_json, print_table, say
+from tellfirst.cli.output import Json, counted, length, note, print_json, print_table, put, say
 from tellfirst.cli.wiring import find_playbook, read_library
 from tellfirst.domain.base import Frozen
 from tellfirst.errors import PlaybookError
@@ -105,15 +105,14 @@ def show(
             }
         )
         return
-    out = console()
-    out.print(Text(book.title, style="bold"), Text(f"{book.id}, version {loaded.version[:12]}"))
+    put(Text(book.title, style="bold"), Text(f"{book.id}, version {loaded.version[:12]}"))
     for label, words in _summary(book):
-        out.print(Text(f"{label:<12}", style="bold").append(words, style="not bold"))
+        put(Text(f"{label:<12}", style="bold").append(words, style="not bold"))
     for text in texts:
-        out.print()
+        put("")
         head = f"{text.step}, {text.channel}, {text.locale}"
-        out.print(Text(f"{head}: {text.subject}" if text.subject else head, style="bold"))
-        out.print(Padding(Text(text.body), (0, 0, 0, 2), expand=False))
+        put(Text(f"{head}: {text.subject}" if text.subject else head, style="bold"))
+        put(Padding(Text(text.body), (0, 0, 0, 2), expand=False))
 
 
 def sample_texts(book: Playbook) -> Iterator[SampleText]:

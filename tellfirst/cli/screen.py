@@ -6,7 +6,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tellfirst.cli.output import console, counted, length, when
+from tellfirst.cli.output import counted, length, put, when
 from tellfirst.cli.picture import Offer, Picture
 
 WORDS = {
@@ -24,25 +24,24 @@ WORDS = {
 
 def show_picture(picture: Picture) -> None:
     """Prints an outreach for people."""
-    out = console()
-    out.print(Text(picture.offer.title if picture.offer else picture.trigger, style="bold"), Text(picture.outreach))
+    put(Text(picture.offer.title if picture.offer else picture.trigger, style="bold"), Text(picture.outreach))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _lines(picture):
         table.add_row(name, Text(value))
-    out.print(table)
+    put(table)
     for channel in picture.offer.channels if picture.offer else ():
         samples = [s for s in picture.offer.samples if s.channel == channel] if picture.offer else []
-        out.print(Text(f"{channel}: {counted(len(samples), 'sample')}, word for word", style="bold"))
+        put(Text(f"{channel}: {counted(len(samples), 'sample')}, word for word", style="bold"))
         for sample in samples:
             head = f"to {sample.customer} ({sample.locale})"
-            out.print(
+            put(
                 Padding(
                     Text(f"{head}: {sample.subject}" if sample.subject else head, style="italic"), (0, 2), expand=False
                 )
             )
-            out.print(Padding(Text(sample.body), (0, 2, 0, 4), expand=False))
+            put(Padding(Text(sample.body), (0, 2, 0, 4), expand=False))
 
 
 def short_summary(picture: Picture) -> str:
