@@ -2,13 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import and_, or_
 from sqlmodel import col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import SendState
 from tellfirst.store.engine import Database
-from tellfirst.store.statements import insert_new, table
+from tellfirst.store.statements import alone, insert_new, table
 from tellfirst.store.tables import ReceiptRow, SendRow
 
 # What a receipt may change, by what the receipts amount to: always forwards, so that any order ends alike. It never
@@ -67,16 +66,14 @@ class Receipts:
         """
         if state not in _FROM:
             return False
-        of_message, other = col(SendRow.provider_id) == provider_id, table(SendRow).alias("other")
-        taken = select(other.c.id).where(other.c.provider_id == provider_id).exists()
-        doubtful = col(SendRow.state).in_([SendState.INTENT, SendState.UNKNOWN])
+        may, other = col(SendRow.state).in_(_FROM[state]), table(SendRow).alias("other")
+        moved = update(SendRow).values(state=state, provider_id=provider_id, reason=reason, settled_at=now)
         with self._database.write() as session:
-            done = session.execute(
-                update(SendRow)
-                .where(
-                    or_(of_message, and_(col(SendRow.id) == send, doubtful, ~taken)),
-                    col(SendRow.state).in_(_FROM[state]),
-                )
-                .values(state=state, provider_id=provider_id, reason=reason, settled_at=now)
-            )
+            done = session.execute(moved.where(col(SendRow.provider_id) == provider_id, may))
+            if not done.rowcount and send:  # type: ignore[attr-defined]
+                alone(session, "adopt a provider id")
+                taken = select(other.c.id).where(other.c.provider_id == provider_id).exists()
+                doubtful = col(SendRow.state).in_([SendState.INTENT, SendState.UNKNOWN])
+                nameless = col(SendRow.provider_id) == ""
+                done = session.execute(moved.where(col(SendRow.id) == send, doubtful, nameless, may, ~taken))
             return bool(done.rowcount)  # type: ignore[attr-defined]

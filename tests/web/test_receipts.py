@@ -1,7 +1,7 @@
 """Receipts as Twilio sends them, signed by its own SDK: forged ones are refused, any order ends alike."""
 
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import permutations
 from pathlib import Path
@@ -17,7 +17,6 @@ from tellfirst.channels.receipts import fold
 from tellfirst.domain.message import SendState
 from tellfirst.settings import Settings
 from tellfirst.store.engine import Database, open_engine
-from tellfirst.store.migrations import migrate
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.tables import ReceiptRow, RecipientRow, SendRow
 from tellfirst.web.app import create_app
@@ -29,15 +28,6 @@ SID = "SM" + "a" * 32
 SEND = "5e" * 16
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 S = SendState
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'tellfirst.db'}")
-    migrate(engine)
-    made = Database(engine)
-    yield made
-    made.close()
 
 
 def settings(**given: object) -> Settings:
