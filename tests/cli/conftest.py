@@ -100,7 +100,9 @@ class Approver:
 def make_approver(folder: Path, principal: str) -> Approver:
     key = folder / f"key-{principal}"
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", key], check=True, stdin=subprocess.DEVNULL
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", key],
+        check=True,
+        stdin=subprocess.DEVNULL,
     )
     return Approver(principal, key)
 

@@ -24,7 +24,12 @@ def test_customers_are_kept_as_they_are_written_to(shell: Shell, database: Datab
     assert (done.code, done.err) == (0, "")
     assert done.out == "1 customer imported: 1 new, 0 replaced; 0 rows skipped\n"
     found = Customers(database).resolve(["c-1"])["c-1"]
-    assert (found.first_name, found.locale, found.timezone, found.cluster) == ("Ana", "en_GB", "Europe/Berlin", "home-7")
+    assert (found.first_name, found.locale, found.timezone, found.cluster) == (
+        "Ana",
+        "en_GB",
+        "Europe/Berlin",
+        "home-7",
+    )
     assert {c: a.address for c, a in found.addresses.items()} == {
         "sms": "+14155550123",
         "email": "Ana@example.com",
