@@ -210,33 +210,38 @@ class Sends:
             verdicts = judge(_switches(session, key.outreach, channel), rows)
             if isinstance(verdicts, str):
                 return verdicts
-            leaving: dict[str, str] = {}
-            for send in sends:
-                verdict = verdicts[send.id]
-                where = (col(SendRow.id) == send.id, col(SendRow.state) == SendState.PLANNED)
-                if verdict.kind == "allow":
-                    intended = session.execute(
-                        update(SendRow)
-                        .where(*where)
-                        .values(
-                            state=SendState.INTENT,
-                            token=token,
-                            attempts=send.attempts + 1,
-                            intent_at=now,
-                            not_after=not_after,
-                            nonce=nonce,
-                            adapter=adapter,
-                        )
-                    )
-                    if intended.rowcount == 1:  # type: ignore[attr-defined]  # else it is not ours to send any more
-                        leaving[send.id] = points[send.recipient.customer].address
-                else:
-                    session.execute(
-                        update(SendRow)
-                        .where(*where)
-                        .values(state=SendState.WITHHELD, reason=verdict.reason, settled_at=now)
-                    )
-            return leaving
+            self._withhold(session, verdicts, now)
+            allowed = [send.id for send in sends if verdicts[send.id].kind == "allow"]
+            if not allowed:
+                return {}
+            intended = session.execute(
+                update(SendRow)
+                .where(col(SendRow.id).in_(allowed), col(SendRow.state) == SendState.PLANNED)
+                .values(
+                    state=SendState.INTENT,
+                    token=token,
+                    attempts=SendRow.attempts + 1,
+                    intent_at=now,
+                    not_after=not_after,
+                    nonce=nonce,
+                    adapter=adapter,
+                )
+                .returning(col(SendRow.id), col(SendRow.customer_id))
+            )
+            # Only what was still planned is ours to send.
+            return {id_: points[customer].address for id_, customer in intended}
+
+    def _withhold(self, session: Session, verdicts: dict[str, Verdict], now: datetime) -> None:
+        reasons: dict[str, list[str]] = {}
+        for id_, verdict in verdicts.items():
+            if verdict.kind == "withhold":
+                reasons.setdefault(verdict.reason, []).append(id_)
+        for reason, ids in reasons.items():
+            session.execute(
+                update(SendRow)
+                .where(col(SendRow.id).in_(ids), col(SendRow.state) == SendState.PLANNED)
+                .values(state=SendState.WITHHELD, reason=reason, settled_at=now)
+            )
 
     def settle(
         self, key: PageKey, token: int, settlements: Sequence[Settlement], bodies: dict[str, str], *, now: datetime

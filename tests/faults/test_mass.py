@@ -1,5 +1,8 @@
 """Ten thousand texts through the official SDK; then the same with the only worker killed in the middle."""
 
+import asyncio
+import json
+import os
 import re
 import time
 from collections import Counter
@@ -7,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.installation import Installation, until
+from tellfirst.store.sends import Tally
+from tests.faults.installation import TEMPORAL, Installation, until
 
 PEOPLE = 10_000
+KILLED = int(os.environ.get("TELLFIRST_KILLED", "1000"))
 LARGEST_PAYLOAD = 256 * 1024
 
 
@@ -28,13 +33,52 @@ async def test_ten_thousand_texts_each_once_and_nothing_personal_anywhere(tmp_pa
         assert len({m["to"] for m in messages}) == PEOPLE
         history = await handle.fetch_history()
         largest = max(_sizes(history.to_json()))
-        print(
-            f"\nmass: {PEOPLE} texts in {seconds:.1f} s, {len(history.events)} events, largest payload {largest} bytes"
-        )
+        events = len(history.events)
+        print(f"\nmass: {PEOPLE} texts in {seconds:.1f} s, {events} events, largest payload {largest} bytes")
         assert events < 500
         assert largest < LARGEST_PAYLOAD
         leaks = personal(place.temporal_file, tmp_path / "temporal.db-wal", place.logs, tmp_path / "server.log")
         assert leaks == {}
+
+
+async def test_a_killed_worker_leaves_no_text_twice_and_only_those_in_flight_in_doubt(tmp_path: Path) -> None:
+    async with Installation(tmp_path, delay_ms=20) as place:
+        place.people(KILLED)
+        victim = place.worker()
+        handle = await place.start(KILLED)
+        await place.approve(handle)
+        # The provider holds what is in flight: the kill meets requests that it accepted and never answered.
+        await until(lambda: len(place.provider.accepted()) > KILLED // 4, 120)
+        await asyncio.to_thread(place.provider.fault, "hold")
+        await asyncio.to_thread(place.provider.wait, held=16)  # two pages of eight
+        in_flight = place.provider.stats()["held"]
+        place.kill(victim)
+        await asyncio.to_thread(place.provider.clear)
+        await asyncio.to_thread(place.provider.release)
+        begun = time.monotonic()
+        place.worker()
+        await until(lambda: settled(place.sends.tally(handle.id), KILLED), 240)
+        tally = place.sends.tally(handle.id)
+        messages = place.provider.accepted()
+        print(
+            f"\nkill: {KILLED} texts, {in_flight} requests in flight at the kill, {tally.unknown} held as unknown, "
+            f"{len(messages)} at the provider, all settled {time.monotonic() - begun:.1f} s after the restart"
+        )
+        assert max(Counter(m["to"] for m in messages).values()) == 1, "no text twice"
+        assert tally.accepted + tally.unknown == KILLED
+        assert tally.unknown <= in_flight
+        command = [str(TEMPORAL.with_name("tellfirst")), "verify", "--json", "--provider-log", str(place.provider.log)]
+        done = await asyncio.create_subprocess_exec(
+            *command, env={**os.environ, **place.environment}, stdout=asyncio.subprocess.PIPE
+        )
+        verified = json.loads((await done.communicate())[0])
+        assert done.returncode == 0, verified
+        assert (verified["lost"], verified["duplicate"], verified["unauthorised"]) == (0, 0, 0)
+        assert verified["unknown_held"] == tally.unknown
+
+
+def settled(tally: Tally, count: int) -> bool:
+    return tally.accepted + tally.unknown == count and tally.in_doubt == 0
 
 
 def personal(*files: Path) -> dict[str, int]:
@@ -47,7 +91,3 @@ def personal(*files: Path) -> dict[str, int]:
 def _sizes(history: str) -> list[int]:
     """Returns the size of every payload in a history's JSON."""
     return [len(data) * 3 // 4 for data in re.findall(r'"data": ?"([^"]*)"', history)]
-
-
-def counted(messages: list[dict[str, object]]) -> Counter[object]:
-    return Counter(m["to"] for m in messages)
