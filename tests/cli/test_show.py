@@ -1,0 +1,158 @@
+"""What an approver sees: why, who and how many, the very texts, what happens next, what is withheld and why."""
+
+from datetime import UTC, datetime
+
+from tellfirst.domain.condition import Condition, Subject
+from tellfirst.store.customers import CustomerRecord
+from tests.cli.conftest import Office, Shell
+
+
+async def sent_to_six(office: Office) -> str:
+    """Returns an outreach to five late parcels by SMS and one by e-mail; one opted out, one is unknown, one moved."""
+    world = office.world
+    for number in range(1, 6):
+        world.customer(f"c-{number}", timezone="Europe/Berlin")
+    world.customers.save(
+        [
+            CustomerRecord(id="c-6", first_name="Zoe", addresses={"email": "zoe@example.com"}, opted_out=("sms",)),
+            CustomerRecord(id="c-7", addresses={"sms": "+14155550177"}, opted_out=("*",)),
+            CustomerRecord(id="c-8", addresses={}),
+        ],
+        now=datetime.now(UTC),
+        source="test",
+    )
+    handle = await world.start(world.late(*(f"o-{n}" for n in range(1, 10))))
+    await world.planned(handle.id)
+    return handle.id
+
+
+async def test_pending_lists_what_waits_and_for_whom(office: Office) -> None:
+    assert (await office.run("pending")).out == "nothing waits for a decision\n"
+    outreach = await sent_to_six(office)
+    plan = office.world.outreaches.revision(outreach, 1).plan  # type: ignore[union-attr]
+    assert (await office.run("pending", "--json")).document == [
+        {
+            "outreach": outreach,
+            "revision": 1,
+            "recipients": 6,
+            "since": plan.planned_at.isoformat(),
+            "decide_by": plan.decide_by.isoformat(),
+            "roles": ["Service lead"],
+        }
+    ]
+    listed = (await office.run("pending")).out
+    assert [line.split()[:3] for line in listed.splitlines()[1:2]] == [[outreach, "1", "6"]]
+    assert f"{plan.decide_by:%a %d %b %Y, %H:%M:%S} UTC" in listed or f"{plan.decide_by:%H:%M} UTC" in listed
+    assert f"tellfirst show {outreach}" in listed
+
+
+async def test_one_screen_says_what_an_approver_needs(office: Office) -> None:
+    outreach = await sent_to_six(office)
+    done = await office.run("show", outreach)
+    assert (done.code, done.err) == (0, "")
+    for words in (
+        "An order has not arrived when it was promised",
+        "revision 1 is pending",
+        "environment test, DRY RUN: messages go to the outbox and reach nobody",
+        "contacts about where_is_my_order; purpose service; owner Delivery experience",
+        "6 recipients: 5 by sms, 1 by email; 90% are told, 10% are held out to measure",
+        "1 no usable address, 1 opted out, 1 not among our customers",
+        "by Service lead; silence is not consent",
+        "update-1: promised by",
+        "resolved: instead of an update, as soon as it is over",
+        "contacts count for 7 days",
+        "sms: 3 samples, word for word",
+        "email: 1 sample, word for word",
+        "to c-6 (en): Your order o-6 is late",
+    ):
+        assert words in done.out
+    assert "+1415" not in done.out
+    assert "@example.com" not in done.out
+    assert all(len(line) <= 100 for line in done.out.splitlines())
+    assert all(line == line.rstrip() for line in done.out.splitlines())
+
+
+async def test_samples_are_what_leaves_word_for_word(office: Office) -> None:
+    outreach = await sent_to_six(office)
+    before = (await office.run("show", outreach, "--json")).document
+    samples = {sample["customer"]: sample for sample in before["offer"]["samples"]}
+    assert sorted(samples) == ["c-1", "c-2", "c-3", "c-6"]
+    await office.approve(outreach)
+    sent = office.world.sms.sent, office.world.email.sent
+    await office.world.until(lambda: sum(map(len, sent)) == office.world.recipients.arms(outreach).get("treated", -1))
+    bodies = {message.rendered.body for messages in sent for message in messages}
+    treated = [c for c, sample in samples.items() if sample["body"] in bodies]
+    assert treated  # whoever of the samples was not held out got exactly what was shown
+    assert "CET" in samples["c-1"]["body"] or "CEST" in samples["c-1"]["body"]
+    shown = (await office.run("show", outreach)).out
+    folded = " ".join(shown.split())
+    for sample in samples.values():
+        assert " ".join(sample["body"].split()) in folded
+
+
+async def test_six_texts_by_sms_fit_on_one_screen(office: Office) -> None:
+    for number in range(1, 7):
+        office.world.customer(f"c-{number}")
+    handle = await office.world.start(office.world.late(*(f"o-{n}" for n in range(1, 8))))
+    await office.world.planned(handle.id)
+    assert len((await office.run("show", handle.id)).out.splitlines()) <= 45
+
+
+async def test_show_tells_what_was_decided_and_sent(office: Office) -> None:
+    outreach = await sent_to_six(office)
+    await office.approve(outreach)
+    await office.world.until(lambda: len(office.world.sms.sent) > 0)
+    handle = office.world.env.client.get_workflow_handle(outreach)
+    await office.world.until(lambda: office.world.sends.tally(outreach).planned == 0)
+    shown = await office.run("show", outreach)
+    assert "revision 1 is approved" in shown.out
+    assert "approve by eve, revision 1, accepted" in shown.out
+    assert "initial: " in shown.out
+    assert " accepted" in shown.out
+    assert " treated" in shown.out
+    await office.run("pause", outreach)
+    await office.world.until(lambda: office.world.outreaches.get(outreach).paused)  # type: ignore[union-attr]
+    assert "paused by a person" in (await office.run("show", outreach)).out
+    del handle
+
+
+async def test_live_is_said_where_texts_leave(office: Office) -> None:
+    outreach = await sent_to_six(office)
+    office.shell.environment["TELLFIRST_SMS"] = "twilio"
+    shown = await office.run("show", outreach)
+    assert "environment test, LIVE: sms leaves through Twilio" in shown.out
+    assert (await office.run("show", outreach, "--json")).document["live"] is True
+
+
+async def test_reminders_are_shown(office: Office) -> None:
+    outreach = await sent_to_six(office)
+    await office.world.pass_time(office.world.env.client.get_workflow_handle(outreach), hours=5)
+    await office.world.until(lambda: office.world.controls.notices(outreach))
+    assert "to Service lead: " in (await office.run("show", outreach)).out
+
+
+async def test_an_outreach_with_nobody_to_tell_says_why(office: Office) -> None:
+    condition = Condition(
+        trigger="late_delivery",
+        key=office.world.key,
+        detected_at=datetime.now(UTC),
+        subjects=(Subject(key="o-1", customer="c-404", facts={"order_id": "o-1", "promised_at": "2026-11-20"}),),
+    )
+    handle = await office.world.start(condition)
+    await handle.result()
+    shown = await office.run("show", handle.id)
+    assert shown.code == 0
+    assert "nothing_to_do, nobody_to_tell" in shown.out
+    assert "1 not among our customers" in shown.out
+
+
+async def test_a_revision_that_is_not_there_is_named(office: Office) -> None:
+    outreach = await sent_to_six(office)
+    done = await office.run("show", outreach, "--revision", "7")
+    assert (done.code, done.err) == (1, f"{outreach}: there is no revision 7; the latest is revision 1\n")
+
+
+def test_an_outreach_that_is_not_there_is_named(shell: Shell) -> None:
+    done = shell("show", "outreach/late_delivery/none/1")
+    assert (done.code, done.out) == (1, "")
+    assert "there is no outreach of that name; see `tellfirst pending`" in done.err
