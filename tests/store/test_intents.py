@@ -146,6 +146,15 @@ def test_switches_are_those_of_now(desk: Desk) -> None:
     ]
 
 
+def test_message_goes_to_the_address_of_its_channel(desk: Desk) -> None:
+    token = desk.open()
+    both = CustomerRecord(id="c-0", addresses={"email": "a@example.org", "sms": "+15559", "voice": "+15558"})
+    desk.customers.save([both], now=NOON, source="test")
+    leaving = desk.intend(token, desk.sends.planned(INITIAL, 1))
+    assert isinstance(leaving, dict)
+    assert list(leaving.values()) == ["+15559"]
+
+
 def test_customer_without_an_address_is_judged_and_not_sent(desk: Desk) -> None:
     token = desk.open()
     desk.customers.save([CustomerRecord(id="c-0", addresses={})], now=NOON, source="test")

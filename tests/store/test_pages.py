@@ -72,8 +72,9 @@ def test_intents_stay_in_doubt_where_it_does_not(desk: Desk) -> None:
 
 def test_other_pages_are_not_planned_again(desk: Desk) -> None:
     desk.intend(desk.open())
-    for key in (step("initial", 1), step("update-1")):
-        desk.open(key, kind="initial", retry=True, token=desk.take(key))
+    for key in (step("initial", 1), step("update-1"), INITIAL.model_copy(update={"revision": 2})):
+        desk.take(key)
+        desk.open(key, kind="initial", retry=True, token=desk.take(key, late=LEASE))
     assert set(desk.states().values()) == {SendState.INTENT}
 
 
