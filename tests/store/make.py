@@ -40,10 +40,12 @@ def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
 
 
 @contextmanager
-def meeting(database: Database, statement: str, *, threads: int = 2, patience: float = 0.5) -> Iterator[None]:
-    """Holds each thread before its first statement that begins so, until all are there or patience ends.
+def meeting(
+    database: Database, statement: str, *, when: str = "before", threads: int = 2, patience: float = 0.5
+) -> Iterator[None]:
+    """Holds each thread before or after its first statement that begins so, until all are there or patience ends.
 
-    It forces the schedule in which a missing lock shows: everyone has read, nobody has written.
+    It forces the schedule in which a missing lock shows: everyone has read, or written, and nobody has committed.
     """
     gate, passed = threading.Barrier(threads), threading.local()
 
@@ -53,11 +55,11 @@ def meeting(database: Database, statement: str, *, threads: int = 2, patience: f
             with suppress(threading.BrokenBarrierError):
                 gate.wait(patience)
 
-    event.listen(database.engine, "before_cursor_execute", wait)
+    event.listen(database.engine, f"{when}_cursor_execute", wait)
     try:
         yield
     finally:
-        event.remove(database.engine, "before_cursor_execute", wait)
+        event.remove(database.engine, f"{when}_cursor_execute", wait)
 
 
 @contextmanager

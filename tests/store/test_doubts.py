@@ -107,7 +107,7 @@ def test_sends_without_a_provider_id_do_not_stand_in_each_others_way(doubtful: D
 
 def test_two_who_find_the_same_message_adopt_it_once(doubtful: Desk) -> None:
     first, second, *_ = ids(doubtful)
-    with meeting(doubtful.database, "UPDATE sends"):
+    with meeting(doubtful.database, "UPDATE sends", when="after"):
         done = at_once([lambda s=s: doubtful.doubts.resolve([found(s)], now=NOON) for s in (first, second)])  # type: ignore[misc]
     assert sorted(done) == [0, 1]
 
