@@ -93,18 +93,16 @@ class Sends:
             row.c.verdict == ELIGIBLE,
         )
         if kind != "initial":
-            told = (
-                select(first.c.id)
-                .where(first.c.recipient_id == row.c.id, first.c.step == "initial", first.c.state.in_(RECEIVED))
-                .exists()
+            # A recipient's sends stand on its own page: saying so keeps the look-up short however many there are.
+            mine = (
+                first.c.recipient_id == row.c.id,
+                first.c.outreach_id == key.outreach,
+                first.c.revision == key.revision,
+                first.c.page == key.page,
             )
-            ended = (
-                select(first.c.id)
-                .where(
-                    first.c.recipient_id == row.c.id, first.c.step == "resolved", first.c.state != SendState.WITHHELD
-                )
-                .exists()
-            )
+            told = select(first.c.id).where(*mine, first.c.step == "initial", first.c.state.in_(RECEIVED)).exists()
+            over = (first.c.step == "resolved", first.c.state != SendState.WITHHELD)
+            ended = select(first.c.id).where(*mine, *over).exists()
             query = query.where(told, ~ended if kind == "update" else row.c.cleared_at.is_not(None))
             if kind == "update":
                 query = query.where(row.c.cleared_at.is_(None))
