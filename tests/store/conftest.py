@@ -48,8 +48,18 @@ def migrated_postgresql(postgresql_server: str) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Yields a fresh migrated database."""
+    yield from _copied(request, tmp_path)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Yields one migrated database for all tests of a module."""
+    yield from _copied(request, tmp_path_factory.mktemp("shared"))
+
+
+def _copied(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
     if request.param == "sqlite":
-        path = tmp_path / "tellfirst.db"
+        path = folder / "tellfirst.db"
         shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
         yield from _opened(f"sqlite:///{path}")
     else:

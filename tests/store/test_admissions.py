@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 
 import pytest
 from pydantic import Field
+from sqlmodel import select
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import ADMITTED, Audience, Condition, Facts
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.engine import Database
 from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.tables import AdmissionRow
 from tests.store.make import DAY, HOUR, NOON, at_once, meeting
 
 TRIGGER = "late_delivery"
@@ -97,8 +99,11 @@ def test_condition_waits_until_it_is_claimed(database: Database, ledger: Admissi
     assert waiting(ledger) == [("b", 1, 2)]
 
 
-def test_too_late_is_recorded_and_not_told(ledger: Admissions) -> None:
+def test_too_late_is_recorded_and_not_told(database: Database, ledger: Admissions) -> None:
     admit(ledger, late=["o-1"], a=["o-2"])
+    with database.read() as session:
+        kept = {row.subject_key: row.too_late for row in session.exec(select(AdmissionRow))}
+    assert kept == {"o-1": True, "o-2": False}
     assert ledger.new(TRIGGER, ["o-1", "o-2"]) == set()
     assert waiting(ledger) == [("a", 1, 1)]
 

@@ -55,7 +55,7 @@ def test_same_figures_add_nothing(database: Database, outcomes: Outcomes, grade:
 
 
 def test_figures_that_return_are_a_new_version(database: Database, outcomes: Outcomes) -> None:
-    for contacted in (10, 11, 10):
+    for contacted in (10, 11, 11, 10):
         outcomes.record(OUTREACH, outcome(contacted), at=NOON)
     assert [v for v, arm, _ in versions(database) if arm == "treated"] == [1, 2, 3]
 
