@@ -3,6 +3,8 @@
 import pytest
 
 from tellfirst.domain.message import SendState
+from tellfirst.store.statements import insert_new
+from tellfirst.store.tables import SendRow
 from tests.store.desk import INITIAL, LEASE, Desk, step
 from tests.store.make import NOON
 
@@ -81,3 +83,11 @@ def test_other_pages_are_not_planned_again(desk: Desk) -> None:
 def test_planned_sends_come_in_the_order_of_the_audience(desk: Desk) -> None:
     desk.open()
     assert [s.recipient.position for s in desk.sends.planned(INITIAL, 4)] == [0, 1, 2, 3]
+
+
+def test_step_is_one_row_whatever_its_id(desk: Desk) -> None:
+    desk.open()
+    row = desk.rows()[0]
+    with desk.database.write() as session:
+        assert insert_new(session, SendRow, [{**row.model_dump(), "id": "another"}]) == 0
+    assert len(desk.rows()) == 6
