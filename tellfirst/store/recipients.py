@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, func
+from sqlalchemy import case, func
 from sqlmodel import Session, col, delete, select, update
 
 from tellfirst.domain.base import Frozen
@@ -70,33 +70,25 @@ class Recipients:
     def fold_customers(self, outreach: str, revision: int) -> None:
         """Leaves each customer one row: the first of their subjects speaks for the others, and counts them."""
         row = table(RecipientRow)
-        other = row.alias()
-        same = and_(
-            other.c.outreach_id == outreach,
-            other.c.customer_id == row.c.customer_id,
-            other.c.revision == revision,
-            other.c.verdict == ELIGIBLE,
+        # Ranked in one pass: a look-up per row is quadratic wherever the planner has no statistics yet.
+        ranked = (
+            select(
+                row.c.id,
+                func.row_number().over(partition_by=row.c.customer_id, order_by=row.c.position).label("place"),
+                (func.count().over(partition_by=row.c.customer_id) - 1).label("others"),
+            )
+            .where(
+                row.c.outreach_id == outreach,
+                row.c.revision == revision,
+                row.c.verdict.in_([ELIGIBLE, TOLD_ONCE]),
+            )
+            .subquery()
         )
-        mine = (row.c.outreach_id == outreach, row.c.revision == revision, row.c.verdict == ELIGIBLE)
         with self._database.write() as session:
             session.execute(
-                update(row)
-                .where(*mine, select(other.c.id).where(same, other.c.position < row.c.position).exists())
-                .values(verdict=TOLD_ONCE)
+                update(row).where(row.c.id == ranked.c.id, ranked.c.place == 1).values(others=ranked.c.others)
             )
-            told = row.alias()
-            count = (
-                select(func.count())
-                .select_from(told)
-                .where(
-                    told.c.outreach_id == outreach,
-                    told.c.customer_id == row.c.customer_id,
-                    told.c.revision == revision,
-                    told.c.verdict == TOLD_ONCE,
-                )
-                .scalar_subquery()
-            )
-            session.execute(update(row).where(*mine).values(others=count))
+            session.execute(update(row).where(row.c.id == ranked.c.id, ranked.c.place > 1).values(verdict=TOLD_ONCE))
 
     def unpaged(self, outreach: str, revision: int, channel: str, limit: int) -> list[Recipient]:
         """Returns the next eligible recipients of a channel that stand on no page yet."""
