@@ -162,6 +162,8 @@ def read_contact(row: dict[str, str], zone: ZoneInfo) -> Contact:
     reason = row["reason_code"]
     if not 1 <= len(reason) <= 100 or personal_pattern(reason):
         raise RowError("'reason_code' is not a code of 1 to 100 characters")
+    if len(row["occurred_at"]) <= len("2026-01-31"):
+        raise RowError("'occurred_at' is a day and no instant: a window needs the time")
     return Contact(
         id=_reference(row, "id"),
         customer=_reference(row, "customer_id"),

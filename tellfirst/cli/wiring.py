@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 
 from tellfirst.client import OutreachClient
 from tellfirst.contract import DATA_CONVERTER
-from tellfirst.errors import NotFoundError, UnreachableError
+from tellfirst.errors import NotFoundError, SourceError, UnreachableError
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.settings import Settings, temporal_connection
 from tellfirst.store.admissions import Admissions
@@ -81,7 +81,13 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
     Raises SettingsError for configuration that cannot work, SourceError when the database cannot be used.
     """
     settings = settings or Settings.load()
-    engine = open_engine(settings.database)
+    try:
+        engine = open_engine(settings.database)
+    except OSError as error:
+        raise SourceError(
+            f"the folder of the database cannot be used ({type(error).__name__})",
+            remedy="check TELLFIRST_DATA_DIR and TELLFIRST_DATABASE_URL",
+        ) from None
     database = Database(engine)
     try:
         prepare(engine)

@@ -224,7 +224,7 @@ def test_a_watermark_of_the_future_is_remarked_on(shell: Shell) -> None:
         ("k-2,c-1,,2026-03-01T10:00:00Z,", "'reason_code' is not a code"),
         ("k-2,c-1,+1 415 555 0123,2026-03-01T10:00:00Z,", "'reason_code' is not a code"),
         (f"k-2,c-1,where_is_my_order,{SECRET},", "'occurred_at' is not an ISO 8601 instant"),
-        ("k-2,c-1,where_is_my_order,2026-03-01,", "'occurred_at' is not an ISO 8601 instant"),
+        ("k-2,c-1,where_is_my_order,2026-03-01,", "'occurred_at' is a day and no instant"),
         ("k-2,c-1,where_is_my_order,0001-01-01T00:00:00+14:00,", "'occurred_at' is not an ISO 8601 instant"),
         ("k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,", "repeats the id"),
     ],

@@ -1,0 +1,80 @@
+"""The report: both arms, their difference, and never a figure that its grade withholds."""
+
+from datetime import UTC, datetime, timedelta
+
+from tellfirst.domain.condition import Condition, Subject
+from tellfirst.measurement.outcome import judge
+from tellfirst.store.engine import Database
+from tellfirst.store.outcomes import Outcomes
+from tellfirst.store.outreaches import Outreaches
+from tests.cli.conftest import Shell
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def record(
+    database: Database,
+    key: str,
+    treated: tuple[int, int],
+    control: tuple[int, int],
+    *,
+    arrived: bool = True,
+    holdout: float = 0.5,
+    at: datetime = NOON,
+) -> str:
+    name = f"outreach/late_delivery/{key}/1"
+    subjects = (Subject(key="o-1", customer="c-1"),)
+    condition = Condition(trigger="late_delivery", key=key, detected_at=NOON, subjects=subjects)
+    Outreaches(database).claim(name, condition, run="r", now=NOON)
+    outcome = judge(
+        treated, control, holdout, window_closed=True, watermark_passed=arrived, reason_code="where_is_my_order"
+    )
+    Outcomes(database).record(name, outcome, at=at)
+    return name
+
+
+def test_without_an_outcome_the_report_says_so(shell: Shell) -> None:
+    assert shell("report").out == "no outcome is recorded yet: a window has to close first\n"
+    assert shell("report", "--json").document == []
+
+
+def test_both_arms_and_their_difference_are_told(shell: Shell, database: Database) -> None:
+    name = record(database, "k-1", (500, 50), (500, 100))
+    done = shell("report")
+    assert (done.code, done.err) == (0, "")
+    line = done.out.splitlines()[1]
+    assert line.startswith(f"{name}  where_is_my_order  50 of 500 (10.0%)  100 of 500 (20.0%)")
+    assert "-10.0 pp  -14.4 pp to -5.6 pp  A      Sun 01 Mar 2026, 12:00 UTC" in line
+    assert "Of the accounts chosen to be told first, 50 of 500 (10.0 %) contacted support" in done.out
+    [document] = shell("report", "--json").document
+    assert document["arms"] == {
+        "treated": {"n": 500, "contacted": 50, "rate": 0.1},
+        "control": {"n": 500, "contacted": 100, "rate": 0.2},
+    }
+    assert (document["outreach"], document["grade"], round(document["difference"], 6)) == (name, "A", -0.1)
+    assert document["ci_low"] < document["difference"] < document["ci_high"]
+
+
+def test_a_figure_that_is_withheld_is_not_printed(shell: Shell, database: Database) -> None:
+    broken = record(database, "x", (900, 90), (100, 20))  # the split is not the one that was drawn
+    unseen = record(database, "e", (500, 0), (500, 0), arrived=False)
+    alone = record(database, "n", (500, 40), (0, 0), holdout=0.0)
+    lines = {line.split()[0]: line for line in shell("report").out.splitlines()[1:4]}
+    assert "900 accounts  100 accounts" in " ".join(lines[broken].split()).replace("accounts 100", "accounts  100")
+    assert " X " in lines[broken]
+    assert " E " in lines[unseen]
+    assert " E " in lines[alone]
+    for line in lines.values():
+        assert " pp" not in line
+    assert "deflect" not in shell("report").out.lower()
+    assert all(d["difference"] is None for d in shell("report", "--json").document)
+
+
+def test_the_report_is_narrowed_by_reason_and_time(shell: Shell, database: Database) -> None:
+    record(database, "old", (500, 50), (500, 100))
+    new = record(database, "new", (500, 50), (500, 100), at=NOON + timedelta(days=1))
+    for since in ("2026-03-02", "2026-03-02T01:00:00+01:00"):
+        assert [d["outreach"] for d in shell("report", "--since", since, "--json").document] == [new]
+    assert shell("report", "--since", "lately").code == 2
+    assert shell("report", "--reason", "payment_problem", "--json").document == []
+    assert len(shell("report", "--reason", "where_is_my_order", "--json").document) == 2
