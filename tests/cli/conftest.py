@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest_asyncio
 from typer.testing import CliRunner
 
 from tellfirst.cli.app import app
+from tellfirst.contract import Stage
+from tellfirst.errors import NotFoundError
 from tellfirst.settings import Settings
 from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.migrations import migrate
@@ -141,3 +144,8 @@ async def office(world: World) -> AsyncIterator[Office]:
     register(world.registry, eve)
     address = world.env.client.service_client.config.target_host
     yield Office(world, Shell(world.folder, TEMPORAL_ADDRESS=address), eve)
+    # Workers that are stopped while an outreach moves sometimes never end: it comes to rest first.
+    for outreach in world.outreaches.all(open_only=True):
+        with suppress(NotFoundError):
+            while (await world.client.view(outreach.id)).stage in (Stage.PLANNING, Stage.SENDING):
+                await asyncio.sleep(0.05)

@@ -213,6 +213,19 @@ async def test_what_was_changed_after_planning_is_not_signed(office: Office, wha
     assert office.world.decisions.received(outreach) == []
 
 
+async def test_of_several_revisions_that_wait_one_has_to_be_named(office: Office) -> None:
+    outreach = await planned(office)
+    change(
+        office,
+        "INSERT INTO revisions (outreach_id, number, playbook_version, planned_at, plan, proposal, status)"
+        " SELECT outreach_id, 2, playbook_version, planned_at, plan, proposal, status FROM revisions",
+    )
+    done = await office.approve(outreach)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"{outreach}: revisions 1, 2 wait for a decision each; say which one with --revision\n"
+    assert (await office.approve(outreach, "--revision", "1")).code == 0
+
+
 # -- whose key
 
 

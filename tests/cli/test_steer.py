@@ -118,6 +118,7 @@ async def test_a_deadline_that_passed_with_no_worker_alive_is_seen(office: Offic
     one = await eventually(office, outreach, now=datetime.now(UTC) + timedelta(hours=25))
     assert (one.stage, one.problem) == ("awaiting_approval", "deadline passed")
     assert one.what_to_do == "check that workers run: python -m workers"
+    await office.world.work()
 
 
 async def test_an_acknowledgement_is_taken(office: Office) -> None:

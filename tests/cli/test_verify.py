@@ -13,6 +13,9 @@ from sqlalchemy import text
 from tellfirst.channels.outbox import Outbox
 from tellfirst.cli.proof import Proof, Prover
 from tellfirst.cli.wiring import opened
+from tellfirst.contract import Stage
+from tellfirst.signing.audience import page_digest
+from tellfirst.signing.leaves import leaf_of
 from tellfirst.signing.registry import Registry
 from tests.cli.conftest import Office, Shell, register
 
@@ -73,6 +76,7 @@ async def tell(office: Office) -> Told:
     handle = await world.start(world.late("o-1", "o-2", "o-3"))
     await office.approve(handle.id)
     await world.until(lambda: world.sends.tally(handle.id).accepted == 3)
+    await world.stage(handle, Stage.AWAITING_WINDOW)  # no worker is about to send what the tests change
     return Told(office, handle.id)
 
 
@@ -227,7 +231,7 @@ async def test_whoever_a_closed_outreach_left_waiting_is_lost(by_provider: Told)
         ("DELETE FROM decisions", 3),
         ("UPDATE decisions SET accepted = 0", 3),
         ("UPDATE decisions SET decision = 'reject'", 3),
-        ("UPDATE decisions SET received_at = '2999-01-01 00:00:00'", 3),
+        ("UPDATE decisions SET received_at = datetime(received_at, '+10 minutes')", 3),
         ("UPDATE decisions SET envelope = json_set(envelope, '$.document.audience_count', 4)", 3),
         ("UPDATE sends SET nonce = 'another' WHERE id = (SELECT min(id) FROM sends)", 1),
         ("UPDATE sends SET intent_at = NULL WHERE id = (SELECT min(id) FROM sends)", 1),
@@ -247,6 +251,14 @@ async def test_a_message_without_a_decision_that_covers_it_is_found(
     by_provider.change(statement)
     figures = await by_provider.verify()
     assert figures["unauthorised"] == messages
+
+
+async def test_a_page_that_was_exchanged_whole_does_not_belong_to_the_signed_root(by_provider: Told) -> None:
+    world = by_provider.office.world
+    by_provider.change("UPDATE recipients SET address_digest = 'x' WHERE position = 1")
+    rows = world.recipients.page(by_provider.outreach, 1, 0)
+    by_provider.change("UPDATE pages SET digest = :d", d=page_digest([leaf_of(r, r.content_digest) for r in rows]))
+    assert (await by_provider.verify())["unauthorised"] == 3
 
 
 async def test_a_decision_that_cannot_be_read_any_more_is_told(by_provider: Told) -> None:
