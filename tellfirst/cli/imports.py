@@ -59,7 +59,7 @@ def import_customers(file: File, strict: Strict = False, as_json: Annotated[bool
 
     rows = read_rows(file, columns=CUSTOMER_COLUMNS, required=("id",), build=build)
     tell_malformed(file, rows.malformed, strict=strict)
-    with opened() as here, progress("saving", len(rows.good)) as step:
+    with opened() as here, progress("saving", None) as step:
         known = {id_ for chunk in _chunks([r.id for r in rows.good]) for id_ in here.customers.known(chunk)}
         here.customers.save(rows.good, now=datetime.now(UTC), source="import")
         step(len(rows.good))
@@ -108,7 +108,7 @@ def import_contacts(
     now = datetime.now(UTC)
     if mark is not None and mark > now:
         note("the contacts are said to be complete up to an instant that has not come: windows may close too early")
-    with opened() as here, progress("saving", len(rows.good)) as step:
+    with opened() as here, progress("saving", None) as step:
         reasons = {loaded.playbook.reason_code for loaded in read_library(here.settings).values()}
         people = {c.customer for c in rows.good}
         strangers = len(people) - sum(len(here.customers.known(chunk)) for chunk in _chunks(sorted(people)))
