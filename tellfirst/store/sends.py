@@ -12,7 +12,7 @@ from tellfirst.domain.message import SendState
 from tellfirst.domain.recipient import ELIGIBLE, Recipient
 from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.verdict import Consent, Verdict
-from tellfirst.store.doubts import Settlement, settle
+from tellfirst.store.doubts import Settlement, settle_batch
 from tellfirst.store.engine import Database
 from tellfirst.store.leases import PageKey, hold_lease
 from tellfirst.store.recipients import read_recipient
@@ -247,8 +247,7 @@ class Sends:
         """Commits the answers of a micro-batch under the token; a send left in doubt keeps its intent."""
         with self._database.write() as session:
             hold_lease(session, key, token)
-            for one in settlements:
-                settle(session, one, now=now, body_digest=bodies.get(one.id, ""))
+            settle_batch(session, settlements, now=now, bodies=bodies)
 
     def tally(self, outreach: str, *, step: str | None = None, page: PageKey | None = None) -> Tally:
         """Counts the sends of an outreach, of one step of it, or of one page."""

@@ -35,23 +35,27 @@ from tests.world import FAR
 
 ROOT = Path(__file__).parent.parent.parent
 TEMPORAL = Path(sysconfig.get_path("scripts")) / "temporal"
-SHORT = {
-    "holdout = 0.1": "holdout = 0",
-    'window = "P7D"': 'window = "PT2S"',
-    'max_age = "P14D"': 'max_age = "P14D"',
-}
+SHORT = {"holdout = 0.1": "holdout = 0", 'window = "P7D"': 'window = "PT2S"'}
 
 
 class Installation:
     """Starts and kills real processes by their id."""
 
-    def __init__(self, folder: Path, *, delay_ms: int = 0, database_url: str = "", in_flight: int = 8) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        delay_ms: int = 0,
+        database_url: str = "",
+        in_flight: int = 8,
+        replace: dict[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.temporal_file, self.logs = folder / "temporal.db", folder / "workers.log"
         playbooks = folder / "playbooks"
         playbooks.mkdir()
         text = (LIBRARY / "retail" / "late_delivery.toml").read_text()
-        for old, new in SHORT.items():
+        for old, new in (SHORT | (replace or {})).items():
             assert old in text
             text = text.replace(old, new)
         (playbooks / "late_delivery.toml").write_text(text)
@@ -62,7 +66,7 @@ class Installation:
             f'[[people.keys]]\nkey = "{self.ana.line}"\n'
         )
         self.provider = Provider(folder / "provider.jsonl", delay_ms=delay_ms)
-        self.port = _free_port()
+        self.port, self.ui_port = _free_port(), _free_port()
         self.environment = {
             "TELLFIRST_ENVIRONMENT": "test",
             "TELLFIRST_DATA_DIR": str(folder),
@@ -92,7 +96,8 @@ class Installation:
 
     async def __aenter__(self) -> Self:
         self._server = self._run(
-            *(str(TEMPORAL), "server", "start-dev", "--port", str(self.port), "--headless", "--log-level", "error"),
+            *(str(TEMPORAL), "server", "start-dev", "--port", str(self.port), "--log-level", "error"),
+            *("--ui-port", str(self.ui_port)),
             *("--db-filename", str(self.temporal_file)),
             *(p for key in contract.SEARCH_ATTRIBUTES for p in ("--search-attribute", _typed(key))),
             log=self.folder / "server.log",
@@ -151,12 +156,12 @@ class Installation:
             )
         Contacts(self.database).save([], source="helpdesk", through=FAR, now=now)
 
-    async def start(self, count: int) -> WorkflowHandle[Any, Any]:
+    async def start(self, count: int, key: str = "mass") -> WorkflowHandle[Any, Any]:
         """Admits `count` late parcels as one condition and starts its outreach."""
         now = datetime.now(UTC).replace(microsecond=0)
         findings = [
             Finding(
-                subject_key=f"o-{n}",
+                subject_key=f"{key}-{n}",
                 customer_ref=f"c-{n}",
                 since=now - timedelta(days=1),
                 facts={"order_id": f"o-{n}", "promised_at": "2026-11-20"},
@@ -164,8 +169,8 @@ class Installation:
             for n in range(count)
         ]
         ledger = Admissions(self.database)
-        ledger.admit("late_delivery", {"mass": findings}, at=now, facts={}, parameters={})
-        condition = Condition(trigger="late_delivery", key="mass", detected_at=now, audience=Audience(query=ADMITTED))
+        ledger.admit("late_delivery", {key: findings}, at=now, facts={}, parameters={})
+        condition = Condition(trigger="late_delivery", key=key, detected_at=now, audience=Audience(query=ADMITTED))
         started = await OutreachClient(self.client).start(condition)
         return self.client.get_workflow_handle(started.outreach, result_type=Result)
 
