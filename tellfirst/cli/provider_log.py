@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Rendered, SendState
+from tellfirst.domain.plan import INITIAL
 from tellfirst.errors import InputError
 from tellfirst.signing.audience import content_digest
 from tellfirst.store.audit import Audit, AuditedSend
@@ -92,7 +93,7 @@ def _may_say(send: AuditedSend, text: str) -> bool:
     if send.body_digest:
         return send.body_digest == text
     # A process that died in flight recorded no text. Only first messages have an approved one to compare with.
-    return send.approved_text == text or (send.step != "initial" and send.state in IN_DOUBT)
+    return send.approved_text == text or (send.step != INITIAL and send.state in IN_DOUBT)
 
 
 def _chunks(path: Path) -> Iterator[list[Logged]]:

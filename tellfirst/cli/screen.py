@@ -8,6 +8,7 @@ from rich.text import Text
 
 from tellfirst.cli.output import counted, length, put, when
 from tellfirst.cli.picture import Offer, Picture
+from tellfirst.domain.plan import INITIAL
 
 WORDS = {
     "unknown_customer": "not among our customers",
@@ -75,7 +76,7 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
             yield "arms", ", ".join(f"{count:,} {arm}" for arm, count in sorted(offer.arms.items(), reverse=True))
         yield from _next(offer)
     for step, states in _sends(picture).items():
-        yield "sent" if step == "initial" else "", f"{step}: {states}"
+        yield "sent" if step == INITIAL else "", f"{step}: {states}"
     for decided in picture.decisions:
         said = "accepted" if decided.accepted else f"refused ({decided.code})"
         who = f" by {decided.approver}" if decided.approver else ""

@@ -7,6 +7,10 @@ from pydantic import AwareDatetime
 
 from tellfirst.domain.base import Frozen
 
+INITIAL = "initial"
+RESOLVED = "resolved"
+"""The ids of the step that opens and of the one that says it is over: later steps look for them in the effect log."""
+
 
 class PlannedStep(Frozen):
     """Is one step with its instants: `due` is the promise, `act_at` when its preparation begins."""

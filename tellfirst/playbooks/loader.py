@@ -107,6 +107,8 @@ def _schema_error(error: ValidationError, where: str) -> PlaybookError:
             reason, remedy = "has the wrong form", f"write it like {context['pattern']}"
         case "string_too_short" | "too_short":
             reason, remedy = "is empty", "fill it in"
+        case "step_id":
+            reason, remedy = f"is refused: {first['msg']}", f'name it like id = "{context["named"]}"'
         case "value_error":
             reason, remedy = f"is refused: {context['error']}", "correct it"
         case _:

@@ -3,10 +3,12 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from tellfirst.domain.base import Outside
 from tellfirst.domain.condition import FactValue, Word
+from tellfirst.domain.plan import INITIAL, RESOLVED
 
 Channel = Literal["sms", "email", "in_app"]
 Purpose = Literal["transactional", "service", "marketing"]
@@ -116,15 +118,31 @@ class Step(Outside):
 
     `initial` opens; an `update` keeps the promise that falls due `after` planning and is prepared `lead` earlier;
     `resolved` goes out instead when the condition has cleared. `expires` is how long after it was due a message
-    still makes sense.
+    still makes sense. The effect log knows a step by its id alone, so the opening and the closing step are named
+    like their kinds, and no update is.
     """
 
-    id: StepId
     kind: Literal["initial", "update", "resolved"]
+    id: StepId
     after: Duration | None = None
     lead: Duration = timedelta(0)
     expires: Duration = timedelta(hours=24)
     messages: dict[Channel, dict[str, Parts]] = Field(min_length=1)
+
+    @field_validator("id")
+    @classmethod
+    def _named_like_its_kind(cls, id_: str, info: ValidationInfo) -> str:
+        kind = info.data.get("kind")
+        named = {"initial": INITIAL, "resolved": RESOLVED}.get(kind or "")
+        if named is not None and id_ != named:
+            raise PydanticCustomError(
+                "step_id", "a step of kind '{kind}' has the id '{named}'", {"kind": kind, "named": named}
+            )
+        if kind == "update" and id_ in (INITIAL, RESOLVED):
+            raise PydanticCustomError(
+                "step_id", "this id is kept for the step of kind '{kind}'", {"kind": id_, "named": "update-1"}
+            )
+        return id_
 
     @model_validator(mode="after")
     def _promise_has_a_time(self) -> Self:

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import SendState
+from tellfirst.domain.plan import INITIAL, RESOLVED
 from tellfirst.domain.recipient import ELIGIBLE, Recipient
 from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.verdict import Consent, Verdict
@@ -100,8 +101,8 @@ class Sends:
                 first.c.revision == key.revision,
                 first.c.page == key.page,
             )
-            told = select(first.c.id).where(*mine, first.c.step == "initial", first.c.state.in_(RECEIVED)).exists()
-            over = (first.c.step == "resolved", first.c.state != SendState.WITHHELD)
+            told = select(first.c.id).where(*mine, first.c.step == INITIAL, first.c.state.in_(RECEIVED)).exists()
+            over = (first.c.step == RESOLVED, first.c.state != SendState.WITHHELD)
             ended = select(first.c.id).where(*mine, *over).exists()
             query = query.where(told, ~ended if kind == "update" else row.c.cleared_at.is_not(None))
             if kind == "update":

@@ -52,6 +52,7 @@ BROKEN = [
     ('reason_code = "where_is_my_train"\n', ""),
     ('urgency = "high"', 'urgency = "soon"'),
     ('after = "PT1H"', "after = 1"),
+    ('id = "initial"', 'id = "opening"'),
     ("by {{ promise }}", "soon"),
     ("Your train {{ train }} is late.", "We regret that your train {{ train }} is late."),
     ('expires_after = "PT20M"', 'expires_after = "PT50M"'),

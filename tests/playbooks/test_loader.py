@@ -64,7 +64,27 @@ def test_any_other_change_makes_another_version() -> None:
         ('after = "PT1H"', 'after = "1:00"', "'steps[1].after' is refused: a duration is ISO 8601 text such as"),
         ('after = "PT1H"', 'after = "PT1Q"', "'steps[1].after' is refused: input should be a valid timedelta"),
         ('after = "PT1H"\n', "", "'steps[1]' is refused: step 'update-1': a step of kind 'update' needs 'after'"),
-        ('kind = "initial"', 'kind = "resolved"', "the playbook is refused: the first step, and only the first"),
+        (
+            'id = "initial"',
+            'id = "opening"',
+            "'steps[0].id' is refused: a step of kind 'initial' has the id 'initial'; name",
+        ),
+        ('id = "resolved"', 'id = "closing"', "has the id 'resolved'; name it like id = \"resolved\""),
+        (
+            'id = "update-1"',
+            'id = "resolved"',
+            "'steps[1].id' is refused: this id is kept for the step of kind 'resolved'",
+        ),
+        (
+            'kind = "initial"\n',
+            'kind = "update"\nafter = "PT1H"\n',
+            "kept for the step of kind 'initial'; name it like id = \"up",
+        ),
+        (
+            'id = "initial"\nkind = "initial"',
+            'id = "early"\nkind = "update"\nafter = "PT1M"',
+            "the playbook is refused: the first step, and only the first",
+        ),
         ('class = "personal"', 'class = "secret"', "'data.first_name.class' is not 'operational' or 'personal'"),
         ('category = "operational"', 'category = "recall"', "has a hold-out of 0"),
         (
