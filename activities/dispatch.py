@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import activity
 
+from activities.answers import Answers, longest_wait, settlement
 from activities.approvals import Approvals
 from activities.clock import AttemptClock
 from activities.failures import later, told_plainly
@@ -15,7 +16,7 @@ from activities.sources import Sources, Watch
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
-from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered, SendState
+from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered
 from tellfirst.domain.plan import PlannedStep
 from tellfirst.playbooks.fields import RenderError
 from tellfirst.playbooks.promises import next_promise
@@ -25,18 +26,11 @@ from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
 from tellfirst.policy.verdict import Verdict
 from tellfirst.signing.audience import address_digest, content_digest
 from tellfirst.store.admissions import Admissions
-from tellfirst.store.controls import Controls
-from tellfirst.store.customers import Customers
-from tellfirst.store.doubts import Settlement
 from tellfirst.store.leases import FencedOffError, Leases, PageKey
 from tellfirst.store.outreaches import Outreaches, RevisionRecord
-from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import PlannedSend, Sends, Switches, Tally
 
 T = TypeVar("T")
-
-MAX_ATTEMPTS = 5
-"""How often a message that was provably not processed is tried before it counts as failed."""
 
 
 class PageRequest(Frozen):
@@ -93,12 +87,10 @@ class DispatchActivities:
         self,
         *,
         outreaches: Outreaches,
-        recipients: Recipients,
-        customers: Customers,
         admissions: Admissions,
         sends: Sends,
         leases: Leases,
-        controls: Controls,
+        answers: Answers,
         approvals: Approvals,
         playbooks: PlannedPlaybooks,
         sources: Sources,
@@ -108,9 +100,8 @@ class DispatchActivities:
         lease: timedelta,
         margin: timedelta,
     ) -> None:
-        self._outreaches, self._recipients, self._customers = outreaches, recipients, customers
-        self._admissions, self._controls = admissions, controls
-        self._sends, self._leases = sends, leases
+        self._outreaches, self._admissions = outreaches, admissions
+        self._sends, self._leases, self._answers = sends, leases, answers
         self._approvals, self._playbooks = approvals, playbooks
         self._sources, self._adapters = sources, adapters
         self._loop, self._digest_key = loop, digest_key
@@ -237,7 +228,9 @@ class DispatchActivities:
             answers = [Answer(send_id=m.send_id, kind=AnswerKind.NOT_SENT, detail="late") for m in outbound]
         else:
             answers = self._on_loop(adapter.send(outbound, now=clock.now()))
-        return self._settle(page, adapter, token, batch, outbound, answers, clock)
+        bodies = {message.send_id: content_digest(message.rendered) for message in outbound}
+        self._settle(page, adapter, token, batch, answers, bodies, clock.now())
+        return ""
 
     def _settle(
         self,
@@ -245,39 +238,20 @@ class DispatchActivities:
         adapter: Adapter,
         token: int,
         batch: list[PlannedSend],
-        outbound: list[Outbound],
         answers: list[Answer],
-        clock: AttemptClock,
-    ) -> str:
+        bodies: Mapping[str, str],
+        now: datetime,
+    ) -> None:
         sends = {send.id: send for send in batch}
-        bodies = {message.send_id: content_digest(message.rendered) for message in outbound}
-        settled = [settlement(answer, sends[answer.send_id].attempts + 1, adapter) for answer in answers]
-        self._sends.settle(page.key, token, settled, bodies, now=clock.now())
-        by_kind: dict[AnswerKind, list[Answer]] = {}
-        for answer in answers:
-            by_kind.setdefault(answer.kind, []).append(answer)
-        people = {answer.send_id: sends[answer.send_id].recipient.customer for answer in answers}
-        if stopped := by_kind.get(AnswerKind.OPTED_OUT):
-            # An opt-out the provider knows of is obeyed on texts and calls alike, for every purpose.
-            self._customers.opt_out(
-                [people[a.send_id] for a in stopped],
-                channel=page.channel,
-                purpose="*",
-                at=clock.now(),
-                source=adapter.name,
-            )
-        if dead := by_kind.get(AnswerKind.PERMANENT):
-            self._customers.mark_unusable({people[a.send_id]: page.channel for a in dead})
-        if blocked := by_kind.get(AnswerKind.POLICY_BLOCK):
-            self._outreaches.block(page.key.outreach, f"provider_block:{blocked[0].detail}"[:100])
-        if broken := by_kind.get(AnswerKind.CONFIGURATION):
-            self._controls.turn_on(
-                f"channel:{page.channel}", f"configuration:{broken[0].detail}"[:100], by=adapter.name, at=clock.now()
-            )
-        if waiting := by_kind.get(AnswerKind.NOT_SENT):
-            wait = max((a.retry_after or 1.0) for a in waiting)
-            raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=min(wait, 3600.0)))
-        return ""
+        people = {send.id: send.recipient.customer for send in batch}
+        # First what an answer tells beyond its own send: killed in between, we would never hear it again.
+        self._answers.take_in(
+            answers, people, outreach=page.key.outreach, channel=page.channel, by=adapter.name, now=now
+        )
+        settled = [settlement(answer, sends[answer.send_id].attempts + 1) for answer in answers]
+        self._sends.settle(page.key, token, settled, dict(bodies), now=now)
+        if (wait := longest_wait(answers)) is not None:
+            raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=wait))
 
     def _parameters(self, outreach: str) -> Facts:
         case = self._outreaches.get(outreach)
@@ -295,16 +269,3 @@ class DispatchActivities:
 
     def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-
-def settlement(answer: Answer, attempts: int, adapter: Adapter) -> Settlement:
-    """Returns what the effect log records for an answer; an ambiguous one keeps its intent until reconciled."""
-    kind, detail = answer.kind, answer.detail[:100]
-    if kind is AnswerKind.ACCEPTED:
-        return Settlement(id=answer.send_id, state=SendState.ACCEPTED, provider_id=answer.provider_id)
-    if kind is AnswerKind.AMBIGUOUS:
-        return Settlement(id=answer.send_id, state=SendState.INTENT, reason=f"ambiguous:{detail}")
-    again = kind in (AnswerKind.NOT_SENT, AnswerKind.CONFIGURATION) and attempts < MAX_ATTEMPTS
-    if again:
-        return Settlement(id=answer.send_id, state=SendState.PLANNED, reason=f"{kind}:{detail}")
-    return Settlement(id=answer.send_id, state=SendState.FAILED, reason=f"{kind}:{detail}")

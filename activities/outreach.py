@@ -167,7 +167,7 @@ class OutreachActivities:
         if outreach.audience is None or outreach.audience.query != ADMITTED:
             return 0
         new = 0
-        for subjects in self._admissions.admitted(outreach.trigger, outreach.key):
+        for subjects in self._admissions.admitted(outreach.trigger, outreach.key, outreach.episode):
             keys = [s.key for s in subjects]
             new += len(keys) - len(self._outreaches.planned_already(outreach.id, keys))
         return new

@@ -163,7 +163,7 @@ class PlanningActivities:
         if case.audience is None:
             yield from self._outreaches.subjects(case.id)
         elif case.audience.query == ADMITTED:
-            yield from self._admissions.admitted(case.trigger, case.key)
+            yield from self._admissions.admitted(case.trigger, case.key, case.episode)
         else:
             query = playbook.audience[case.audience.query]
             yield from self._sources.audience(query, case.audience.parameters, at=now)

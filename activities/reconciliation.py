@@ -1,7 +1,8 @@
 """Reconciliation: what became of a message whose answer never came; never by sending it again."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from temporalio import activity
 
@@ -58,22 +59,31 @@ class ReconciliationActivities:
             revision = self._outreaches.revision(request.outreach, request.revision)
             assert revision is not None  # noqa: S101 - its messages were sent
             found = unknown = left = 0
-            for send in self._doubts.in_doubt(request.outreach, request.step, request.channel):
-                provider_id = self._proof(send, revision, request)
-                if provider_id:
-                    settlement = Settlement(
-                        id=send.id, state=SendState.ACCEPTED, reason="reconciled", provider_id=provider_id
-                    )
+            for send in self._all_in_doubt(request):
+                if self._adopt(send, revision, request, now=clock.now()):
                     found += 1
-                elif request.last:
-                    settlement = Settlement(id=send.id, state=SendState.UNKNOWN, reason="not_found_at_provider")
+                elif not request.last:
+                    left += 1
+                elif self._doubts.resolve([_not_found(send)], now=clock.now()):
                     unknown += 1
                 else:
-                    left += 1
-                    continue
-                self._doubts.resolve([settlement], now=clock.now())
-                activity.heartbeat(found + unknown)
+                    found += 1  # a receipt was faster
+                activity.heartbeat(found + unknown + left)
             return Reconciled(found=found, unknown=unknown, left=left)
+
+    def _all_in_doubt(self, request: ReconcileRequest) -> Iterator[OpenSend]:
+        after = ""
+        while sends := self._doubts.in_doubt(
+            request.outreach, request.step, request.channel, revision=request.revision, after=after
+        ):
+            yield from sends
+            after = sends[-1].id
+
+    def _adopt(self, send: OpenSend, revision: RevisionRecord, request: ReconcileRequest, *, now: datetime) -> bool:
+        """Settles a send by what proves that it left; a proof that is another send's already is none."""
+        provider_id = self._proof(send, revision, request)
+        found = Settlement(id=send.id, state=SendState.ACCEPTED, reason="reconciled", provider_id=provider_id)
+        return bool(provider_id) and self._doubts.resolve([found], now=now) == 1
 
     def _proof(self, send: OpenSend, revision: RevisionRecord, request: ReconcileRequest) -> str:
         if receipts := self._doubts.receipts_of(send.id):
@@ -102,3 +112,7 @@ class ReconciliationActivities:
             zone=row.timezone or playbook.timezone,
             others=row.others,
         )
+
+
+def _not_found(send: OpenSend) -> Settlement:
+    return Settlement(id=send.id, state=SendState.UNKNOWN, reason="not_found_at_provider")

@@ -10,6 +10,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.answers import Answers
 from activities.approvals import Approvals, RegistryFile
 from activities.decisions import DecisionActivities
 from activities.detection import DetectionActivities
@@ -39,6 +40,7 @@ from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
+from workflows.arguments import OneArgument
 from workflows.detection import DetectionWorkflow
 from workflows.outreach import OutreachWorkflow
 
@@ -155,12 +157,10 @@ def build(
         ),
         dispatch=DispatchActivities(
             outreaches=outreaches,
-            recipients=recipients,
-            customers=customers,
             admissions=admissions,
             sends=sends,
             leases=Leases(database),
-            controls=controls,
+            answers=Answers(customers=customers, outreaches=outreaches, controls=controls),
             approvals=approvals,
             playbooks=playbooks,
             sources=sources,
@@ -196,6 +196,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
             task_queue=contract.QUEUE,
             workflows=[OutreachWorkflow, DetectionWorkflow],
             activities=main,
+            interceptors=[OneArgument()],
             activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),
             max_concurrent_activities=20,
             # Few at a time: after a restart hundreds of histories replay, and each must finish within two seconds.

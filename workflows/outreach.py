@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.domain.condition import Condition, personal_pattern
     from tellfirst.domain.plan import PlannedStep
     from workflows.front import Front
-    from workflows.mailbox import read_json
+    from workflows.mailbox import NOTHING, read_json
     from workflows.options import DATABASE, QUICK
     from workflows.sending import Sender
     from workflows.state import RETRY, Revision, Situation, State, next_deadline, owing, promised
@@ -41,19 +41,17 @@ LONGEST_WAIT_FOR_CONTACTS = timedelta(hours=6)
 class OutreachWorkflow(Front):
     """Carries one condition through plan, approval, waves, promises and window."""
 
-    @workflow.init
-    def __init__(self, start: RawValue) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._sender = Sender(self._id)
         self._condition: Condition | None = None
-        self.state, self._refusal = State(trigger=""), ""
-        data = read_json(start)
-        if workflow.info().continued_run_id:
-            self.state = State.model_validate(data)
-        else:
-            self._refusal = self._read(data)
+        self.state = State(trigger="")
 
     def _read(self, data: object) -> str:
+        """Takes what this run starts with; returns why a condition is refused."""
+        if workflow.info().continued_run_id:
+            self.state = State.model_validate(data)
+            return ""
         if personal_pattern(self._id):
             return "the workflow id looks like an address; use outreach/{trigger}/{key}/{episode}"
         try:
@@ -68,12 +66,13 @@ class OutreachWorkflow(Front):
         return ""
 
     @workflow.run
-    async def run(self, start: RawValue) -> Result:
+    async def run(self, start: RawValue = NOTHING) -> Result:
         """Runs to the recorded outcome."""
-        if self._refusal:
-            return await self._closed(Ending.REFUSED, self._refusal)
+        refusal = self._read(read_json(start))
         attendant = asyncio.create_task(self.attend())
         try:
+            if refusal:
+                return await self._closed(Ending.REFUSED, refusal)
             while (result := await self._turn()) is None:
                 if self._sender.wants_new_run:
                     await self.settle_messages()

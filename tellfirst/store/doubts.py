@@ -42,9 +42,9 @@ class Doubts:
         self._database = database
 
     def in_doubt(
-        self, outreach: str, step: str, channel: str, limit: int = 500, *, revision: int | None = None
+        self, outreach: str, step: str, channel: str, limit: int = 500, *, revision: int | None = None, after: str = ""
     ) -> list[OpenSend]:
-        """Returns intents without an answer, of one revision or of all, oldest first."""
+        """Returns intents without an answer, of one revision or of all, in the order of their ids from `after` on."""
         query = (
             select(SendRow, RecipientRow, ContactPointRow.address)
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
@@ -61,8 +61,9 @@ class Doubts:
                 SendRow.step == step,
                 SendRow.channel == channel,
                 SendRow.state == SendState.INTENT,
+                SendRow.id > after,
             )
-            .order_by(col(SendRow.intent_at), col(SendRow.id))
+            .order_by(col(SendRow.id))
             .limit(limit)
         )
         if revision is not None:

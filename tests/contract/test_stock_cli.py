@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from tellfirst import contract
@@ -185,13 +186,18 @@ async def test_a_malformed_decision_is_counted_and_nothing_is_lost(stock: Stock,
     await world.until(lambda: len(world.sms.sent) == 1)
 
 
-@pytest.mark.skip(reason="the handlers take at most one argument yet: with two every later task of the outreach fails")
 async def test_a_decision_with_two_arguments_is_counted(stock: Stock, world: World) -> None:
     world.customer("c-1")
     outreach = await stock.start(condition(world), id_=name_of(world))
     await world.planned(outreach)
     await stock.decide(outreach, "--input", world.envelope(outreach).model_dump_json(), "--input", "2")
     assert (await stock.view(outreach)).refused_messages == 1
+    assert (await stock.view(outreach)).revisions[0].status == "pending"
+    handle = stock.client.get_workflow_handle(outreach)
+    with pytest.raises(WorkflowUpdateFailedError):
+        await handle.execute_update(contract.SUBMIT_DECISION, args=[world.envelope(outreach), 2])
+    await stock.decide(outreach, "--input", world.envelope(outreach).model_dump_json())
+    await world.until(lambda: len(world.sms.sent) == 1)
 
 
 async def test_malformed_events_are_counted(stock: Stock, world: World) -> None:
@@ -237,12 +243,20 @@ async def test_something_else_than_a_condition_ends_refused(stock: Stock, world:
     assert (await stock.result(outreach)).ending == "refused"
 
 
-@pytest.mark.skip(
-    reason="the workflow's start takes exactly one argument yet: without one its first task fails for ever"
-)
 async def test_no_condition_at_all_ends_refused(stock: Stock, world: World) -> None:
     outreach = name_of(world)
     await stock("workflow", "start", "--type", "Outreach", "--task-queue", "outreach", "--workflow-id", outreach)
+    assert (await stock.result(outreach)).ending == "refused"
+
+
+async def test_two_conditions_at_once_end_refused_with_what_waited(stock: Stock, world: World) -> None:
+    outreach, client = name_of(world), stock.client
+    await world.rest()
+    handle = await client.start_workflow(
+        contract.OUTREACH, args=[condition(world), condition(world)], id=outreach, task_queue=contract.QUEUE
+    )
+    await handle.signal(contract.DECIDE, {"document": {"revision": 1}, "signature": "x"})
+    await world.work()
     assert (await stock.result(outreach)).ending == "refused"
 
 

@@ -6,6 +6,7 @@ from temporalio.common import RawValue
 with workflow.unsafe.imports_passed_through():
     from tellfirst import contract
     from tellfirst.contract import Result
+    from workflows.mailbox import NOTHING
     from workflows.outreach import OutreachWorkflow
 
 
@@ -13,11 +14,7 @@ with workflow.unsafe.imports_passed_through():
 class Reordered(OutreachWorkflow):
     """Is the outreach that waits a second before it plans."""
 
-    @workflow.init
-    def __init__(self, start: RawValue) -> None:
-        super().__init__(start)
-
     @workflow.run
-    async def run(self, start: RawValue) -> Result:
+    async def run(self, start: RawValue = NOTHING) -> Result:
         await workflow.sleep(1)
         return await super().run(start)

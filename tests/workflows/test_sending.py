@@ -74,6 +74,32 @@ async def test_what_stays_ambiguous_is_asked_about_and_then_held(world: World) -
     assert "attention" in [n.kind for n in world.controls.notices(handle.id)]
 
 
+async def test_a_proof_that_is_another_messages_leaves_the_send_unknown(world: World) -> None:
+    world.sms.answers = [AnswerKind.ACCEPTED, AnswerKind.AMBIGUOUS]
+    world.sms.in_flight = 1
+    handle = await world.start(world.late(*people(world, 6)))
+    await world.approve(handle.id)
+    await world.until(lambda: states(world, handle.id).get("intent") == 1)
+    settled, in_doubt = world.sms.sent[:2]
+    world.sms.knows[in_doubt.send_id] = f"p-{settled.send_id}"
+    await world.pass_time(handle, seconds=30)
+    await world.until(lambda: states(world, handle.id).get("unknown") == 1)
+    assert "intent" not in states(world, handle.id)
+
+
+async def test_however_many_are_in_doubt_each_is_asked_about(world: World) -> None:
+    """One list of them holds 500."""
+    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
+    world.sms.answers, world.sms.in_flight = [AnswerKind.AMBIGUOUS] * 520, 100
+    handle = await world.start(world.late(*people(world, 520)))
+    await world.approve(handle.id)
+    await world.until(lambda: states(world, handle.id) == {"intent": 520})
+    for message in world.sms.sent[:519]:
+        world.sms.knows[message.send_id] = f"p-{message.send_id}"
+    await world.pass_time(handle, seconds=30)
+    await world.until(lambda: states(world, handle.id) == {"accepted": 519, "unknown": 1}, seconds=60)
+
+
 async def test_a_provider_block_stops_the_outreach_until_it_is_resumed(world: World) -> None:
     world.sms.in_flight = 2
     world.sms.answers = [AnswerKind.ACCEPTED, AnswerKind.POLICY_BLOCK]
@@ -84,8 +110,8 @@ async def test_a_provider_block_stops_the_outreach_until_it_is_resumed(world: Wo
     assert len(world.sms.sent) == 1
     assert "provider_block" in (await world.client.view(handle.id)).details
     await world.client.pause(handle.id, paused=False)
-    await world.until(lambda: len(world.sms.sent) == 7)
-    assert states(world, handle.id) == {"accepted": 7, "failed": 1}
+    await world.until(lambda: states(world, handle.id) == {"accepted": 7, "failed": 1})
+    assert len(world.sms.sent) == 7
 
 
 async def test_a_wrong_account_halts_the_channel_and_loses_nobody(world: World) -> None:
@@ -298,3 +324,17 @@ async def test_the_source_is_looked_at_before_sending_and_at_the_promise(world: 
     bodies = {m.address: m.rendered.body for m in world.sms.sent[2:]}
     assert "arrived" in bodies["+14150000001"], "told that it is over"
     assert "still" in bodies["+14150000002"], "updated as promised"
+
+
+async def test_an_opt_out_is_kept_even_when_the_answer_cannot_be_recorded(world: World) -> None:
+    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
+    world.sms.answers = [AnswerKind.OPTED_OUT]
+    failing = (
+        "CREATE TRIGGER no BEFORE UPDATE ON sends WHEN NEW.state = 'failed' BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    with sqlite3.connect(world.folder / "tellfirst.db") as database:
+        database.execute(failing)
+    handle = await world.start(world.late(*people(world, 1)))
+    await world.approve(handle.id)
+    await world.until(lambda: any(not c.allowed for c in world.customers.resolve(["c-0"])["c-0"].consents))
+    assert states(world, handle.id) == {"intent": 1}

@@ -1,0 +1,65 @@
+"""What a provider's answers mean for their sends, and beyond them: opt-outs, dead addresses, blocks, halts."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from tellfirst.domain.message import Answer, AnswerKind, SendState
+from tellfirst.store.controls import Controls
+from tellfirst.store.customers import Customers
+from tellfirst.store.doubts import Settlement
+from tellfirst.store.outreaches import Outreaches
+
+MAX_ATTEMPTS = 5
+"""How often a message that was provably not processed is tried before it counts as failed."""
+
+
+class Answers:
+    """Keeps what an answer tells beyond its own send."""
+
+    def __init__(self, *, customers: Customers, outreaches: Outreaches, controls: Controls) -> None:
+        self._customers, self._outreaches, self._controls = customers, outreaches, controls
+
+    def take_in(
+        self,
+        answers: Sequence[Answer],
+        people: Mapping[str, str],
+        *,
+        outreach: str,
+        channel: str,
+        by: str,
+        now: datetime,
+    ) -> None:
+        """Records opt-outs and dead addresses of `people` (customer by send), blocks and halts; idempotent."""
+        of_kind: dict[AnswerKind, list[Answer]] = {}
+        for answer in answers:
+            of_kind.setdefault(answer.kind, []).append(answer)
+        if stopped := of_kind.get(AnswerKind.OPTED_OUT):
+            # An opt-out the provider knows of is obeyed on texts and calls alike, for every purpose.
+            customers = [people[a.send_id] for a in stopped]
+            self._customers.opt_out(customers, channel=channel, purpose="*", at=now, source=by)
+        if dead := of_kind.get(AnswerKind.PERMANENT):
+            self._customers.mark_unusable({people[a.send_id]: channel for a in dead})
+        if blocked := of_kind.get(AnswerKind.POLICY_BLOCK):
+            self._outreaches.block(outreach, f"provider_block:{blocked[0].detail}"[:100])
+        if broken := of_kind.get(AnswerKind.CONFIGURATION):
+            why = f"configuration:{broken[0].detail}"[:100]
+            self._controls.turn_on(f"channel:{channel}", why, by=by, at=now)
+
+
+def settlement(answer: Answer, attempts: int) -> Settlement:
+    """Returns what the effect log records for an answer; an ambiguous one keeps its intent until reconciled."""
+    kind, detail = answer.kind, answer.detail[:100]
+    if kind is AnswerKind.ACCEPTED:
+        return Settlement(id=answer.send_id, state=SendState.ACCEPTED, provider_id=answer.provider_id)
+    if kind is AnswerKind.AMBIGUOUS:
+        return Settlement(id=answer.send_id, state=SendState.INTENT, reason=f"ambiguous:{detail}")
+    again = kind in (AnswerKind.NOT_SENT, AnswerKind.CONFIGURATION) and attempts < MAX_ATTEMPTS
+    if again:
+        return Settlement(id=answer.send_id, state=SendState.PLANNED, reason=f"{kind}:{detail}")
+    return Settlement(id=answer.send_id, state=SendState.FAILED, reason=f"{kind}:{detail}")
+
+
+def longest_wait(answers: Sequence[Answer]) -> float | None:
+    """Returns the seconds after which what was not processed may be tried again, at most an hour; None if all was."""
+    waits = [a.retry_after or 1.0 for a in answers if a.kind is AnswerKind.NOT_SENT]
+    return min(max(waits), 3600.0) if waits else None
