@@ -2,31 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import case, func
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import col, delete, select, update
 
-from tellfirst.domain.base import Frozen
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient, Wave
-from tellfirst.measurement.assignment import arm, draw
-from tellfirst.policy.caps import FrequencyCap
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import chunks, insert_new, table
-from tellfirst.store.tables import CustomerRow, PageRow, RecipientRow, ReservationRow
+from tellfirst.store.tables import PageRow, RecipientRow
+from tellfirst.store.waves import Randomisation as Randomisation
+from tellfirst.store.waves import randomise_page
 
 TOLD_ONCE = "told_in_another_message"
-
-
-class Randomisation(Frozen):
-    """Is what a wave is randomised by: hold-out share, salt, t0, window and the frequency cap."""
-
-    share: float
-    salt: str
-    t0: datetime
-    window: timedelta
-    cap: FrequencyCap
-    cap_exempt: bool
 
 
 class Recipients:
@@ -272,35 +260,7 @@ class Recipients:
     def randomise(self, outreach: str, revision: int, by: Randomisation, *, page: int) -> None:
         """Reserves the frequency cap and draws the arm for one page, both arms alike; what is drawn stays."""
         with self._database.write() as session:
-            # Locked, so that a second attempt on PostgreSQL waits and then finds nothing left to draw.
-            rows = session.exec(
-                select(RecipientRow)
-                .where(
-                    RecipientRow.outreach_id == outreach,
-                    RecipientRow.revision == revision,
-                    RecipientRow.page == page,
-                    col(RecipientRow.arm).is_(None),
-                    col(RecipientRow.withheld).is_(None),
-                )
-                .order_by(col(RecipientRow.id))
-                .with_for_update()
-            ).all()
-            customers = sorted({row.customer_id for row in rows})
-            held = {} if by.cap_exempt else _held_places(session, outreach, customers, since=by.t0 - by.cap.period)
-            drawn = _drawn(session, outreach, sorted({row.cluster for row in rows}))
-            reserve = []
-            for row in rows:
-                if row.cleared_at is not None:
-                    row.withheld = "condition_cleared"
-                elif not by.cap_exempt and not by.cap.has_room(held.get(row.customer_id, 0)):
-                    row.withheld = "frequency_cap"
-                else:
-                    new = (arm(draw(by.salt, outreach, row.cluster), by.share), by.share)
-                    row.arm, row.share = drawn.get(row.cluster, new)
-                    row.t0, row.window_end = by.t0, by.t0 + by.window
-                    reserve.append({"customer_id": row.customer_id, "outreach_id": outreach, "at": by.t0})
-                session.add(row)
-            insert_new(session, ReservationRow, reserve)
+            randomise_page(session, outreach, revision, by, page=page)
 
     def wave(self, outreach: str, revision: int) -> Wave:
         """Returns what the randomisation of a revision came to."""
@@ -316,40 +276,6 @@ class Recipients:
         with self._database.read() as session:
             counts: Counter[str] = Counter({name or "": n for name, n in session.exec(query)})
         return Wave(treated=counts["treated"], control=counts["control"], withheld=counts[""])
-
-
-def _drawn(session: Session, outreach: str, clusters: Sequence[str]) -> dict[str, tuple[str, float]]:
-    # A later revision may be planned with another share; whoever was told must not count as held out.
-    found: dict[str, tuple[str, float]] = {}
-    for chunk in chunks(clusters):
-        query = select(RecipientRow.cluster, RecipientRow.arm, RecipientRow.share).where(
-            RecipientRow.outreach_id == outreach,
-            col(RecipientRow.cluster).in_(chunk),
-            col(RecipientRow.arm).is_not(None),
-        )
-        found.update({cluster: (arm or "", share or 0.0) for cluster, arm, share in session.exec(query)})
-    return found
-
-
-def _held_places(session: Session, outreach: str, customers: Sequence[str], *, since: datetime) -> dict[str, int]:
-    # Two outreaches that randomise the same person at once must not both see the last free place. SQLite has one
-    # writer anyway; PostgreSQL locks the customers, all of a page in one order, so that two pages cannot deadlock.
-    session.exec(
-        select(CustomerRow.id).where(col(CustomerRow.id).in_(customers)).order_by(col(CustomerRow.id)).with_for_update()
-    ).all()
-    held: dict[str, int] = {}
-    for chunk in chunks(customers):
-        query = (
-            select(ReservationRow.customer_id, func.count())
-            .where(
-                col(ReservationRow.customer_id).in_(chunk),
-                col(ReservationRow.at) > since,
-                ReservationRow.outreach_id != outreach,
-            )
-            .group_by(col(ReservationRow.customer_id))
-        )
-        held.update(dict(session.exec(query).all()))
-    return held
 
 
 def read_recipient(row: RecipientRow) -> Recipient:

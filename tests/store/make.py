@@ -17,7 +17,8 @@ from tellfirst.signing.documents import Proposal
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.engine import Database
 from tellfirst.store.outreaches import Outreaches
-from tellfirst.store.recipients import Randomisation, Recipients
+from tellfirst.store.recipients import Recipients
+from tellfirst.store.waves import Randomisation
 
 T = TypeVar("T")
 
