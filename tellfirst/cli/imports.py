@@ -14,8 +14,8 @@ from tellfirst.cli.instants import read_instant, read_zone
 from tellfirst.cli.output import Json, counted, note, print_json, progress, say
 from tellfirst.cli.wiring import opened, read_library
 from tellfirst.domain.condition import personal_pattern
+from tellfirst.domain.message import Channel
 from tellfirst.errors import InputError, RowError
-from tellfirst.playbooks.schema import Channel
 from tellfirst.store.contacts import Contact
 from tellfirst.store.customers import CustomerRecord
 

@@ -141,7 +141,7 @@ def render_row(playbook: Playbook, plan: Plan, row: Recipient, templates: dict[s
     """Returns the first message of a recipient as dispatch renders it; `templates` keeps what was compiled."""
     name = f"{row.channel}.{row.locale}"
     if name not in templates:
-        templates[name] = compile_step(playbook, playbook.initial.id, row.channel, row.locale)  # type: ignore[arg-type]
+        templates[name] = compile_step(playbook, playbook.initial.id, row.channel, row.locale)
     promise = next_promise(plan.steps, playbook.initial.id)
     return templates[name].render(row.facts, promise=promise, zone=row.timezone or playbook.timezone, others=row.others)
 

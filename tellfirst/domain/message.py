@@ -1,10 +1,13 @@
 """A message on its way: what is rendered, what an adapter is asked to send, and what came of it."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import AwareDatetime
 
 from tellfirst.domain.base import Frozen
+
+Channel = Literal["sms", "email", "in_app"]
 
 
 class Rendered(Frozen):

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.message import Channel
 
 INITIAL = "initial"
 RESOLVED = "resolved"
@@ -25,7 +26,7 @@ class PlannedStep(Frozen):
 class PageRange(Frozen):
     """Says which pages leave on which channel: `first` and the `count` of pages from there."""
 
-    channel: str
+    channel: Channel
     first: int
     count: int
 

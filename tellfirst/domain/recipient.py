@@ -4,6 +4,7 @@ from pydantic import AwareDatetime, Field
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
+from tellfirst.domain.message import Channel
 
 ELIGIBLE = "eligible"
 
@@ -15,7 +16,7 @@ class Candidate(Frozen):
     customer: str
     cluster: str
     verdict: str
-    channel: str | None = None
+    channel: Channel | None = None
     locale: str | None = None
     timezone: str | None = None
     address_digest: str | None = None
@@ -29,7 +30,7 @@ class Recipient(Frozen):
     position: int
     customer: str
     subject_key: str
-    channel: str
+    channel: Channel
     locale: str
     timezone: str | None
     facts: Facts

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from liquid import BoundTemplate
 
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.message import Channel
 from tellfirst.errors import PlaybookError
 from tellfirst.playbooks.fields import BUILT_IN, PROMISE, Plain, Reader, RenderError, format_locale, known_zone
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
 from tellfirst.playbooks.render import BODY_PARTS, compile_part, compile_step, fill, names_used, sample_facts
-from tellfirst.playbooks.schema import PERSONAL_FORBIDDEN, Channel, Parts, Playbook, Step
+from tellfirst.playbooks.schema import PERSONAL_FORBIDDEN, Parts, Playbook, Step
 from tellfirst.playbooks.wording import opens_with_company, says_what_to_do
 
 # The longest day and month, and a zone without a name of its own: no real recipient's promise is longer.

@@ -11,11 +11,11 @@ from liquid import BoundTemplate, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 
 from tellfirst.domain.condition import Facts, FactValue
-from tellfirst.domain.message import Rendered
+from tellfirst.domain.message import Channel, Rendered
 from tellfirst.errors import NotFoundError, PlaybookError
 from tellfirst.playbooks.fields import Plain, Reader, RenderError, parse_fact
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
-from tellfirst.playbooks.schema import Channel, DataField, Parts, Playbook, Step
+from tellfirst.playbooks.schema import DataField, Parts, Playbook, Step
 
 __all__ = [
     "BODY_PARTS",

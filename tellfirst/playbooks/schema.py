@@ -8,9 +8,9 @@ from pydantic_core import PydanticCustomError
 
 from tellfirst.domain.base import Outside
 from tellfirst.domain.condition import FactValue, Word
+from tellfirst.domain.message import Channel
 from tellfirst.domain.plan import INITIAL, RESOLVED
 
-Channel = Literal["sms", "email", "in_app"]
 Purpose = Literal["transactional", "service", "marketing"]
 Category = Literal["operational", "security", "fraud", "safety", "recall", "legal_notice"]
 Person = Annotated[str, StringConstraints(min_length=1, max_length=100)]

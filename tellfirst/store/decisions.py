@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from tellfirst.domain.base import Frozen
 from tellfirst.store.engine import Database
@@ -70,7 +71,7 @@ class Decisions:
             return [_record(row) for row in rows]
 
 
-def _accepted(outreach: str, revision: int):  # type: ignore[no-untyped-def]
+def _accepted(outreach: str, revision: int) -> SelectOfScalar[DecisionRow]:
     return (
         select(DecisionRow)
         .where(

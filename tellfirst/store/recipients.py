@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import case, func
 from sqlmodel import col, delete, select, update
 
+from tellfirst.domain.message import Channel
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient, Wave
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import chunks, insert_new, table
@@ -285,7 +287,7 @@ def read_recipient(row: RecipientRow) -> Recipient:
         position=row.position,
         customer=row.customer_id,
         subject_key=row.subject_key,
-        channel=row.channel or "",
+        channel=cast("Channel", row.channel),  # the model checks it
         locale=row.locale or "",
         timezone=row.timezone,
         facts=row.facts,
