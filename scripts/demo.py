@@ -1,0 +1,106 @@
+"""The driver of `scripts/demo`: sets the stage, plays a story, clears up; see there for what it shows."""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from demo_record import Record
+from demo_screen import DemoError, Screen
+from demo_stage import ROOT, Stage, Stopped, catch_signals
+from demo_story import Story, show_durations
+
+from tellfirst.cli.wiring import opened
+from tellfirst.errors import TellfirstError
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code: 0 when all that is promised was seen to hold, 1 when not, 2 for wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo", usage="scripts/demo [--orders DIR] [--folder DIR]", add_help=False
+    )
+    parser.add_argument("--orders", type=Path, metavar="DIR")
+    parser.add_argument("--folder", type=Path, metavar="DIR", default=ROOT / ".demo")
+    given = parser.parse_args(arguments)
+    catch_signals()
+    folder = given.folder.absolute()
+    stage = Stage(folder, Screen())
+    logs = f"; the logs are in {_short(folder / 'logs')}"
+    try:
+        play(stage, given.orders and given.orders.absolute())
+    except Stopped as stopped:
+        _note("stopped")
+        return 128 + stopped.number
+    except DemoError as error:
+        _note(f"{error}{logs if stage.logs.is_dir() and error.exit_code == 1 else ''}")
+        return error.exit_code
+    except TellfirstError as error:
+        _note(f"{error}{logs}")
+        return 1
+    except BrokenPipeError:
+        # Whoever read us has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if stage.logs.is_dir():
+            (stage.logs / "demo.log").write_text(traceback.format_exc())
+        _note(f"this should not have happened ({type(error).__name__}){logs}")
+        return 1
+    finally:
+        stage.stop_all()
+    return 0
+
+
+def play(stage: Stage, orders: Path | None) -> None:
+    """Plays one story from beginning to end."""
+    began, screen = time.monotonic(), stage.screen
+    screen.chapter("A place of its own")
+    stage.make_folder()
+    stage.enter()
+    screen.say(
+        f"Everything happens in {_short(stage.folder)}: a real Temporal server, SQLite, and a folder in place of the "
+        "providers, so nobody is written to. The person who decides is Ana; ssh-keygen has just made her key."
+    )
+    stage.make_key()
+    show_durations(screen)
+    ui = stage.start_temporal()
+    stage.start_worker()
+    screen.say("Temporal and a worker run. You can watch every workflow here:")
+    screen.verbatim(f"    {ui}")
+    with opened() as here:
+        Story(stage, Record(here, stage)).play()
+    stage.stop_all()
+    screen.chapter("Look at it")
+    screen.verbatim(look(_short(stage.folder)))
+    screen.say(f"It took {time.monotonic() - began:.0f} seconds.")
+
+
+def look(folder: str) -> str:
+    """Returns the lines that say how to look at what the demo left behind, as typed in the checkout."""
+    command = os.path.relpath(ROOT / ".venv/bin/tellfirst", ROOT / folder)
+    return f"""\
+Temporal and the worker are stopped; what they stored stays in {folder}. Every step, in the Temporal UI:
+
+    TELLFIRST_DATA_DIR={folder} scripts/up
+    http://127.0.0.1:8233/namespaces/default/workflows
+
+The messages, and any command:
+
+    ls {folder}/outbox
+    cd {folder} && {command} report"""
+
+
+def _short(path: Path) -> str:
+    """Returns a path as one would type it in the checkout."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _note(sentence: str) -> None:
+    sys.stdout.flush()
+    print(f"\nscripts/demo: {sentence}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
