@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tellfirst.cli.arguments import Outreach, Reason, Revision, read_reason
 from tellfirst.cli.binding import check_binding
 from tellfirst.cli.output import Json, note, print_json, say, when
 from tellfirst.cli.picture import picture
@@ -19,15 +20,12 @@ from tellfirst.errors import InputError, RefusedError
 from tellfirst.signing.documents import Choice, OutreachDecision
 from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
 
-Name = Annotated[str, typer.Argument(metavar="OUTREACH", help="The name of an outreach, as `pending` lists it.")]
-Number = Annotated[int | None, typer.Option("--revision", help="The plan revision; default the one to decide.")]
 Key = Annotated[
     Path | None, typer.Option("--key", metavar="PATH", help="SSH key, or .pub of an agent's; default TELLFIRST_KEY.")
 ]
 As = Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Your name; default the holder of the key.")]
 AsSignal = Annotated[bool, typer.Option("--as-signal", help="Leave the decision even while no worker is alive.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, in a sentence; it is recorded.")]
 
 REMEDIES = {
     "stale_content": "look at the present revision with `tellfirst show` and decide that one",
@@ -44,8 +42,8 @@ REMEDIES = {
 
 
 def approve(
-    outreach: Name,
-    revision: Number = None,
+    outreach: Outreach,
+    revision: Revision = None,
     key: Key = None,
     principal: As = "",
     as_signal: AsSignal = False,
@@ -57,9 +55,9 @@ def approve(
 
 
 def reject(
-    outreach: Name,
+    outreach: Outreach,
     reason: Reason,
-    revision: Number = None,
+    revision: Revision = None,
     key: Key = None,
     principal: As = "",
     as_signal: AsSignal = False,
@@ -71,9 +69,9 @@ def reject(
 
 
 def request_changes(
-    outreach: Name,
+    outreach: Outreach,
     reason: Reason,
-    revision: Number = None,
+    revision: Revision = None,
     key: Key = None,
     principal: As = "",
     as_signal: AsSignal = False,
@@ -97,8 +95,8 @@ def decide(
     as_json: bool,
 ) -> None:
     """Shows, checks, asks, signs and submits; prints the answer, and exits with 1 when it is a refusal."""
-    if len(reason) > 1_000 or (choice != "approve" and not reason.strip()):
-        raise InputError("a reason has 1 to 1,000 characters", where="--reason")
+    if choice != "approve":
+        reason = read_reason(reason, most=1_000)
     if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("there is no terminal to ask on", remedy="look with `tellfirst show`, then give --yes")
     with opened() as here:
@@ -111,7 +109,7 @@ def decide(
         check_binding(here, revision)
         path = choose_key(key, here.settings)
         document = revision.proposal.decide(
-            choice, principal_of(path, principal, here.settings), datetime.now(UTC), reason.strip()
+            choice, principal_of(path, principal, here.settings), datetime.now(UTC), reason
         )
         _show(here, record, revision, document, yes=yes)
         kept = Unconfirmed(here.settings.data_dir / "unconfirmed")
@@ -125,7 +123,7 @@ def decide(
         answer = with_outreaches(lambda client: client.submit(name, envelope))
         kept.drop(document)
         if answer.code == "already_decided" and _is_ours(here, name, envelope):
-            answer = answer.model_copy(update={"accepted": True, "code": "", "message": reason.strip()})
+            answer = answer.model_copy(update={"accepted": True, "code": "", "message": reason})
     _print_answer(name, answer, as_json=as_json)
 
 
@@ -153,13 +151,13 @@ def _show(
     here: Installation, record: OutreachRecord, revision: RevisionRecord, document: OutreachDecision, *, yes: bool
 ) -> None:
     seen = picture(here, record, revision)
+    summary = f"{document.decision.replace('_', ' ')} as {document.approver}: {short_summary(seen)}"
     if yes:
-        note(f"{document.decision.replace('_', ' ')} as {document.approver}: {short_summary(seen)}")
+        note(summary)
         return
     show_picture(seen)
-    verb = document.decision.replace("_", " ")
     say("")
-    typer.confirm(f"{verb} as {document.approver}: {short_summary(seen)}?", abort=True)
+    typer.confirm(f"{summary}?", abort=True)
 
 
 def _is_ours(here: Installation, name: str, envelope: DecisionEnvelope) -> bool:

@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-import typer
-
+from tellfirst.cli.arguments import Outreach, Revision
 from tellfirst.cli.output import Json, counted, print_json, print_table, say, when
 from tellfirst.cli.picture import picture
 from tellfirst.cli.screen import show_picture
@@ -51,8 +50,8 @@ def pending(as_json: Annotated[bool, Json] = False) -> None:
 
 
 def show(
-    outreach: Annotated[str, typer.Argument(help="The name of an outreach, as `pending` lists it.")],
-    revision: Annotated[int | None, typer.Option(help="The plan revision; default the one to decide.")] = None,
+    outreach: Outreach,
+    revision: Revision = None,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Show what an approver needs: why, who and how many, the very texts, what happens next, what is withheld."""

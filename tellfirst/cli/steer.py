@@ -8,6 +8,7 @@ import typer
 from temporalio.client import Client, WorkflowExecution
 
 from tellfirst import contract
+from tellfirst.cli.arguments import Outreach, Reason, read_reason
 from tellfirst.cli.output import Json, counted, print_json, print_table, say, when
 from tellfirst.cli.wiring import on_temporal, opened, whoever, with_outreaches
 from tellfirst.domain.base import Frozen
@@ -15,7 +16,6 @@ from tellfirst.errors import InputError
 from tellfirst.settings import Settings
 from tellfirst.store.controls import PAUSE_ALL
 
-Name = Annotated[str, typer.Argument(metavar="OUTREACH", help="The name of an outreach.")]
 NameOrAll = Annotated[str, typer.Argument(metavar="[OUTREACH]", help="The name of an outreach; or give --all.")]
 By = Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Who does it; default your login.")]
 
@@ -75,18 +75,18 @@ def resume(
 
 
 def abort(
-    outreach: Name,
-    reason: Annotated[str, typer.Option(help="Why, in a sentence; it is recorded.")],
+    outreach: Outreach,
+    reason: Reason,
     by: By = "",
 ) -> None:
     """End the sending of an outreach for good; whoever was told is still measured."""
-    _reason(reason)
+    note = read_reason(reason, most=500)
     who = whoever(by, Settings.load())
-    with_outreaches(lambda client: client.tell(outreach, "abort", by=who, note=reason.strip()))
+    with_outreaches(lambda client: client.tell(outreach, "abort", by=who, note=note))
     say(f"{outreach} is asked to abort; `tellfirst show {outreach}` tells how it ends")
 
 
-def ack(outreach: Name, by: By = "") -> None:
+def ack(outreach: Outreach, by: By = "") -> None:
     """Say that you are on it, so that it is not escalated further."""
     who = whoever(by, Settings.load())
     with_outreaches(lambda client: client.tell(outreach, "escalation_acknowledged", by=who))
@@ -153,8 +153,3 @@ def _one_or_all(outreach: str, *, everything: bool) -> bool:
             "name one outreach, or give --all", remedy="`tellfirst pending` and `tellfirst stuck` list them"
         )
     return bool(outreach)
-
-
-def _reason(reason: str) -> None:
-    if not 1 <= len(reason.strip()) <= 500:
-        raise InputError("a reason has 1 to 500 characters", where="--reason")

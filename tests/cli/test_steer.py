@@ -82,8 +82,9 @@ async def test_an_outreach_that_does_not_run_is_named(office: Office, words: lis
 
 def test_an_abort_needs_a_reason(shell: Shell) -> None:
     assert shell("abort", "outreach/x/y/1").code == 2
-    done = shell("abort", "outreach/x/y/1", "--reason", " ")
-    assert (done.code, done.err) == (2, "--reason: a reason has 1 to 500 characters\n")
+    for reason in (" ", "x" * 501):
+        done = shell("abort", "outreach/x/y/1", "--reason", reason)
+        assert (done.code, done.err) == (2, "--reason: a reason has 1 to 500 characters\n")
 
 
 async def eventually(office: Office, outreach: str, *, now: datetime | None = None) -> Stuck:
