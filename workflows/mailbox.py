@@ -120,10 +120,13 @@ class Mailbox:
             await workflow.wait_condition(lambda: bool(self._waiting))
             self._busy = True
             message = self._waiting.popleft()
-            if message.kind == "decision":
-                await self._judge(message)
-            else:
-                await self._apply(message)
+            try:
+                if message.kind == "decision":
+                    await self._judge(message)
+                else:
+                    await self._apply(message)
+            except ActivityError:
+                self.state.attention = f"a message ({message.kind}) could not be recorded"
             self._busy = False
             self.news += 1
 

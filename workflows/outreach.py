@@ -6,19 +6,15 @@ off beside the loop, so that a decision is answered while pages are leaving. Eve
 
 import asyncio
 import contextlib
-from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from activities.outreach import (
-        CloseRequest,
-        EndRequest,
         LookRequest,
         OutreachActivities,
         WaveRequest,
@@ -28,17 +24,15 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.contract import Ending, Result
     from tellfirst.domain.condition import Condition, personal_pattern
     from tellfirst.domain.plan import PlannedStep
-    from workflows.front import Front
+    from workflows.closing import Closing, cause_of
     from workflows.mailbox import NOTHING, read_json
-    from workflows.options import DATABASE, QUICK
+    from workflows.options import DATABASE, over_audience
     from workflows.sending import Sender
-    from workflows.state import RETRY, Revision, Situation, State, next_deadline, owing, promised
-
-LONGEST_WAIT_FOR_CONTACTS = timedelta(hours=6)
+    from workflows.state import RETRY, Revision, State, next_deadline, owing, promised
 
 
 @workflow.defn(name=contract.OUTREACH)
-class OutreachWorkflow(Front):
+class OutreachWorkflow(Closing):
     """Carries one condition through plan, approval, waves, promises and window."""
 
     def __init__(self) -> None:
@@ -72,7 +66,7 @@ class OutreachWorkflow(Front):
         attendant = asyncio.create_task(self.attend())
         try:
             if refusal:
-                return await self._closed(Ending.REFUSED, refusal)
+                return await self.closed(Ending.REFUSED, refusal)
             while (result := await self._turn()) is None:
                 if self._sender.wants_new_run:
                     await self.settle_messages()
@@ -91,7 +85,7 @@ class OutreachWorkflow(Front):
         if self.state.look and not self.state.attention:
             return await self._look()
         if self.state.aborted and not self.state.randomised:
-            return await self._end(Ending.ABORTED, self.state.aborted)
+            return await self.end(Ending.ABORTED, self.state.aborted)
         if not self._held:
             for revision in self.state.revisions:
                 if revision.status == "approved" and await self._send_due(revision):
@@ -101,7 +95,7 @@ class OutreachWorkflow(Front):
         if deadline is not None and deadline[0] <= now:
             return await self._due(deadline[1])
         if not owing(self.state) and not self.state.randomised and not self.state.attention:
-            return await self._ended_without_sending()
+            return await self.ended_without_sending()
         news = self.news
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
@@ -123,7 +117,7 @@ class OutreachWorkflow(Front):
             self.state.retry_at = None
             return None
         if what == "window":
-            return await self._measure()
+            return await self.measure()
         if what == "promise":
             for revision in self.state.revisions:
                 update = promised(self.state, revision)
@@ -158,16 +152,16 @@ class OutreachWorkflow(Front):
                 await self.needs_attention(f"planning revision {number} failed")
                 state.replan = ""
                 return None
-            return await self._end(Ending.FAILED, _cause(error))
+            return await self.end(Ending.FAILED, cause_of(error))
         state.planned, state.replan, self._condition = number, "", None
         if replaced is not None:
             replaced.status = "replaced"
         if answer.status == "duplicate":
-            return await self._closed(Ending.DUPLICATE, answer.reason)
+            return await self.closed(Ending.DUPLICATE, answer.reason)
         if answer.status == "refused":
-            return await self._closed(Ending.REFUSED, answer.reason)
+            return await self.closed(Ending.REFUSED, answer.reason)
         if answer.plan is None:
-            return None if state.revisions else await self._end(Ending.NOTHING_TO_DO, answer.reason)
+            return None if state.revisions else await self.end(Ending.NOTHING_TO_DO, answer.reason)
         state.revisions.append(Revision(plan=answer.plan))
         return None
 
@@ -210,9 +204,9 @@ class OutreachWorkflow(Front):
         t0 = workflow.now()
         request = WaveRequest(outreach=self._id, revision=revision.plan.revision, t0=t0)
         try:
-            revision.wave = await workflow.execute_activity_method(OutreachActivities.randomise, request, **DATABASE)
+            revision.wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
         except ActivityError as error:
-            await self.needs_attention(f"randomising failed: {_cause(error)}")
+            await self.needs_attention(f"randomising failed: {cause_of(error)}")
             return
         revision.t0 = t0
         if revision.wave.treated:
@@ -241,7 +235,7 @@ class OutreachWorkflow(Front):
                 OutreachActivities.look, LookRequest(outreach=self._id, cleared=wanted == "cleared"), **DATABASE
             )
         except ActivityError as error:
-            await self.needs_attention(f"the source cannot be read: {_cause(error)}")
+            await self.needs_attention(f"the source cannot be read: {cause_of(error)}")
             return None
         for revision in state.revisions:
             revision.over = look.over
@@ -253,7 +247,7 @@ class OutreachWorkflow(Front):
                 if revision.wave is None and revision.status in ("pending", "approved", "changes_requested"):
                     revision.status = "cleared"
             if not state.randomised:
-                return await self._end(Ending.CLEARED, "the condition ended before anyone was told")
+                return await self.end(Ending.CLEARED, "the condition ended before anyone was told")
         return None
 
     async def _keep_promise(self, revision: Revision, update: PlannedStep) -> None:
@@ -275,71 +269,3 @@ class OutreachWorkflow(Front):
     def _owes_resolved(self, revision: Revision) -> bool:
         told = revision.wave is not None and revision.wave.treated > 0
         return self.state.cleared and told and not revision.resolved_sent
-
-    # -- end
-
-    async def _measure(self) -> Result | None:
-        state, last = self.state, self.state.revisions[-1]
-        end = state.window_end
-        if end is None:
-            return None
-        give_up = end + last.plan.watermark_timeout
-        request = CloseRequest(
-            outreach=self._id,
-            revision=next(r for r in reversed(state.revisions) if r.wave is not None).plan.revision,
-            window_end=end,
-            last_chance=workflow.now() >= give_up,
-            reason=state.aborted,
-        )
-        try:
-            closing = await workflow.execute_activity_method(OutreachActivities.close, request, **DATABASE)
-        except ActivityError as error:
-            await self.needs_attention(f"measuring failed: {_cause(error)}")
-            return None
-        if closing.waiting:
-            pause = min(max(last.plan.window / 20, timedelta(seconds=1)), LONGEST_WAIT_FOR_CONTACTS)
-            state.contacts_at = min(workflow.now() + pause, give_up)
-            return None
-        return await self._closed(
-            Ending.MEASURED,
-            self.state.aborted,
-            accepted=closing.accepted,
-            withheld=closing.withheld,
-            failed=closing.failed,
-            unknown=closing.unknown,
-            grade=closing.grade,
-        )
-
-    async def _ended_without_sending(self) -> Result:
-        statuses = [r.status for r in self.state.revisions]
-        if "rejected" in statuses:
-            return await self._end(Ending.REJECTED, self.state.reason)
-        if "expired" in statuses:
-            return await self._end(Ending.EXPIRED, "nobody decided in time; silence is not consent")
-        if "cleared" in statuses or self.state.cleared:
-            return await self._end(Ending.CLEARED, "the condition ended before anyone was told")
-        return await self._end(Ending.NOTHING_TO_DO, "nobody_left_to_tell")
-
-    async def _end(self, ending: Ending, reason: str) -> Result:
-        """Records an ending without measurement and closes."""
-        last = self.state.revisions[-1] if self.state.revisions else None
-        request = EndRequest(
-            outreach=self._id,
-            revision=last.plan.revision if last else 0,
-            ending=ending,
-            reason=reason,
-            revision_status=last.status if last and last.status in ("expired", "cleared") else "",
-        )
-        await workflow.execute_local_activity_method(OutreachActivities.end, request, **QUICK)
-        return await self._closed(ending, reason)
-
-    async def _closed(self, ending: Ending, reason: str = "", **counts: Any) -> Result:
-        await self.settle_messages()
-        self.show(Situation(stage=contract.Stage.CLOSED, words=f"Closed: {ending}. {reason}"))
-        recipients = sum(r.plan.recipients for r in self.state.revisions if r.status != "replaced")
-        return Result(ending=ending, reason=reason, recipients=recipients, **counts)
-
-
-def _cause(error: ActivityError) -> str:
-    cause = error.cause
-    return (cause.type or "error") if isinstance(cause, ApplicationError) else type(cause).__name__

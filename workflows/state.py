@@ -73,6 +73,11 @@ class State(BaseModel):
         return any(r.wave is not None and r.wave.treated + r.wave.control > 0 for r in self.revisions)
 
     @property
+    def recipients(self) -> int:
+        """Returns how many are planned for; a revision that another replaced does not count."""
+        return sum(r.plan.recipients for r in self.revisions if r.status != "replaced")
+
+    @property
     def window_end(self) -> datetime | None:
         """Returns when the last window closes."""
         return max((r.window_end for r in self.revisions if r.window_end is not None), default=None)

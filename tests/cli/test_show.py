@@ -10,6 +10,7 @@ from tests.cli.conftest import Office, Shell
 async def sent_to_six(office: Office) -> str:
     """Returns an outreach to five late parcels by SMS and one by e-mail; one opted out, one is unknown, one moved."""
     world = office.world
+    world.hold_out(0.1)
     for number in range(1, 6):
         world.customer(f"c-{number}", timezone="Europe/Berlin")
     world.customers.save(

@@ -23,7 +23,6 @@ KEYS = (
     *("outreaches", "sends", "accepted", "lost", "duplicate", "unauthorised", "after_optout", "unknown_held"),
     *("audit_ok", "promises_broken"),
 )
-ALL_TOLD = {"holdout = 0.1": "holdout = 0.0"}
 
 
 class Told:
@@ -72,7 +71,6 @@ async def tell(office: Office) -> Told:
     world = office.world
     for number in (1, 2, 3):
         world.customer(f"c-{number}")
-    world.override("late_delivery", ALL_TOLD)
     handle = await world.start(world.late("o-1", "o-2", "o-3"))
     await office.approve(handle.id)
     await world.until(lambda: world.sends.tally(handle.id).accepted == 3)

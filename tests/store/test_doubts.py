@@ -1,6 +1,5 @@
 """Doubts: an intent without an answer is resolved once, and never by another message's proof."""
 
-from datetime import timedelta
 
 import pytest
 from sqlmodel import col, delete, update

@@ -59,7 +59,6 @@ def admit(world: World, subjects: Sequence[str]) -> Condition:
 
 
 async def test_whom_an_incident_reaches_later_is_told_by_a_revision_of_their_own(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     for name in ("c-1", "c-2", "c-3"):
         world.customer(name, addresses={"sms": f"+1415000000{name[-1]}"})
     handle = await world.start(admit(world, ["o-1", "o-2"]))
@@ -74,7 +73,6 @@ async def test_whom_an_incident_reaches_later_is_told_by_a_revision_of_their_own
 
 
 async def test_what_recurs_is_told_by_its_own_outreach_alone(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     for name in ("c-1", "c-2"):
         world.customer(name, addresses={"sms": f"+1415000000{name[-1]}"})
     first = await world.start(admit(world, ["o-1"]))

@@ -32,7 +32,7 @@ def states(world: World, outreach: str) -> dict[str, int]:
 
 
 async def test_controls_get_nothing_and_are_measured(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0.5"})
+    world.hold_out(0.5)
     handle = await world.start(world.late(*people(world, 200)))
     await world.approve(handle.id)
     arms = {}
@@ -89,7 +89,6 @@ async def test_a_proof_that_is_another_messages_leaves_the_send_unknown(world: W
 
 async def test_however_many_are_in_doubt_each_is_asked_about(world: World) -> None:
     """One list of them holds 500."""
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     world.sms.answers, world.sms.in_flight = [AnswerKind.AMBIGUOUS] * 520, 100
     handle = await world.start(world.late(*people(world, 520)))
     await world.approve(handle.id)
@@ -103,7 +102,6 @@ async def test_however_many_are_in_doubt_each_is_asked_about(world: World) -> No
 async def test_a_provider_block_stops_the_outreach_until_it_is_resumed(world: World) -> None:
     world.sms.in_flight = 2
     world.sms.answers = [AnswerKind.ACCEPTED, AnswerKind.POLICY_BLOCK]
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     handle = await world.start(world.late(*people(world, 8)))
     await world.approve(handle.id)
     await world.stage(handle, Stage.NEEDS_ATTENTION)
@@ -116,7 +114,6 @@ async def test_a_provider_block_stops_the_outreach_until_it_is_resumed(world: Wo
 
 async def test_a_wrong_account_halts_the_channel_and_loses_nobody(world: World) -> None:
     world.sms.answers = [AnswerKind.CONFIGURATION]
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     handle = await world.start(world.late(*people(world, 1)))
     await world.approve(handle.id)
     await world.stage(handle, Stage.NEEDS_ATTENTION)
@@ -127,7 +124,6 @@ async def test_a_wrong_account_halts_the_channel_and_loses_nobody(world: World) 
 
 
 async def test_throttling_waits_and_repeats_only_what_was_not_processed(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     world.sms.answers = [AnswerKind.ACCEPTED, AnswerKind.NOT_SENT, AnswerKind.ACCEPTED]
     handle = await world.start(world.late(*people(world, 3)))
     await world.approve(handle.id)
@@ -136,7 +132,6 @@ async def test_throttling_waits_and_repeats_only_what_was_not_processed(world: W
 
 
 async def test_an_opt_out_the_provider_knows_is_kept_for_every_later_step(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     world.sms.answers = [AnswerKind.OPTED_OUT]
     handle = await world.start(world.late(*people(world, 2)))
     await world.approve(handle.id)
@@ -146,7 +141,6 @@ async def test_an_opt_out_the_provider_knows_is_kept_for_every_later_step(world:
 
 
 async def test_opt_out_after_approval_is_obeyed(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     handle = await world.start(world.late(*people(world, 2)))
     await world.planned(handle.id)
     approval = world.envelope(handle.id)
@@ -157,7 +151,6 @@ async def test_opt_out_after_approval_is_obeyed(world: World) -> None:
 
 
 async def test_opt_out_after_the_first_message_ends_the_updates(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     handle = await world.start(world.late(*people(world, 1)))
     await world.approve(handle.id)
     await world.until(lambda: len(world.sms.sent) == 1)
@@ -168,7 +161,6 @@ async def test_opt_out_after_the_first_message_ends_the_updates(world: World) ->
 
 
 async def test_a_changed_address_is_not_the_approved_one(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     handle = await world.start(world.late(*people(world, 1)))
     await world.planned(handle.id)
     approval = world.envelope(handle.id)
@@ -180,7 +172,6 @@ async def test_a_changed_address_is_not_the_approved_one(world: World) -> None:
 
 
 async def test_rows_edited_after_approval_stop_the_page(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     handle = await world.start(world.late(*people(world, 1)))
     await world.planned(handle.id)
     approval = world.envelope(handle.id)
@@ -193,7 +184,6 @@ async def test_rows_edited_after_approval_stop_the_page(world: World) -> None:
 
 
 async def test_a_key_revoked_after_approval_stops_the_update(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     handle = await world.start(world.late(*people(world, 1)))
     await world.approve(handle.id)
     await world.until(lambda: len(world.sms.sent) == 1)
@@ -208,7 +198,6 @@ async def test_a_key_revoked_after_approval_stops_the_update(world: World) -> No
 
 
 async def test_pause_holds_and_resume_sends_the_rest_once(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     world.sms.in_flight = 1
     gate = asyncio.Event()
     world.sms.wait_after = (5, gate)
@@ -227,7 +216,6 @@ async def test_pause_holds_and_resume_sends_the_rest_once(world: World) -> None:
 
 
 async def test_pause_all_holds_every_outreach_and_goes_on_afterwards(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     world.controls.turn_on("pause-all", "drill", by="ana", at=datetime.now(UTC))
     handle = await world.start(world.late(*people(world, 3)))
     await world.approve(handle.id)
@@ -239,7 +227,6 @@ async def test_pause_all_holds_every_outreach_and_goes_on_afterwards(world: Worl
 
 
 async def test_the_frequency_cap_counts_outreaches_not_messages(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     people(world, 1)
     for n in range(4):
         handle = await world.start(world.late(f"o-{0}", key=f"{world.key}-{n}"))
@@ -252,7 +239,6 @@ async def test_the_frequency_cap_counts_outreaches_not_messages(world: World) ->
 
 
 async def test_a_customer_with_several_subjects_gets_one_message_that_counts_the_others(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     world.customer("c-1")
     condition = world.late("o-1", "o-2", "o-3")
     everything = tuple(s.model_copy(update={"customer": "c-1"}) for s in condition.subjects)
@@ -263,7 +249,6 @@ async def test_a_customer_with_several_subjects_gets_one_message_that_counts_the
 
 
 async def test_continue_as_new_keeps_the_place(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     await world.with_settings(page_size=1)
     world.contacts_known()
     handle = await world.start(world.late(*people(world, 310)))
@@ -279,7 +264,6 @@ async def test_continue_as_new_keeps_the_place(world: World) -> None:
 
 
 async def test_a_stopping_worker_hands_its_page_to_the_next(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     world.sms.in_flight = 1
     gate = asyncio.Event()
     world.sms.wait_after = (5, gate)
@@ -308,7 +292,6 @@ async def test_the_source_is_looked_at_before_sending_and_at_the_promise(world: 
                 (f"o-{n}", f"c-{n}", (now - timedelta(days=9)).isoformat(), (now - timedelta(days=2)).isoformat()),
             )
     await world.with_source(f"sqlite:///{orders}")
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     handle = await world.start(world.late(*people(world, 3)))
     await world.planned(handle.id)
     approval = world.envelope(handle.id)
@@ -327,11 +310,8 @@ async def test_the_source_is_looked_at_before_sending_and_at_the_promise(world: 
 
 
 async def test_an_opt_out_is_kept_even_when_the_answer_cannot_be_recorded(world: World) -> None:
-    world.override("late_delivery", {"holdout = 0.1": "holdout = 0"})
     world.sms.answers = [AnswerKind.OPTED_OUT]
-    failing = (
-        "CREATE TRIGGER no BEFORE UPDATE ON sends WHEN NEW.state = 'failed' BEGIN SELECT RAISE(ABORT, 'no'); END"
-    )
+    failing = "CREATE TRIGGER no BEFORE UPDATE ON sends WHEN NEW.state = 'failed' BEGIN SELECT RAISE(ABORT, 'no'); END"
     with sqlite3.connect(world.folder / "tellfirst.db") as database:
         database.execute(failing)
     handle = await world.start(world.late(*people(world, 1)))

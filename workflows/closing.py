@@ -1,0 +1,90 @@
+"""The end of an outreach: what it comes to, recorded before the workflow closes."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.outreach import CloseRequest, EndRequest, OutreachActivities
+    from tellfirst import contract
+    from tellfirst.contract import Ending, Result
+    from workflows.front import Front
+    from workflows.options import QUICK, over_audience
+    from workflows.state import Situation
+
+LONGEST_WAIT_FOR_CONTACTS = timedelta(hours=6)
+
+
+class Closing(Front):
+    """Measures when the last window has closed, or says why nothing is to be measured."""
+
+    async def measure(self) -> Result | None:
+        """Returns the measured result, or None while contacts are still awaited."""
+        state, last = self.state, self.state.revisions[-1]
+        end = state.window_end
+        if end is None:
+            return None
+        give_up = end + last.plan.watermark_timeout
+        request = CloseRequest(
+            outreach=self._id,
+            revision=next(r for r in reversed(state.revisions) if r.wave is not None).plan.revision,
+            window_end=end,
+            last_chance=workflow.now() >= give_up,
+            reason=state.aborted,
+        )
+        try:
+            closing = await over_audience(OutreachActivities.close, request, state.recipients)
+        except ActivityError as error:
+            await self.needs_attention(f"measuring failed: {cause_of(error)}")
+            return None
+        if closing.waiting:
+            pause = min(max(last.plan.window / 20, timedelta(seconds=1)), LONGEST_WAIT_FOR_CONTACTS)
+            state.contacts_at = min(workflow.now() + pause, give_up)
+            return None
+        return await self.closed(
+            Ending.MEASURED,
+            self.state.aborted,
+            accepted=closing.accepted,
+            withheld=closing.withheld,
+            failed=closing.failed,
+            unknown=closing.unknown,
+            grade=closing.grade,
+        )
+
+    async def ended_without_sending(self) -> Result:
+        """Returns why nobody was told."""
+        statuses = [r.status for r in self.state.revisions]
+        if "rejected" in statuses:
+            return await self.end(Ending.REJECTED, self.state.reason)
+        if "expired" in statuses:
+            return await self.end(Ending.EXPIRED, "nobody decided in time; silence is not consent")
+        if "cleared" in statuses or self.state.cleared:
+            return await self.end(Ending.CLEARED, "the condition ended before anyone was told")
+        return await self.end(Ending.NOTHING_TO_DO, "nobody_left_to_tell")
+
+    async def end(self, ending: Ending, reason: str) -> Result:
+        """Records an ending without measurement and closes."""
+        last = self.state.revisions[-1] if self.state.revisions else None
+        request = EndRequest(
+            outreach=self._id,
+            revision=last.plan.revision if last else 0,
+            ending=ending,
+            reason=reason,
+            revision_status=last.status if last and last.status in ("expired", "cleared") else "",
+        )
+        await workflow.execute_local_activity_method(OutreachActivities.end, request, **QUICK)
+        return await self.closed(ending, reason)
+
+    async def closed(self, ending: Ending, reason: str = "", **counts: Any) -> Result:
+        """Returns the result once every message is answered and everybody can see that it is over."""
+        await self.settle_messages()
+        self.show(Situation(stage=contract.Stage.CLOSED, words=f"Closed: {ending}. {reason}"))
+        return Result(ending=ending, reason=reason, recipients=self.state.recipients, **counts)
+
+
+def cause_of(error: ActivityError) -> str:
+    """Returns the kind of trouble, without the words of whoever raised it."""
+    cause = error.cause
+    return (cause.type or "error") if isinstance(cause, ApplicationError) else type(cause).__name__
