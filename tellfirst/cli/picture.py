@@ -15,6 +15,7 @@ from tellfirst.playbooks.promises import next_promise
 from tellfirst.playbooks.render import Template, compile_step
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.settings import Settings
+from tellfirst.signing.documents import Proposal
 from tellfirst.store.controls import PAUSE_ALL
 from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
 from tellfirst.store.sends import StateCount
@@ -55,7 +56,7 @@ class Told(Frozen):
 
 
 class Offer(Frozen):
-    """Is one revision as it is offered for decision."""
+    """Is one revision as it is offered for decision; `proposal` with four fields more is the document to sign."""
 
     revision: int
     status: str
@@ -68,6 +69,7 @@ class Offer(Frozen):
     set_aside: dict[str, int]
     arms: dict[str, int]
     samples: tuple[Sample, ...]
+    proposal: Proposal
 
 
 class Picture(Frozen):
@@ -167,4 +169,5 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         set_aside=here.recipients.set_aside(revision.outreach, revision.number),
         arms=here.recipients.arms(revision.outreach),
         samples=tuple(samples),
+        proposal=revision.proposal,
     )

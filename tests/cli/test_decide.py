@@ -1,12 +1,13 @@
 """A person signs exactly what would be sent: looked at, recomputed, signed with their own key, answered by name."""
 
 import asyncio
+import json
 import os
 import pty
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -312,6 +313,20 @@ async def test_a_public_part_is_asked_of_the_private_key_where_no_file_tells_it(
     outreach = await planned(office)
     office.eve.key.with_suffix(".pub").unlink()
     assert (await office.approve(outreach)).code == 0
+
+
+async def test_what_show_gives_is_signed_with_stock_tools_and_accepted(office: Office) -> None:
+    outreach = await planned(office)
+    shown = (await office.run("show", outreach, "--json")).document
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    document = {**shown["offer"]["proposal"], "decision": "approve", "approver": "eve", "reason": "", "issued_at": now}
+    file = office.world.folder / "document.json"
+    file.write_text(json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    command = ["ssh-keygen", "-q", "-Y", "sign", "-f", office.eve.key, "-n", "decision.v1@tellfirst", file]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    signature = file.with_name("document.json.sig").read_text()
+    answer = await office.world.client.submit(outreach, DecisionEnvelope(document=document, signature=signature))
+    assert (answer.accepted, answer.approver, answer.code) == (True, "eve", "")
 
 
 # -- while nobody works
