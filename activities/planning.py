@@ -248,7 +248,7 @@ class PlanningActivities:
         promise = next_promise(steps, playbook.initial.id)
         for row in rows:
             if row.locale not in templates:
-                templates[row.locale] = compile_step(playbook, playbook.initial.id, row.channel, row.locale)  # type: ignore[arg-type]
+                templates[row.locale] = compile_step(playbook, playbook.initial.id, row.channel, row.locale)
             zone = row.timezone or playbook.timezone
             try:
                 rendered = templates[row.locale].render(row.facts, promise=promise, zone=zone, others=row.others)

@@ -32,6 +32,7 @@ from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
 from tests.signing.make import Signer, ed25519, envelope
+from workers.__main__ import come_to_rest
 from workers.wiring import Application, build, workers
 
 HISTORIES = Path(__file__).parent / "replay" / "histories"
@@ -134,8 +135,9 @@ class World:
 
     async def rest(self) -> None:
         """Stops the workers."""
-        await asyncio.gather(*(worker.shutdown() for worker in self._workers))
-        await asyncio.gather(*self._running)
+        if not await come_to_rest(self._workers, self._running, within=30):
+            for task in self._running:
+                task.cancel()
         self._workers, self._running = [], []
 
     async def with_source(self, url: str) -> None:
@@ -162,8 +164,9 @@ class World:
         """Writes the history for tests/replay, when asked to by TELLFIRST_RECORD."""
         if os.environ.get("TELLFIRST_RECORD"):
             history = (await self.env.client.get_workflow_handle(outreach).fetch_history()).to_json()
-            for telling in ("identity", "stackTrace"):  # of the machine that recorded it
-                history = re.sub(rf'"{telling}": "(?:[^"\\]|\\.)*"', f'"{telling}": ""', history)
+            # Nothing of the machine that recorded it.
+            history = re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history)
+            history = re.sub(r'"\d+@[^"]*"', '"worker"', history).replace(str(self.folder), "/data")
             (HISTORIES / f"{name}.json").write_text(history + "\n")
 
     # -- doing
