@@ -1,11 +1,12 @@
 #!/bin/sh
 # Registers what Tellfirst needs on a Temporal cluster: namespace, search attributes, one schedule per trigger.
-# Address and namespace come as TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE; running it again changes nothing.
+# Address and namespace come as TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE, the triggers as TELLFIRST_DETECT, where an
+# empty one means none; running it again changes nothing.
 set -eu
 
 namespace=${TEMPORAL_NAMESPACE:-default}
 retention=${TEMPORAL_RETENTION:-30d}
-triggers=${TELLFIRST_DETECT:-late_delivery}
+triggers=${TELLFIRST_DETECT-late_delivery}
 
 # Tries a command for about two minutes: a new namespace takes some seconds to reach every part of the cluster.
 patiently() {

@@ -50,9 +50,13 @@ async def run(script: str, address: str, **more: str) -> tuple[int, str]:
 
 
 async def test_init_registers_everything_and_again_changes_nothing(temporal: str) -> None:
+    code, output = await run("init.sh", temporal, TELLFIRST_DETECT="")
+    assert code == 0, output
+    assert "detect-" not in output
     for _ in range(2):
         code, output = await run("init.sh", temporal, TELLFIRST_DETECT="late_delivery payment_failed")
         assert code == 0, output
+    assert "schedule detect-payment_failed is there" in output
     client = await Client.connect(temporal, namespace=NAMESPACE)
     described = await client.get_schedule_handle("detect-late_delivery").describe()
     action = described.schedule.action
