@@ -1,4 +1,4 @@
-# The image of the worker and the web process: `python -m workers`, `python -m tellfirst.web`.
+# The image of the worker, the web process and the commands: `python -m workers`, `python -m tellfirst.web`, `tellfirst`.
 FROM python:3.12-slim AS packages
 RUN python -m venv /opt/venv
 COPY requirements-server.lock .
@@ -15,6 +15,9 @@ COPY tellfirst tellfirst
 COPY workflows workflows
 COPY activities activities
 COPY workers workers
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# What the wheel's entry point would be; nothing is built here, so that only locked packages are installed.
+RUN printf '%s\n' '#!/opt/venv/bin/python' 'from tellfirst.cli import main' 'main()' >/opt/venv/bin/tellfirst \
+    && chmod 0755 /opt/venv/bin/tellfirst
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 CMD ["python", "-m", "workers"]

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,26 @@ def test_the_image_installs_from_the_lock_and_runs_as_nobody_in_particular() -> 
     copied = {line.split()[1] for line in lines if line.startswith("COPY") and "--from" not in line}
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert copied == let_in == {"requirements-server.lock", "tellfirst", "workflows", "activities", "workers"}
+
+
+def test_the_image_has_the_commands(tmp_path: Path) -> None:
+    recipe = (ROOT / "Dockerfile").read_text()
+    written = re.search(r"^RUN (printf .* >)(/opt/venv/bin/tellfirst) \\\n    && (chmod .*) \2$", recipe, re.MULTILINE)
+    assert written
+    command = tmp_path / "tellfirst"
+    subprocess.run(["sh", "-c", f"{written[1]}{command} && {written[3]} {command}"], check=True)
+    command.write_text(command.read_text().replace("/opt/venv/bin/python", sys.executable))
+    environment = {"PYTHONPATH": str(ROOT)}
+    assert "PYTHONPATH=/app" in recipe
+    ran = subprocess.run([command, "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "pending" in ran.stdout
+    entry_points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert entry_points == {"tellfirst": "tellfirst.cli:main"}
+    assert "from tellfirst.cli import main\nmain()\n" in command.read_text()
+
+
+def test_nothing_is_swept_without_a_source() -> None:
+    assert SERVICES["init"]["environment"]["TELLFIRST_DETECT"] == (
+        "${TELLFIRST_SOURCE_URL:+${TELLFIRST_DETECT:-late_delivery}}"
+    )
+    assert "TELLFIRST_SOURCE_URL" not in SERVICES["init"]["environment"]
