@@ -45,10 +45,14 @@ class Settings(BaseSettings):
     sms_timeout: float = Field(default=8.0, gt=0, description="seconds until a request to Twilio counts as ambiguous")
     twilio_api_base: str = Field(default="", description="another server in place of Twilio's")
     twilio_account_sid: str = Field(
-        default="", validation_alias=AliasChoices("TWILIO_ACCOUNT_SID", "twilio_account_sid")
+        default="",
+        validation_alias=AliasChoices("TWILIO_ACCOUNT_SID", "twilio_account_sid"),
+        description="Twilio account that texts are sent from",
     )
     twilio_auth_token: SecretStr = Field(
-        default=SecretStr(""), validation_alias=AliasChoices("TWILIO_AUTH_TOKEN", "twilio_auth_token")
+        default=SecretStr(""),
+        validation_alias=AliasChoices("TWILIO_AUTH_TOKEN", "twilio_auth_token"),
+        description="its token: sends texts, and verifies receipts",
     )
     public_url: str = Field(default="", description="public base URL of the web process, for provider callbacks")
     web_host: str = Field(default="127.0.0.1", description="address the web process listens on")

@@ -20,7 +20,7 @@ def settings_rows() -> Iterator[tuple[str, str]]:
         name = str(alias or f"TELLFIRST_{field.upper()}")
         default = info.default.get_secret_value() if isinstance(info.default, SecretStr) else info.default
         shown = "" if default in (None, "", ()) else f"`{default}`"
-        yield name, f"| `{name}` | {shown} | {info.description or ''}"
+        yield name, f"| `{name}` | {shown} | {info.description} |"
 
 
 def commands(command: Any, name: str) -> Iterator[str]:
