@@ -24,12 +24,14 @@ class SweepRequest(Frozen):
 
 
 class SweepAnswer(Frozen):
-    """Is what a sweep came to, and the conditions whose outreach is to be started."""
+    """Is what a sweep came to, the conditions to start, and the outreaches to tell that theirs has grown or ended."""
 
     subjects: int
     new: int
     too_late: int
+    at: AwareDatetime
     conditions: tuple[Condition, ...]
+    changed: tuple[str, ...] = ()
 
 
 class DetectionActivities:
@@ -55,5 +57,7 @@ class DetectionActivities:
                 subjects=seen.subjects,
                 new=seen.new,
                 too_late=seen.too_late,
+                at=at,
                 conditions=tuple(condition for condition, _ in waiting),
+                changed=tuple(self._admissions.changed(request.trigger, at=at)),
             )

@@ -5,12 +5,12 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 from temporalio import activity
 
+from activities.affected import Affected
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.condition import ADMITTED
 from tellfirst.domain.recipient import Wave
 from tellfirst.measurement.outcome import judge
 from tellfirst.policy.caps import FrequencyCap
@@ -18,7 +18,7 @@ from tellfirst.store.admissions import Admissions
 from tellfirst.store.contacts import ArmCount, Contacts
 from tellfirst.store.controls import Controls, Notice
 from tellfirst.store.outcomes import Outcomes
-from tellfirst.store.outreaches import Outreaches, OutreachRecord
+from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.recipients import Randomisation, Recipients
 from tellfirst.store.sends import Sends
 
@@ -108,6 +108,7 @@ class OutreachActivities:
         outcomes: Outcomes,
         controls: Controls,
         admissions: Admissions,
+        affected: Affected,
         playbooks: PlannedPlaybooks,
         sources: Sources,
         salt: str,
@@ -115,7 +116,8 @@ class OutreachActivities:
     ) -> None:
         self._outreaches, self._recipients, self._sends = outreaches, recipients, sends
         self._contacts, self._outcomes, self._controls = contacts, outcomes, controls
-        self._admissions, self._playbooks, self._sources = admissions, playbooks, sources
+        self._admissions, self._affected = admissions, affected
+        self._playbooks, self._sources = playbooks, sources
         self._salt, self._cap = salt, cap
 
     @activity.defn
@@ -162,16 +164,12 @@ class OutreachActivities:
             counts = self._recipients.still_affected(request.outreach)
             if not counts["open"]:
                 self._outreaches.clear(request.outreach, at=now)
-            return Look(still=counts["open"], over=counts["cleared"], new=self._new_subjects(outreach))
-
-    def _new_subjects(self, outreach: OutreachRecord) -> int:
-        if outreach.audience is None or outreach.audience.query != ADMITTED:
-            return 0
-        new = 0
-        for subjects in self._admissions.admitted(outreach.trigger, outreach.key, outreach.episode):
-            keys = [s.key for s in subjects]
-            new += len(keys) - len(self._outreaches.planned_already(outreach.id, keys))
-        return new
+            new = 0
+            if self._affected.may_grow(outreach):
+                for subjects in self._affected.not_planned(outreach, playbook, at=now):
+                    new += len(subjects)
+                    activity.heartbeat(new)
+            return Look(still=counts["open"], over=counts["cleared"], new=new)
 
     @activity.defn
     def close(self, request: CloseRequest) -> Closing:

@@ -2,13 +2,14 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import Field
 from temporalio import activity
 
+from activities.affected import Affected
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from activities.sources import Sources
@@ -25,7 +26,6 @@ from tellfirst.policy.consent import may_contact
 from tellfirst.signing.audience import address_digest, content_digest, page_digest, root
 from tellfirst.signing.documents import Proposal, StepBinding
 from tellfirst.signing.leaves import leaf_of
-from tellfirst.store.admissions import Admissions
 from tellfirst.store.customers import Customer, Customers
 from tellfirst.store.outreaches import Outreaches, OutreachRecord
 from tellfirst.store.recipients import Recipients
@@ -62,7 +62,7 @@ class PlanningActivities:
         outreaches: Outreaches,
         recipients: Recipients,
         customers: Customers,
-        admissions: Admissions,
+        affected: Affected,
         sources: Sources,
         library: Mapping[str, LoadedPlaybook],
         environment: str,
@@ -72,7 +72,7 @@ class PlanningActivities:
         reconcile_after: timedelta,
     ) -> None:
         self._outreaches, self._recipients, self._customers = outreaches, recipients, customers
-        self._admissions, self._sources, self._library = admissions, sources, library
+        self._affected, self._sources, self._library = affected, sources, library
         self._environment, self._digest_key, self._channels = environment, digest_key, channels
         self._page_size, self._reconcile_after = page_size, reconcile_after
 
@@ -147,9 +147,7 @@ class PlanningActivities:
     def _gather(self, case: OutreachRecord, revision: int, playbook: Playbook, now: datetime) -> None:
         self._recipients.discard(case.id, revision)
         position = 0
-        for subjects in self._subjects(case, playbook, now):
-            planned = self._outreaches.planned_already(case.id, [s.key for s in subjects])
-            fresh = [s for s in subjects if s.key not in planned]
+        for fresh in self._affected.not_planned(case, playbook, at=now):
             customers = self._customers.resolve(sorted({s.customer for s in fresh}))
             candidates = [
                 self._candidate(subject, customers.get(subject.customer), playbook, case.facts) for subject in fresh
@@ -158,15 +156,6 @@ class PlanningActivities:
             position += len(candidates)
             activity.heartbeat(position)
         self._recipients.fold_customers(case.id, revision)
-
-    def _subjects(self, case: OutreachRecord, playbook: Playbook, now: datetime) -> Iterator[list[Subject]]:
-        if case.audience is None:
-            yield from self._outreaches.subjects(case.id)
-        elif case.audience.query == ADMITTED:
-            yield from self._admissions.admitted(case.trigger, case.key, case.episode)
-        else:
-            query = playbook.audience[case.audience.query]
-            yield from self._sources.audience(query, case.audience.parameters, at=now)
 
     def _candidate(self, subject: Subject, customer: Customer | None, playbook: Playbook, shared: Facts) -> Candidate:
         def left_out(verdict: str) -> Candidate:

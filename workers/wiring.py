@@ -10,6 +10,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.affected import Affected
 from activities.answers import Answers
 from activities.approvals import Approvals, RegistryFile
 from activities.decisions import DecisionActivities
@@ -117,6 +118,7 @@ def build(
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)
     sends, digest_key = Sends(database), settings.digest_key()
     playbooks = PlannedPlaybooks()
+    affected = Affected(outreaches=outreaches, admissions=admissions, sources=sources)
     approvals = Approvals(
         decisions=decisions,
         recipients=recipients,
@@ -132,7 +134,7 @@ def build(
             outreaches=outreaches,
             recipients=recipients,
             customers=customers,
-            admissions=admissions,
+            affected=affected,
             sources=sources,
             library=library,
             environment=settings.environment,
@@ -150,6 +152,7 @@ def build(
             outcomes=Outcomes(database),
             controls=controls,
             admissions=admissions,
+            affected=affected,
             playbooks=playbooks,
             sources=sources,
             salt=settings.holdout_salt,

@@ -1,12 +1,15 @@
-"""Detection: one scheduled sweep, then one outreach per condition that waits for one."""
+"""Detection: one scheduled sweep, then an outreach for each condition without one, and a word to those it changed."""
+
+import contextlib
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.detection import DetectionActivities, SweepAnswer, SweepRequest
     from tellfirst import contract
+    from tellfirst.contract import Event
     from workflows.options import DATABASE
 
 
@@ -33,4 +36,8 @@ class DetectionWorkflow:
                 started += 1
             except WorkflowAlreadyStartedError:
                 continue
+        for outreach in answer.changed:
+            event = Event(event_id=f"sweep:{answer.at.isoformat()}")
+            with contextlib.suppress(ApplicationError):  # it ended meanwhile
+                await workflow.get_external_workflow_handle(outreach).signal(contract.CONDITION_CHANGED, event)
         return started

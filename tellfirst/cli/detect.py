@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +20,7 @@ from tellfirst.client import OutreachClient
 from tellfirst.detectors.sql import SqlSource
 from tellfirst.detectors.sweep import Sweep, sweep
 from tellfirst.domain.condition import Condition, personal_pattern
-from tellfirst.errors import ConditionError, InputError
+from tellfirst.errors import ConditionError, InputError, NotFoundError
 from tellfirst.settings import Settings
 
 
@@ -52,8 +53,10 @@ def detect(
                 return sweep(playbook, source, here.admissions, at=instant, given=parameters, dry_run=dry_run)
 
         async def look_and_start(client: Client) -> Sweep:
-            seen = look()
-            await start_all(OutreachClient(client), [condition for condition, _ in here.admissions.waiting(trigger)])
+            seen, tellfirst = look(), OutreachClient(client)
+            changed = here.admissions.changed(trigger, at=instant)
+            await start_all(tellfirst, [condition for condition, _ in here.admissions.waiting(trigger)])
+            await tell_all(tellfirst, changed, at=instant)
             return seen
 
         # Connected first: nothing is admitted while nothing can be started.
@@ -78,6 +81,13 @@ async def start_all(client: OutreachClient, conditions: Sequence[Condition]) -> 
         for condition in conditions:
             await client.start(condition)
             step(1)
+
+
+async def tell_all(client: OutreachClient, outreaches: Sequence[str], *, at: datetime) -> None:
+    """Tells running outreaches that a sweep saw their condition grow or end; they look for themselves."""
+    for outreach in outreaches:
+        with suppress(NotFoundError):  # it ended meanwhile
+            await client.tell(outreach, "condition_changed", event_id=f"sweep:{at.isoformat()}")
 
 
 def start(

@@ -1,4 +1,4 @@
-"""A sweep: look at the source, admit each new subject once, and say which conditions wait for their outreach.
+"""A sweep: look at the source, admit each new subject once, and say which conditions the new ones form.
 
 The command line and the scheduled activity sweep alike; the ledger is a protocol, so that this layer knows no store.
 """
@@ -14,7 +14,7 @@ from tellfirst.detectors.grouping import Group, group, split_too_old, sweep_id
 from tellfirst.detectors.parameters import resolve_parameters
 from tellfirst.detectors.sql import SqlSource
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.condition import Condition, Facts, FactValue
+from tellfirst.domain.condition import Facts, FactValue
 from tellfirst.errors import InputError
 from tellfirst.playbooks.schema import Playbook
 
@@ -38,12 +38,8 @@ class Ledger(Protocol):
         at: datetime,
         facts: Mapping[str, Facts],
         parameters: Facts,
-    ) -> None:
-        """Admits findings by condition key; the empty key holds those too late to be told."""
-        ...
-
-    def waiting(self, trigger: str) -> list[tuple[Condition, int]]:
-        """Returns conditions without an outreach, each with its number of subjects."""
+    ) -> Mapping[str, int]:
+        """Admits findings by condition key and returns the conditions' episodes; the empty key holds the too late."""
         ...
 
 
@@ -93,13 +89,10 @@ def sweep(
     fresh, too_late = split_too_old(new, at, playbook.detector.max_age)
     groups = group(playbook, fresh, at=at, sweep=sweep_id(at))
     if dry_run:
-        found = [FoundCondition(key=g.key, episode=1, subjects=len(g.findings)) for g in groups]
+        episodes: Mapping[str, int] = {}
     else:
-        _admit(ledger, playbook, groups, too_late, at=at, parameters=parameters)
-        found = [
-            FoundCondition(key=condition.key, episode=condition.episode, subjects=subjects)
-            for condition, subjects in ledger.waiting(playbook.id)
-        ]
+        episodes = _admit(ledger, playbook, groups, too_late, at=at, parameters=parameters)
+    found = [FoundCondition(key=g.key, episode=episodes.get(g.key, 1), subjects=len(g.findings)) for g in groups]
     return Sweep(
         trigger=playbook.id,
         at=at,
@@ -118,9 +111,9 @@ def _admit(
     *,
     at: datetime,
     parameters: Facts,
-) -> None:
+) -> Mapping[str, int]:
     admissions: dict[str, Sequence[Finding]] = {g.key: g.findings for g in groups}
     if too_late:
         admissions[""] = too_late
     facts = {g.key: g.facts for g in groups}
-    ledger.admit(playbook.id, admissions, at=at, facts=facts, parameters=parameters)
+    return ledger.admit(playbook.id, admissions, at=at, facts=facts, parameters=parameters)

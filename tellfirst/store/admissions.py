@@ -101,11 +101,12 @@ class Admissions:
         at: datetime,
         facts: Mapping[str, Facts],
         parameters: Facts,
-    ) -> None:
+    ) -> dict[str, int]:
         """Admits subjects by condition key and opens their conditions, all or none; who is in stays where they were.
 
-        Under the empty key stand those too late to be told. `facts` are the shared facts by condition key. A condition
-        that is still open takes more subjects; a closed one recurs as its next episode.
+        Returns the episode of each condition. Under the empty key stand those too late to be told. `facts` are the
+        shared facts by condition key. A condition that is still open takes more subjects; a closed one recurs as its
+        next episode.
         """
         with self._database.write() as session:
             keys = [one.subject_key for group in admissions.values() for one in group]
@@ -160,6 +161,34 @@ class Admissions:
                     if _subjects(session, trigger, key, episode)
                 ],
             )
+            return conditions
+
+    def changed(self, trigger: str, *, at: datetime) -> list[str]:
+        """Returns the running outreaches whose condition a sweep at this instant made larger, or found to be over."""
+        admission = table(AdmissionRow)
+        grown = select(admission.c.id).where(
+            admission.c.trigger == col(OutreachRow.trigger),
+            admission.c.condition_key == col(OutreachRow.key),
+            admission.c.condition_episode == col(OutreachRow.episode),
+            admission.c.admitted_at == at,
+        )
+        query = (
+            select(OutreachRow.id)
+            .join(
+                ConditionRow,
+                (col(OutreachRow.trigger) == col(ConditionRow.trigger))
+                & (col(OutreachRow.key) == col(ConditionRow.key))
+                & (col(OutreachRow.episode) == col(ConditionRow.episode)),
+            )
+            .where(
+                OutreachRow.trigger == trigger,
+                col(OutreachRow.closed_at).is_(None),
+                (col(ConditionRow.cleared_at) == at) | grown.exists(),
+            )
+            .order_by(col(OutreachRow.id))
+        )
+        with self._database.read() as session:
+            return list(session.exec(query))
 
     def waiting(self, trigger: str) -> list[tuple[Condition, int]]:
         """Returns conditions whose outreach nobody has claimed yet, with their number of subjects.
