@@ -5,15 +5,20 @@ import os
 import sys
 import time
 import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 
+from demo_olist import OrdersStory, check, load
+from demo_playbooks import DURATIONS
 from demo_record import Record
 from demo_screen import DemoError, Screen
-from demo_stage import ROOT, Stage, Stopped, catch_signals
+from demo_stage import ROOT, Stage, Stopped, catch_signals, check_tools
 from demo_story import Story, show_durations
 
 from tellfirst.cli.wiring import opened
 from tellfirst.errors import TellfirstError
+
+ORDERS_PLAYBOOK = "retail/late_delivery"
 
 
 def main(arguments: list[str]) -> int:
@@ -27,26 +32,22 @@ def main(arguments: list[str]) -> int:
     catch_signals()
     folder = given.folder.absolute()
     stage = Stage(folder, Screen())
-    logs = f"; the logs are in {_short(folder / 'logs')}"
     try:
         play(stage, given.orders and given.orders.absolute())
     except Stopped as stopped:
-        _note("stopped")
+        _note("stopping")
         return 128 + stopped.number
-    except DemoError as error:
-        _note(f"{error}{logs if stage.logs.is_dir() and error.exit_code == 1 else ''}")
+    except (DemoError, TellfirstError) as error:
+        _note(f"{error}{_logs(stage)}")
         return error.exit_code
-    except TellfirstError as error:
-        _note(f"{error}{logs}")
-        return 1
     except BrokenPipeError:
         # Whoever read us has gone; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        if stage.logs.is_dir():
+        if stage.made:
             (stage.logs / "demo.log").write_text(traceback.format_exc())
-        _note(f"this should not have happened ({type(error).__name__}){logs}")
+        _note(f"this should not have happened: {type(error).__name__}{_logs(stage)}")
         return 1
     finally:
         stage.stop_all()
@@ -55,22 +56,28 @@ def main(arguments: list[str]) -> int:
 
 def play(stage: Stage, orders: Path | None) -> None:
     """Plays one story from beginning to end."""
-    began, screen = time.monotonic(), stage.screen
-    screen.chapter("A place of its own")
+    began, now, screen = time.monotonic(), datetime.now(UTC).replace(microsecond=0), stage.screen
+    if orders:
+        check(orders)
+    check_tools()
     stage.make_folder()
     stage.enter()
+    count = load(orders, now) if orders else 0
+    screen.chapter("A place of its own")
     screen.say(
         f"Everything happens in {_short(stage.folder)}: a real Temporal server, SQLite, and a folder in place of the "
         "providers, so nobody is written to. The person who decides is Ana; ssh-keygen has just made her key."
     )
     stage.make_key()
-    show_durations(screen)
+    show_durations(screen, [ORDERS_PLAYBOOK] if orders else list(DURATIONS))
     ui = stage.start_temporal()
     stage.start_worker()
     screen.say("Temporal and a worker run. You can watch every workflow here:")
     screen.verbatim(f"    {ui}")
     with opened() as here:
-        Story(stage, Record(here, stage)).play()
+        record = Record(here, stage)
+        story = OrdersStory(stage, record, now, count) if orders else Story(stage, record)
+        story.play()
     stage.stop_all()
     screen.chapter("Look at it")
     screen.verbatim(look(_short(stage.folder)))
@@ -95,6 +102,10 @@ The messages, and any command:
 def _short(path: Path) -> str:
     """Returns a path as one would type it in the checkout."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _logs(stage: Stage) -> str:
+    return f"; the logs are in {_short(stage.logs)}" if stage.made else ""
 
 
 def _note(sentence: str) -> None:

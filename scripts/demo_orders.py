@@ -4,15 +4,17 @@ import csv
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-_ORDERS = "olist_orders_dataset.csv"
+ORDERS_FILE = "olist_orders_dataset.csv"
 _CUSTOMERS = "olist_customers_dataset.csv"
 
 
-def load_olist(directory: Path, database: Path) -> int:
+def load_olist(directory: Path, database: Path, *, moved: timedelta = timedelta(0)) -> int:
     """Writes the orders of `directory` to the table `orders` of the new SQLite file `database`; returns how many.
+
+    Every instant is moved by `moved`, so that old orders are read as if they were of today.
 
     | column | from | form |
     |---|---|---|
@@ -24,7 +26,7 @@ def load_olist(directory: Path, database: Path) -> int:
     | delivered_at | order_delivered_customer_date | ISO 8601 text, UTC, or NULL while open |
 
     A customer has a new customer_id with every order there; customer_unique_id is the person. The timestamps have no
-    zone and are read as UTC.
+    zone and are read as UTC. Raises OSError, KeyError or ValueError for files that are not like this.
     """
     people = _people(directory / _CUSTOMERS)
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -38,11 +40,11 @@ def load_olist(directory: Path, database: Path) -> int:
                 row["order_id"],
                 people.get(row["customer_id"], row["customer_id"]),
                 row["order_status"],
-                _utc(row["order_purchase_timestamp"]),
-                _utc(row["order_estimated_delivery_date"]),
-                _utc(row["order_delivered_customer_date"]),
+                _utc(row["order_purchase_timestamp"], moved),
+                _utc(row["order_estimated_delivery_date"], moved),
+                _utc(row["order_delivered_customer_date"], moved),
             )
-            for row in _read(directory / _ORDERS)
+            for row in _read(directory / ORDERS_FILE)
         ]
         connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)", rows)
     return len(rows)
@@ -57,8 +59,8 @@ def _read(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(lines)
 
 
-def _utc(text: str) -> str | None:
+def _utc(text: str, moved: timedelta) -> str | None:
     """Returns ISO 8601 UTC text for `m/d/Y H:M`, or None for an empty field."""
     if not text:
         return None
-    return datetime.strptime(f"{text} +0000", "%m/%d/%Y %H:%M %z").isoformat()
+    return (datetime.strptime(f"{text} +0000", "%m/%d/%Y %H:%M %z") + moved).isoformat()

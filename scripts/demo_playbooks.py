@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,19 @@ _TABLE = re.compile(r"\[+([^\]]+)\]+")
 _DURATION = TypeAdapter(timedelta)
 
 
-def shorten(library: Path, folder: Path) -> list[tuple[str, ...]]:
-    """Copies the playbooks to `folder`; returns a row per key for the screen: the key, then each playbook's change."""
+def shorten(library: Path, folder: Path, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Copies playbooks to `folder`; returns a row per key for the screen: the key, then each playbook's change."""
     folder.mkdir()
     told: dict[str, dict[str, str]] = {}
-    for name, wanted in DURATIONS.items():
+    for name in names:
+        wanted = DURATIONS[name]
         text = (library / f"{name}.toml").read_text(encoding="utf-8")
         changed = replaced(text, wanted)
         (folder / f"{Path(name).name}.toml").write_text(changed, encoding="utf-8")
         before, after = (durations(tomllib.loads(version)) for version in (text, changed))
         for key in wanted:
             told.setdefault(key, {})[name] = f"{_words(before[key])} → {_words(after[key])}"
-    return [(key, *(changes.get(name, "-") for name in DURATIONS)) for key, changes in told.items()]
+    return [(key, *(changes.get(name, "-") for name in names)) for key, changes in told.items()]
 
 
 def replaced(text: str, wanted: Mapping[str, str]) -> str:

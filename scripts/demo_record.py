@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from demo_screen import DemoError
+from demo_screen import DemoError, clock
 from demo_stage import Stage
 
 from tellfirst.cli.wiring import Installation, with_outreaches
@@ -10,6 +10,7 @@ from tellfirst.domain.message import SendState
 from tellfirst.domain.plan import Plan
 
 REACHED = (SendState.ACCEPTED, SendState.DELIVERED)
+OPEN = (SendState.PLANNED, SendState.DEFERRED, SendState.INTENT)
 
 
 class Record:
@@ -30,6 +31,11 @@ class Record:
         self._stage.wait(f"the plan of {trigger}", look)
         return found[-1]
 
+    def plan(self, outreach: str) -> Plan:
+        """Waits until an outreach waits for a decision and returns its plan."""
+        self._stage.wait(f"the plan of {outreach}", lambda: self._here.outreaches.pending(outreach))
+        return self._here.outreaches.pending(outreach)[0].plan
+
     def ending(self, outreach: str) -> str:
         """Returns how an outreach ended, or nothing while it runs."""
         record = self._here.outreaches.get(outreach)
@@ -43,22 +49,37 @@ class Record:
         """Returns how many recipients were drawn into each arm."""
         return self._here.recipients.arms(outreach)
 
+    def settled(self, outreach: str, step: str) -> int:
+        """Returns for how many the step is done with: sent to them, or withheld for a reason."""
+        return sum(s.count for s in self._here.sends.states(outreach) if s.step == step and s.state not in OPEN)
+
     def wait_for_start(self, outreach: str) -> int:
-        """Waits until everybody drawn to be told has been, and returns how many that are."""
+        """Waits until everybody drawn to be told is done with, and returns how many messages have left."""
         self._stage.wait(
             f"the first messages of {outreach}",
-            lambda: self.arms(outreach) and self.sent(outreach, "initial") == self.arms(outreach).get("treated", 0),
+            lambda: (arms := self.arms(outreach)) and self.settled(outreach, "initial") == arms.get("treated", 0),
         )
         return self.sent(outreach, "initial")
 
-    def wait_for(self, outreach: str, step: str, count: int, *, within: float) -> None:
-        """Waits until so many messages of a step have left."""
-        self._stage.wait(f"step '{step}' of {outreach}", lambda: self.sent(outreach, step) >= count, within=within)
+    def wait_for_news(self, outreach: str, promise: datetime | None) -> tuple[int, int]:
+        """Waits until all who were told have had their news, which has to be before `promise`.
 
-    def wait_for_end(self, outreach: str, wanted: str, *, within: float = 60) -> None:
-        """Waits until an outreach ends as it should."""
-        self._stage.wait(f"the end of {outreach}", lambda: self.ending(outreach), within=within)
-        if (ending := self.ending(outreach)) != wanted:
+        Returns how many got an update, and how many heard that it is over.
+        """
+        told = self.sent(outreach, "initial")
+        self._stage.wait(
+            f"the news of {outreach}",
+            lambda: self.settled(outreach, "update-1") + self.sent(outreach, "resolved") >= told,
+            within=120,
+        )
+        if promise is None or datetime.now(UTC) > promise:
+            raise DemoError(f"the news promised by {outreach} left later than {clock(promise)}")
+        return self.sent(outreach, "update-1"), self.sent(outreach, "resolved")
+
+    def wait_for_end(self, outreach: str, wanted: str = "") -> None:
+        """Waits until an outreach ends, and raises DemoError when it does not end as `wanted`."""
+        self._stage.wait(f"the end of {outreach}", lambda: self.ending(outreach))
+        if wanted and (ending := self.ending(outreach)) != wanted:
             raise DemoError(f"{outreach} ended as {ending}, and not as {wanted}")
 
     def window_end(self, outreach: str) -> datetime:

@@ -20,7 +20,10 @@ _FIRST_NAMES = (
 )
 # 555-0100 to 555-0199 are set aside for stories in every area, and example.org for examples: they belong to nobody.
 _AREAS = (202, 206, 212, 303, 312, 415, 617, 713)
-LATE = "SELECT customer_id FROM orders WHERE delivered_at IS NULL AND promised_at < datetime('now', '-1 day')"
+LATE = """
+SELECT customer_id FROM orders
+WHERE delivered_at IS NULL AND promised_at < strftime('%Y-%m-%dT%H', 'now', '-1 day')
+"""
 IN_REGION = f"SELECT customer_id FROM accounts WHERE region = '{REGION}'"
 
 _REGIONS = (REGION, REGION, "us-east", "ap-south")

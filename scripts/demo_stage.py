@@ -58,6 +58,7 @@ class Stage:
     def __init__(self, folder: Path, screen: Screen) -> None:
         self.folder, self.screen = folder, screen
         self.logs = folder / "logs"
+        self.made = False
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._lock: int | None = None
 
@@ -88,6 +89,7 @@ class Stage:
             elif path != marker:
                 path.unlink()
         self.logs.mkdir()
+        self.made = True
         (self.folder / ".env").write_text(SETTINGS)
 
     def enter(self) -> None:
@@ -160,8 +162,7 @@ class Stage:
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, start_new_session=True, check=False)
         except FileNotFoundError:
-            remedy = "install OpenSSH" if command[0] == "ssh-keygen" else "remove .venv and run it again"
-            raise DemoError(f"{Path(command[0]).name} is not there; {remedy}") from None
+            raise DemoError(f"{Path(command[0]).name} is not there; remove .venv and run it again") from None
         if done.returncode:
             words = " ".join([Path(command[0]).name, *command[1:3]])
             raise DemoError(f"`{words}` ended with {done.returncode}; what it said is above")
@@ -194,6 +195,15 @@ class Stage:
             if time.monotonic() >= end:
                 raise DemoError(f"{what} did not come within {within:.0f} seconds")
             time.sleep(pause)
+
+
+def check_tools() -> None:
+    """Raises DemoError when something is missing that Python's packages do not bring."""
+    if shutil.which("ssh-keygen") is None:
+        raise DemoError(
+            "decisions are signed with ssh-keygen, which is not here; install OpenSSH "
+            "(on Debian and Ubuntu: apt-get install openssh-client)"
+        )
 
 
 def catch_signals() -> None:
