@@ -3,9 +3,10 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import pytest_asyncio
 from typer.testing import CliRunner
 
+from tellfirst import client as client_module
 from tellfirst.cli.app import app
 from tellfirst.contract import Stage
 from tellfirst.errors import NotFoundError
@@ -23,6 +25,9 @@ from tests.world import World
 
 NOWHERE = "127.0.0.1:1"
 """An address at which no Temporal server listens."""
+
+PATIENCE = timedelta(seconds=90)
+"""How long a test waits for what has to happen: on a busy machine far longer than a person would be let wait."""
 
 
 @dataclass(frozen=True)
@@ -132,20 +137,30 @@ class Office:
     async def run(self, *words: str | Path, stdin: str = "") -> Done:
         return await self.shell.run(*words, stdin=stdin)
 
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Waits until something holds."""
+        await self.world.until(condition, PATIENCE.total_seconds())
+
+    async def planned(self, outreach: str, revision: int = 1) -> None:
+        """Waits until a revision can be decided."""
+        await self.until(lambda: self.world.outreaches.revision(outreach, revision) is not None)
+
     async def approve(self, outreach: str, *more: str) -> Done:
-        await self.world.planned(outreach)
+        await self.planned(outreach)
         return await self.run("approve", outreach, "--key", self.eve.key, "--yes", *more)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def office(world: World) -> AsyncIterator[Office]:
+async def office(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     """Is a running installation with workers and a Temporal server."""
+    monkeypatch.setattr(client_module, "ANSWER_WITHIN", PATIENCE)
     eve = make_approver(world.folder, "eve")
     register(world.registry, eve)
     address = world.env.client.service_client.config.target_host
     yield Office(world, Shell(world.folder, TEMPORAL_ADDRESS=address), eve)
     # Workers that are stopped while an outreach moves sometimes never end: it comes to rest first.
-    for outreach in world.outreaches.all(open_only=True):
-        with suppress(NotFoundError):
-            while (await world.client.view(outreach.id)).stage in (Stage.PLANNING, Stage.SENDING):
-                await asyncio.sleep(0.05)
+    async with asyncio.timeout(PATIENCE.total_seconds()):
+        for outreach in world.outreaches.all(open_only=True):
+            with suppress(NotFoundError):
+                while (await world.client.view(outreach.id)).stage in (Stage.PLANNING, Stage.SENDING):
+                    await asyncio.sleep(0.05)

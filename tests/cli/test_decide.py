@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy import text
 from tellfirst import client as client_module
 from tellfirst.cli.unconfirmed import Unconfirmed
 from tellfirst.contract import DecisionEnvelope
-from tests.cli.conftest import Office, Shell, make_approver, register
+from tests.cli.conftest import PATIENCE, Office, Shell, make_approver, register
 
 
 def change(office: Office, statement: str, **values: object) -> None:
@@ -30,7 +31,7 @@ async def planned(office: Office, *subjects: str) -> str:
     for subject in subjects or ("o-1",):
         office.world.customer(subject.replace("o-", "c-"))
     handle = await office.world.start(office.world.late(*subjects))
-    await office.world.planned(handle.id)
+    await office.planned(handle.id)
     return handle.id
 
 
@@ -51,8 +52,8 @@ async def test_an_approval_is_signed_accepted_and_sent(office: Office) -> None:
     assert "2 recipients (2 by sms)" in done.err
     assert "DRY RUN" in done.err
     arms = lambda: office.world.recipients.arms(outreach)  # noqa: E731
-    await office.world.until(lambda: sum(arms().values()) == 2)
-    await office.world.until(lambda: len(office.world.sms.sent) == arms().get("treated", 0))
+    await office.until(lambda: sum(arms().values()) == 2)
+    await office.until(lambda: len(office.world.sms.sent) == arms().get("treated", 0))
 
 
 async def test_approved_twice_is_approved_once(office: Office) -> None:
@@ -77,7 +78,7 @@ async def test_a_rejection_needs_a_reason_and_tells_nobody(office: Office) -> No
         "reject", outreach, "--reason", "the carrier says it is wrong", "--key", office.eve.key, "-y"
     )
     assert done.out == f"rejected: revision 1 of {outreach}, by eve\n"
-    await office.world.until(lambda: office.world.outreaches.get(outreach).ending == "rejected")
+    await office.until(lambda: office.world.outreaches.get(outreach).ending == "rejected")
     shown = await office.run("show", outreach)
     assert "rejected, the carrier says it is wrong" in shown.out
     assert "reject by eve, revision 1, accepted" in shown.out
@@ -92,13 +93,13 @@ async def test_asking_for_changes_makes_another_revision_and_the_old_one_is_stal
     office.world.override("late_delivery", {"We are tracing it with the carrier.": "We are asking the carrier."})
     done = await office.run("request-changes", outreach, "--reason", "softer", "--key", office.eve.key, "--yes")
     assert done.out == f"sent back for changes: revision 1 of {outreach}, by eve\n"
-    await office.world.planned(outreach, 2)
-    await office.world.until(lambda: office.world.outreaches.revision(outreach, 1).status == "replaced")
+    await office.planned(outreach, 2)
+    await office.until(lambda: office.world.outreaches.revision(outreach, 1).status == "replaced")
     stale = await office.approve(outreach, "--revision", "1", "--json")
     assert (stale.code, stale.document["code"]) == (1, "stale_content")
     assert "refused (stale_content): revision 1 was replaced by revision 2" in stale.err
     assert (await office.approve(outreach)).out == f"approved: revision 2 of {outreach}, by eve\n"
-    await office.world.until(lambda: len(office.world.sms.sent) == 1)
+    await office.until(lambda: len(office.world.sms.sent) == 1)
     assert "We are asking the carrier." in office.world.sms.sent[0].rendered.body
 
 
@@ -106,7 +107,7 @@ async def test_a_decision_after_its_deadline_is_told_so(office: Office) -> None:
     outreach = await planned(office)
     handle = office.world.env.client.get_workflow_handle(outreach)
     await office.world.pass_time(handle, hours=25)
-    await office.world.until(lambda: office.world.outreaches.get(outreach).ending == "expired")
+    await office.until(lambda: office.world.outreaches.get(outreach).ending == "expired")
     done = await office.approve(outreach)
     assert done.code == 1
     assert "the outreach ended as expired" in done.err
@@ -121,6 +122,14 @@ async def test_without_a_terminal_a_yes_has_to_be_said(office: Office) -> None:
     assert office.world.decisions.received(outreach) == []
 
 
+PATIENT = f"""
+from datetime import timedelta
+from tellfirst import cli, client
+client.ANSWER_WITHIN = timedelta(seconds={PATIENCE.total_seconds()})
+cli.main()
+"""
+
+
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1)])
 async def test_on_a_terminal_the_whole_screen_is_shown_and_asked_about(office: Office, answer: str, code: int) -> None:
     outreach = await planned(office)
@@ -129,13 +138,15 @@ async def test_on_a_terminal_the_whole_screen_is_shown_and_asked_about(office: O
     def on_a_terminal() -> tuple[int, str]:
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-c", "from tellfirst.cli import main; main()", *words],
+            [sys.executable, "-c", PATIENT, *words],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             env={**os.environ, **office.shell.environment, "COLUMNS": "100"},
         )
         os.close(theirs)
+        bound = threading.Timer(PATIENCE.total_seconds(), process.kill)
+        bound.start()
         seen = b""
         answered = False
         while True:
@@ -150,7 +161,9 @@ async def test_on_a_terminal_the_whole_screen_is_shown_and_asked_about(office: O
                 answered = True
                 os.write(ours, f"{answer}\n".encode())
         os.close(ours)
-        return process.wait(), seen.decode()
+        ended = process.wait()
+        bound.cancel()
+        return ended, seen.decode()
 
     ended, seen = await asyncio.to_thread(on_a_terminal)
     assert ended == code
@@ -268,15 +281,19 @@ def agent(office: Office) -> Iterator[None]:
     """Is an agent that holds Eve's key, whose file is gone but for its public part."""
     folder = office.world.folder
     socket = folder / "agent"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
-    environment = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
-    while subprocess.run(["ssh-add", "-q", office.eve.key], env=environment, capture_output=True).returncode:
-        assert process.poll() is None
-    office.eve.key.unlink()
-    office.shell.environment["SSH_AUTH_SOCK"] = str(socket)
-    yield
-    process.terminate()
-    process.wait()
+    with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert b"SSH_AUTH_SOCK" in process.stdout.readline(), "it says so once it listens, or ends"
+            environment = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
+            subprocess.run(
+                ["ssh-add", "-q", office.eve.key], env=environment, check=True, timeout=PATIENCE.total_seconds()
+            )
+            office.eve.key.unlink()
+            office.shell.environment["SSH_AUTH_SOCK"] = str(socket)
+            yield
+        finally:
+            process.terminate()
 
 
 @pytest.mark.usefixtures("agent")
@@ -341,7 +358,7 @@ async def test_a_signal_is_left_while_no_worker_is_alive(office: Office) -> None
         f"left with revision 1 of {outreach}; `tellfirst show` tells what became of it\n",
     )
     await office.world.work()
-    await office.world.until(lambda: len(office.world.sms.sent) == 1)
+    await office.until(lambda: len(office.world.sms.sent) == 1)
 
 
 async def test_an_unconfirmed_decision_run_again_is_the_same_decision(
@@ -355,7 +372,7 @@ async def test_an_unconfirmed_decision_run_again_is_the_same_decision(
     assert "the decision is not confirmed" in done.err
     assert "run the same command again; it counts once" in done.err
     assert len(list((office.world.folder / "unconfirmed").iterdir())) == 1
-    monkeypatch.setattr(client_module, "ANSWER_WITHIN", timedelta(seconds=15))
+    monkeypatch.setattr(client_module, "ANSWER_WITHIN", PATIENCE)
     await office.world.work()
     again = await office.approve(outreach)
     assert (again.code, again.out) == (0, f"approved: revision 1 of {outreach}, by eve\n")
@@ -366,7 +383,7 @@ async def test_an_unconfirmed_decision_run_again_is_the_same_decision(
 async def test_an_unconfirmed_decision_that_was_applied_meanwhile_is_recognised(office: Office) -> None:
     outreach = await planned(office)
     assert (await office.approve(outreach, "--as-signal")).code == 0
-    await office.world.until(lambda: len(office.world.decisions.received(outreach)) == 1)
+    await office.until(lambda: len(office.world.decisions.received(outreach)) == 1)
     [record] = office.world.decisions.received(outreach)
     revision = office.world.outreaches.revision(outreach, 1)
     assert revision is not None
