@@ -86,7 +86,9 @@ def play(stage: Stage, orders: Path | None) -> None:
 
 def look(folder: str) -> str:
     """Returns the lines that say how to look at what the demo left behind, as typed in the checkout."""
-    command = os.path.relpath(ROOT / ".venv/bin/tellfirst", ROOT / folder)
+    command = ROOT / ".venv/bin/tellfirst"
+    if not Path(folder).is_absolute():
+        command = Path(os.path.relpath(command, ROOT / folder))
     return f"""\
 Temporal and the worker are stopped; what they stored stays in {folder}. Every step, in the Temporal UI:
 

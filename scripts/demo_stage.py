@@ -82,7 +82,9 @@ class Stage:
         except BlockingIOError:
             raise DemoError(f"another demo runs in {self.folder}; give this one its own with --folder") from None
         except OSError as error:
-            raise DemoError(f"{self.folder} cannot be used ({error.strerror}); choose another with --folder") from None
+            raise DemoError(
+                f"{self.folder} cannot be used ({error.strerror}); choose another with --folder", exit_code=2
+            ) from None
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -125,10 +127,10 @@ class Stage:
         """Makes the database and starts a worker."""
         if not _quiet(sys.executable, "-m", "tellfirst.store", "migrate", log=self.logs / "migrate.log"):
             raise DemoError("the database could not be made")
-        self._start("worker", sys.executable, "-m", "workers")
+        self._start("the worker", sys.executable, "-m", "workers")
 
     def _start(self, name: str, *command: str) -> None:
-        with (self.logs / f"{name.lower()}.log").open("wb") as log:
+        with (self.logs / f"{name.split()[-1].lower()}.log").open("wb") as log:
             # In a session of its own: Ctrl-C is for us to pass on, in the right order.
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -191,7 +193,7 @@ class Stage:
         while not holds():
             for name, process in self._running:
                 if process.poll() is not None:
-                    raise DemoError(f"{name} has ended by itself ({process.returncode})")
+                    raise DemoError(f"{name} has ended by itself (exit code {process.returncode})")
             if time.monotonic() >= end:
                 raise DemoError(f"{what} did not come within {within:.0f} seconds")
             time.sleep(pause)
