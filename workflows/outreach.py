@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.mailbox import NOTHING, read_json
     from workflows.options import DATABASE, over_audience
     from workflows.sending import Sender
-    from workflows.state import RETRY, Revision, State, next_deadline, owing, promised
+    from workflows.state import RETRY, Revision, State, hindrance, next_deadline, owing, promised
 
 
 @workflow.defn(name=contract.OUTREACH)
@@ -188,13 +188,13 @@ class OutreachWorkflow(Closing):
         """Does what an approved revision has to send now; returns whether there was anything."""
         if revision.wave is None:
             await self._wave(revision)
-        elif revision.sending is not None:
-            await self._send(revision, revision.sending.step)
-        elif self._owes_resolved(revision):
-            resolved = revision.plan.resolved
+        if self._owes_resolved(revision):
             revision.resolved_sent = True
-            if resolved is not None:
-                await self._send(revision, resolved.id)
+            revision.due += [resolved.id] if (resolved := revision.plan.resolved) else []
+        if revision.sending is not None:
+            await self._send(revision, revision.sending.step)
+        elif revision.due:
+            await self._send(revision, revision.due.pop(0))
         else:
             return False
         return True
@@ -210,12 +210,12 @@ class OutreachWorkflow(Closing):
             return
         revision.t0 = t0
         if revision.wave.treated:
-            await self._send(revision, revision.plan.initial.id)
+            revision.due.append(revision.plan.initial.id)
 
     async def _send(self, revision: Revision, step: str) -> None:
         halted = await self._sender.send(revision, step, held=lambda: self.state.paused or bool(self.state.aborted))
         if self.state.aborted:
-            revision.sending = None
+            revision.sending, revision.due = None, []
         elif halted == "pause_all":
             self.state.retry_at = workflow.now() + RETRY
         elif halted not in ("", "paused"):
@@ -252,19 +252,20 @@ class OutreachWorkflow(Closing):
 
     async def _keep_promise(self, revision: Revision, update: PlannedStep) -> None:
         """Looks again at lead time; tells those whose condition is over so, and updates the others."""
-        self.state.look = "look"
-        await self._look()
-        if self.state.attention:
-            text = f"The update promised in step '{update.id}' is at risk: {self.state.attention}."
+        if not hindrance(self.state, revision):
+            self.state.look = "look"
+            await self._look()
+        if why := hindrance(self.state, revision):
+            revision.at_risk = update.id
+            text = f"The update promised in step '{update.id}' is at risk: {why}."
             await self.notify("promise_at_risk", revision.plan, text)
             return
         if self.state.cleared:
             return  # `resolved` keeps the promise
         revision.updates_done += 1
         if revision.over and revision.plan.resolved is not None:
-            await self._send(revision, revision.plan.resolved.id)
-        if revision.sending is None:
-            await self._send(revision, update.id)
+            revision.due.append(revision.plan.resolved.id)
+        revision.due.append(update.id)
 
     def _owes_resolved(self, revision: Revision) -> bool:
         told = revision.wave is not None and revision.wave.treated > 0

@@ -32,7 +32,9 @@ class Revision(BaseModel):
     wave: Wave | None = None
     t0: datetime | None = None
     sending: Sending | None = None
+    due: list[str] = Field(default_factory=list)  # steps to send next
     updates_done: int = 0
+    at_risk: str = ""  # the promised step whose owner was told that it cannot leave
     resolved_sent: bool = False
     over: int = 0
 
@@ -126,7 +128,7 @@ def situation(state: State, now: datetime) -> Situation:
         return Situation(stage=Stage.AWAITING_APPROVAL, waiting_on=roles, deadline=plan.decide_by, words=words)
     if not state.revisions:
         return Situation(stage=Stage.PLANNING, words="Finding the affected customers.")
-    if any(r.sending is not None or (r.status == "approved" and r.wave is None) for r in state.revisions):
+    if any(r.sending or r.due or (r.status == "approved" and r.wave is None) for r in state.revisions):
         return Situation(stage=Stage.SENDING, words="Messages are on their way.")
     end = state.window_end
     due = min((u.due for r in state.revisions if (u := promised(state, r)) is not None and u.due), default=end)
@@ -150,6 +152,16 @@ def promised(state: State, revision: Revision) -> PlannedStep | None:
     return revision.next_update if owes else None
 
 
+def hindrance(state: State, revision: Revision) -> str:
+    """Returns why nothing new of this revision can leave now; empty when it can."""
+    if state.attention:
+        return state.attention
+    if state.paused:
+        return "the outreach is paused"
+    on_its_way = revision.sending.step if revision.sending else next(iter(revision.due), "")
+    return f"'{on_its_way}' is still on its way" if on_its_way else ""
+
+
 def next_deadline(state: State) -> tuple[datetime, str] | None:
     """Returns the next instant at which something is to be done, and its name; None when only people can go on."""
     deadlines: list[tuple[datetime, str]] = []
@@ -161,7 +173,11 @@ def next_deadline(state: State) -> tuple[datetime, str] | None:
             if not revision.escalated:
                 deadlines.append((plan.escalate_at, "escalate"))
             deadlines.append((plan.decide_by, "expire"))
-        elif (update := promised(state, revision)) is not None and update.act_at is not None and not state.paused:
+        elif (
+            (update := promised(state, revision)) is not None
+            and update.act_at is not None
+            and not (hindrance(state, revision) and revision.at_risk == update.id)
+        ):
             deadlines.append((update.act_at, "promise"))
     if state.retry_at is not None:
         deadlines.append((state.retry_at, "retry"))

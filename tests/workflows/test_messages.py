@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from tellfirst import contract
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Event, Stage
+from tellfirst.domain.message import AnswerKind
 from tests.signing.make import ed25519
 from tests.world import World
 
@@ -181,3 +182,33 @@ async def test_a_decision_that_came_in_time_beats_its_deadline(world: World) -> 
     await world.pass_time(handle, minutes=5)
     assert world.outreaches.revision(handle.id, 1).status == "approved"
     await world.until(lambda: len(world.sms.sent) == 1)
+
+
+async def test_a_promise_at_risk_is_told_once_and_kept_after_the_resume(world: World) -> None:
+    world.customer("c-1")
+    world.customer("c-2", addresses={"sms": "+14150000002"})
+    world.sms.in_flight, world.sms.answers = 1, [AnswerKind.ACCEPTED, AnswerKind.CONFIGURATION]
+    handle = await world.start(world.late("o-1", "o-2"))
+    await world.approve(handle.id)
+    await world.stage(handle, Stage.NEEDS_ATTENTION)
+    await world.pass_time(handle, days=1, hours=23)
+    told = [n.kind for n in world.controls.notices(handle.id)]
+    assert told == ["attention", "promise_at_risk"]
+    assert (await world.client.view(handle.id)).stage == Stage.NEEDS_ATTENTION
+    await world.client.pause(handle.id, paused=False)
+    await world.until(lambda: len(world.sms.sent) == 2)
+    assert {m.address for m in world.sms.sent} == {world.sms.sent[0].address}, "the update; a first message is too late"
+    assert len((await world.history(handle))["events"]) < 120
+
+
+async def test_a_promise_that_falls_due_while_paused_is_told_and_kept_after_the_resume(world: World) -> None:
+    world.customer("c-1")
+    handle = await world.start(world.late("o-1"))
+    await world.approve(handle.id)
+    await world.stage(handle, Stage.AWAITING_WINDOW)
+    await world.client.pause(handle.id, paused=True)
+    await world.stage(handle, Stage.PAUSED)
+    await world.pass_time(handle, days=1, hours=23)
+    assert [n.kind for n in world.controls.notices(handle.id)] == ["promise_at_risk"]
+    await world.client.pause(handle.id, paused=False)
+    await world.until(lambda: len(world.sms.sent) == 2)

@@ -64,7 +64,7 @@ async def test_what_stays_ambiguous_is_asked_about_and_then_held(world: World) -
     world.sms.answers = [AnswerKind.AMBIGUOUS] * 2
     handle = await world.start(world.late(*people(world, 6)))
     await world.approve(handle.id)
-    await world.until(lambda: states(world, handle.id).get("intent") == 2)
+    await world.until(lambda: states(world, handle.id) == {"accepted": 4, "intent": 2})
     in_doubt = world.sms.sent[:2]
     world.sms.knows[in_doubt[0].send_id] = "p-found"
     await world.pass_time(handle, seconds=30)
@@ -79,7 +79,7 @@ async def test_a_proof_that_is_another_messages_leaves_the_send_unknown(world: W
     world.sms.in_flight = 1
     handle = await world.start(world.late(*people(world, 6)))
     await world.approve(handle.id)
-    await world.until(lambda: states(world, handle.id).get("intent") == 1)
+    await world.until(lambda: states(world, handle.id) == {"accepted": 5, "intent": 1})
     settled, in_doubt = world.sms.sent[:2]
     world.sms.knows[in_doubt.send_id] = f"p-{settled.send_id}"
     await world.pass_time(handle, seconds=30)
