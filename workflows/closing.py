@@ -38,6 +38,7 @@ class Closing(Front):
             closing = await over_audience(OutreachActivities.close, request, state.recipients)
         except ActivityError as error:
             await self.needs_attention(f"measuring failed: {cause_of(error)}")
+            state.contacts_at = workflow.now() + LONGEST_WAIT_FOR_CONTACTS
             return None
         if closing.waiting:
             pause = min(max(last.plan.window / 20, timedelta(seconds=1)), LONGEST_WAIT_FOR_CONTACTS)

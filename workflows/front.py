@@ -35,7 +35,7 @@ class Front(Mailbox):
 
     async def needs_attention(self, why: str) -> None:
         """Stops sending and asks for a person; the outreach shows as needing attention until it is resumed."""
-        self.state.attention = why[:200]
+        self.state.ask(why, workflow.now())
         if self.state.revisions:
             await self.notify("attention", self.state.revisions[-1].plan, why)
 

@@ -126,7 +126,7 @@ class Mailbox:
                 else:
                     await self._apply(message)
             except ActivityError:
-                self.state.attention = f"a message ({message.kind}) could not be recorded"
+                self.state.ask(f"a message ({message.kind}) could not be recorded", workflow.now())
             self._busy = False
             self.news += 1
 

@@ -62,6 +62,7 @@ class State(BaseModel):
     paused: bool = False
     aborted: str = ""
     attention: str = ""  # why a person is needed; empty when none is
+    attention_since: datetime | None = None
     acknowledged: bool = False
     reason: str = ""  # why it was rejected
     retry_at: datetime | None = None  # pages held by pause-all are tried again then
@@ -83,6 +84,10 @@ class State(BaseModel):
     def window_end(self) -> datetime | None:
         """Returns when the last window closes."""
         return max((r.window_end for r in self.revisions if r.window_end is not None), default=None)
+
+    def ask(self, why: str, now: datetime) -> None:
+        """Asks for a person; nothing more is sent until the outreach is resumed."""
+        self.attention, self.attention_since = why[:200], now
 
     def first_time(self, event_id: str) -> bool:
         """Returns whether this event is new, and remembers it."""
@@ -109,22 +114,24 @@ def situation(state: State, now: datetime) -> Situation:
         return Situation(
             stage=Stage.ESCALATED if state.acknowledged else Stage.NEEDS_ATTENTION,
             waiting_on=owner,
-            words=f"Waiting for **{owner}**: {state.attention}. Mend it and `tellfirst resume`, or `tellfirst abort`.",
+            words=f"Waiting for **{owner}** since {_when(state.attention_since or now)}: {state.attention}. "
+            "Mend it and `tellfirst resume`, or `tellfirst abort`.",
         )
     if state.paused:
         return Situation(stage=Stage.PAUSED, words="Held by a person; `tellfirst resume` lets it go on.")
     if pending:
         revision = pending[0]
         plan, roles = revision.plan, ", ".join(revision.plan.approvers)
-        asked = f"revision {plan.revision}, {plan.recipients} recipients, asked {_when(plan.planned_at)}"
+        people = f"{plan.recipients:,} recipient{'' if plan.recipients == 1 else 's'}"
+        asked = f"since {_when(plan.planned_at)} (revision {plan.revision}, {people})"
         if revision.escalated:
             words = (
-                f"Approval is overdue: waiting for **{roles}** since {_when(plan.planned_at)} ({asked}). "
+                f"Approval is overdue: waiting for **{roles}** {asked}. "
                 f"Silence is not consent: it expires {_when(plan.decide_by)}. Run `tellfirst show` and then "
                 "`tellfirst approve` or `tellfirst reject`."
             )
             return Situation(stage=Stage.APPROVAL_OVERDUE, waiting_on=roles, deadline=plan.decide_by, words=words)
-        words = f"Waiting for **{roles}** to decide ({asked}), until {_when(plan.decide_by)}. Run `tellfirst show`."
+        words = f"Waiting for **{roles}** to decide {asked}, until {_when(plan.decide_by)}. Run `tellfirst show`."
         return Situation(stage=Stage.AWAITING_APPROVAL, waiting_on=roles, deadline=plan.decide_by, words=words)
     if not state.revisions:
         return Situation(stage=Stage.PLANNING, words="Finding the affected customers.")
