@@ -19,7 +19,7 @@ def test_count_is_of_the_new_rows(database: Database) -> None:
         assert {row.source: row.at for row in session.exec(select(WatermarkRow))} == {"a": NOON, "b": NOON}
 
 
-def test_count_is_true_over_several_statements_and_with_a_key_of_the_database(database: Database) -> None:
+def test_count_is_true_of_many_rows_and_with_a_key_of_the_database(database: Database) -> None:
     def contact(number: int) -> dict[str, object]:
         at = {"occurred_at": NOON, "imported_at": NOON}
         return {"id": str(number), "customer_id": "c-1", "reason_code": "x", "channel": "", **at}
