@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
+from sqlmodel import SQLModel
 
 from tellfirst.domain.message import SendState
 from tellfirst.store.engine import Database, open_engine
@@ -45,10 +46,23 @@ def migrated_postgresql(postgresql_server: str) -> Iterator[str]:
         yield make_url(url).database or ""
 
 
+@pytest.fixture(scope="session")
+def one_postgresql(postgresql_server: str, migrated_postgresql: str) -> Iterator[Database]:
+    """Yields a migrated database that each test is given empty: making one for each takes far longer."""
+    for url in _fresh_postgresql(postgresql_server, migrated_postgresql):
+        yield from _opened(url)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Yields a fresh migrated database."""
-    yield from _copied(request, tmp_path)
+    """Yields a migrated database without any row."""
+    if request.param == "sqlite":
+        yield from _copied(request, tmp_path)
+        return
+    one: Database = request.getfixturevalue("one_postgresql")
+    _empty(one)
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -101,6 +115,20 @@ def _opened(url: str) -> Iterator[Database]:
         yield opened
     finally:
         opened.close()
+
+
+def _empty(database: Database) -> None:
+    """Takes out every row, and whatever an earlier test left open."""
+    tables = [table.name for table in SQLModel.metadata.sorted_tables]
+    filled = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in tables)
+    with database.write() as session:
+        connection = session.connection()
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        if names := connection.exec_driver_sql(filled).scalars().all():
+            connection.exec_driver_sql(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE")
 
 
 def _fresh_postgresql(server: str, template: str = "template1") -> Iterator[str]:
