@@ -1,10 +1,10 @@
-"""CSV files from outside: every row is checked before anything is kept, and no value of a row is ever repeated."""
+"""CSV files from outside: every row is checked before anything is kept, and no value of a row is ever shown."""
 
 import csv
 from collections.abc import Callable, Collection, Iterator
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from tellfirst.cli.output import counted, note, progress
 from tellfirst.domain.base import Frozen
@@ -23,38 +23,35 @@ class Malformed(Frozen):
     reason: str
 
 
-class Rows(Generic[T]):
-    """Is a file that was read whole: what is good, and what is not."""
-
-    def __init__(self, good: list[T], malformed: list[Malformed]) -> None:
-        self.good, self.malformed = good, malformed
-
-
 def read_rows(
-    path: Path, *, columns: Collection[str], required: Collection[str], build: Callable[[dict[str, str]], T]
-) -> Rows[T]:
-    """Returns the rows of a CSV file in UTF-8 as `build` makes them; a row for which it raises RowError is malformed.
+    path: Path,
+    *,
+    columns: Collection[str],
+    required: Collection[str],
+    build: Callable[[dict[str, str]], T],
+    doing: str = "reading",
+) -> Iterator[T | Malformed]:
+    """Yields the rows of a CSV file in UTF-8 as `build` makes them; a row for which it raises RowError is malformed.
 
-    Raises InputError for a file that cannot be read as a table of these columns.
+    Rows are read one by one, however many there are. Raises InputError for a file that cannot be read as a table of
+    these columns.
     """
-    good: list[T] = []
-    malformed: list[Malformed] = []
     try:
         size = path.stat().st_size
-        with path.open(encoding="utf-8-sig", newline="") as file, progress(f"reading {path.name}", size) as step:
+        with path.open(encoding="utf-8-sig", newline="") as file, progress(f"{doing} {path.name}", size) as step:
             lines = _lines(_counting(file, step), path)
             _, header = next(lines, (0, []))
             names = _header(header, path, columns, required)
             for line, cells in lines:
                 try:
-                    good.append(build(_row(names, cells)))
+                    made: T | Malformed = build(_row(names, cells))
                 except RowError as error:
-                    malformed.append(Malformed(line=line, reason=error.what))
+                    made = Malformed(line=line, reason=error.what)
+                yield made
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or 'no such file'}", where=str(path)) from None
     except UnicodeDecodeError:
         raise InputError("is not UTF-8 text", where=str(path), remedy="save it as UTF-8") from None
-    return Rows(good, malformed)
 
 
 def tell_malformed(path: Path, malformed: list[Malformed], *, strict: bool) -> None:

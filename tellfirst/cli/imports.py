@@ -1,15 +1,17 @@
-"""`customers import` and `contacts import`: files from outside, all or nothing of what is good."""
+"""`customers import` and `contacts import`: files from outside, checked whole before anything of them is kept."""
 
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import phonenumbers
 import typer
 from email_validator import EmailNotValidError, validate_email
 
-from tellfirst.cli.csv_rows import read_rows, tell_malformed
+from tellfirst.cli.csv_rows import Malformed, read_rows, tell_malformed
 from tellfirst.cli.instants import read_instant, read_zone
 from tellfirst.cli.output import Json, counted, note, print_json, progress, say
 from tellfirst.cli.wiring import opened, read_library
@@ -17,12 +19,16 @@ from tellfirst.domain.condition import personal_pattern
 from tellfirst.domain.message import Channel
 from tellfirst.errors import InputError, RowError
 from tellfirst.store.contacts import Contact
-from tellfirst.store.customers import CustomerRecord
+from tellfirst.store.customers import CustomerRecord, Customers
 
 CHANNELS: tuple[str, ...] = get_args(Channel)
 CUSTOMER_COLUMNS = ("id", "first_name", "locale", "timezone", "cluster", *CHANNELS, "opt_out")
 CONTACT_COLUMNS = ("id", "customer_id", "reason_code", "occurred_at", "channel")
 CHUNK = 500
+PART = 2_000
+"""Customers of one transaction: whoever else writes waits for one part, not for the whole file."""
+
+T = TypeVar("T", CustomerRecord, Contact)
 
 customers = typer.Typer(help="The people who may be written to.", no_args_is_help=True)
 contacts = typer.Typer(help="What customers contacted support about.", no_args_is_help=True)
@@ -46,32 +52,53 @@ def import_customers(file: File, strict: Strict = False, as_json: Annotated[bool
     """Add or replace customers: id, first_name, locale, timezone, cluster (account), sms, email, in_app, opt_out.
 
     Only id is required. opt_out lists channels separated by semicolons, or * for all; an opt-out is never undone
-    by an import.
+    by an import. The whole file is checked before its first row is saved; after an interruption import it again.
     """
-    seen: set[str] = set()
+    if file.exists() and not file.is_file():
+        raise InputError("is not a file that can be read twice", where=str(file), remedy="save it as a file")
 
-    def build(row: dict[str, str]) -> CustomerRecord:
-        record = read_customer(row)
-        if record.id in seen:
-            raise RowError("repeats the id of an earlier row")
-        seen.add(record.id)
-        return record
+    def rows(doing: str) -> Iterator[CustomerRecord | Malformed]:
+        return read_rows(file, columns=CUSTOMER_COLUMNS, required=("id",), build=_once(read_customer), doing=doing)
 
-    rows = read_rows(file, columns=CUSTOMER_COLUMNS, required=("id",), build=build)
-    tell_malformed(file, rows.malformed, strict=strict)
-    with opened() as here, progress("saving", None) as step:
-        known = {id_ for chunk in _chunks([r.id for r in rows.good]) for id_ in here.customers.known(chunk)}
-        here.customers.save(rows.good, now=datetime.now(UTC), source="import")
-        step(len(rows.good))
-    new = len(rows.good) - len(known)
+    malformed = [row for row in rows("checking") if isinstance(row, Malformed)]
+    tell_malformed(file, malformed, strict=strict)
+    told = set(malformed)
+
+    def good() -> Iterator[CustomerRecord]:
+        for row in rows("saving"):
+            if not isinstance(row, Malformed):
+                yield row
+            elif row not in told:
+                raise InputError("changed while it was imported", where=str(file), remedy="import it again")
+
+    with opened() as here:
+        saved, replaced = save_in_parts(here.customers, good(), now=datetime.now(UTC))
     if as_json:
-        skipped = [row.model_dump() for row in rows.malformed]
-        print_json({"imported": len(rows.good), "new": new, "replaced": len(known), "skipped": skipped})
+        skipped = [row.model_dump() for row in malformed]
+        print_json({"imported": saved, "new": saved - replaced, "replaced": replaced, "skipped": skipped})
     else:
         say(
-            f"{counted(len(rows.good), 'customer')} imported: {new:,} new, {len(known):,} replaced; "
-            f"{counted(len(rows.malformed), 'row')} skipped"
+            f"{counted(saved, 'customer')} imported: {saved - replaced:,} new, {replaced:,} replaced; "
+            f"{counted(len(malformed), 'row')} skipped"
         )
+
+
+def save_in_parts(customers: Customers, records: Iterable[CustomerRecord], *, now: datetime) -> tuple[int, int]:
+    """Saves customers a part at a time, each whole, and returns how many, and how many of them were known before.
+
+    What interrupts it is told how far it came, and goes on.
+    """
+    saved = replaced = 0
+    left = iter(records)
+    try:
+        while part := list(islice(left, PART)):
+            replaced += len(customers.known([record.id for record in part]))
+            customers.save(part, now=now, source="import")
+            saved += len(part)
+    except BaseException:
+        note(f"interrupted: {counted(saved, 'customer')} saved; import the file again, it changes nothing for them")
+        raise
+    return saved, replaced
 
 
 @contacts.command("import")
@@ -93,47 +120,56 @@ def import_contacts(
         raise InputError("a source needs a plain name", where="--source", remedy="use the name of the system")
     local = read_zone(zone, "--zone")
     given = read_instant(through, "--through") if through else None
-    seen: set[str] = set()
-
-    def build(row: dict[str, str]) -> Contact:
-        contact = read_contact(row, local)
-        if contact.id in seen:
-            raise RowError("repeats the id of an earlier row")
-        seen.add(contact.id)
-        return contact
-
-    rows = read_rows(file, columns=CONTACT_COLUMNS, required=CONTACT_COLUMNS[:-1], build=build)
-    tell_malformed(file, rows.malformed, strict=strict)
-    mark = given or max((c.occurred_at for c in rows.good), default=None)
+    build = _once(lambda row: read_contact(row, local))
+    good: list[Contact] = []
+    malformed: list[Malformed] = []
+    for row in read_rows(file, columns=CONTACT_COLUMNS, required=CONTACT_COLUMNS[:-1], build=build):
+        malformed.append(row) if isinstance(row, Malformed) else good.append(row)
+    tell_malformed(file, malformed, strict=strict)
+    mark = given or max((c.occurred_at for c in good), default=None)
     now = datetime.now(UTC)
     if mark is not None and mark > now:
         note("the contacts are said to be complete up to an instant that has not come: windows may close too early")
     with opened() as here, progress("saving", None) as step:
         reasons = {loaded.playbook.reason_code for loaded in read_library(here.settings).values()}
-        people = {c.customer for c in rows.good}
+        people = {c.customer for c in good}
         strangers = len(people) - sum(len(here.customers.known(chunk)) for chunk in _chunks(sorted(people)))
-        new = here.contacts.save(rows.good, source=source.strip(), through=mark, now=now)
-        step(len(rows.good))
-    known, unknown = len(rows.good) - new, sorted({c.reason_code for c in rows.good} - reasons)
+        new = here.contacts.save(good, source=source.strip(), through=mark, now=now)
+        step(len(good))
+    known, unknown = len(good) - new, sorted({c.reason_code for c in good} - reasons)
     if as_json:
         print_json(
             {
                 "new": new,
                 "known": known,
-                "skipped": [row.model_dump() for row in rows.malformed],
+                "skipped": [row.model_dump() for row in malformed],
                 "unknown_customers": strangers,
                 "unknown_reasons": unknown,
                 "through": mark.isoformat() if mark else None,
             }
         )
         return
-    say(f"{counted(new, 'contact')} new, {known:,} known already, {counted(len(rows.malformed), 'row')} skipped")
+    say(f"{counted(new, 'contact')} new, {known:,} known already, {counted(len(malformed), 'row')} skipped")
     if strangers:
         say(f"{counted(strangers, 'customer')} of them we do not know; their contacts are kept")
     if unknown:
         say(f"kept, but no playbook measures: {', '.join(unknown[:20])}{' …' if len(unknown) > 20 else ''}")
     if mark:
         say(f"contacts of '{source.strip()}' are complete through {mark.isoformat()}")
+
+
+def _once(read: Callable[[dict[str, str]], T]) -> Callable[[dict[str, str]], T]:
+    """Returns `read`, which refuses an id that it has seen before."""
+    seen: set[str] = set()
+
+    def build(row: dict[str, str]) -> T:
+        made = read(row)
+        if made.id in seen:
+            raise RowError("repeats the id of an earlier row")
+        seen.add(made.id)
+        return made
+
+    return build
 
 
 def read_customer(row: dict[str, str]) -> CustomerRecord:

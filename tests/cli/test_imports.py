@@ -1,12 +1,17 @@
-"""Files from outside: what is good is kept, what is not is named by its line, and nothing is ever half-loaded."""
+"""Files from outside: what is good is kept, what is not is named by its line, and strictly means all or nothing."""
 
+import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
+from tellfirst.cli import imports
+from tellfirst.cli.imports import PART, save_in_parts
 from tellfirst.store.contacts import Contacts
+from tellfirst.store.controls import Controls
 from tellfirst.store.customers import CustomerRecord, Customers
-from tellfirst.store.engine import Database
+from tellfirst.store.engine import Database, open_engine
 from tests.cli.conftest import Shell
 
 HEAD = "id,first_name,locale,timezone,cluster,sms,email,in_app,opt_out\n"
@@ -155,6 +160,68 @@ def test_an_address_that_changes_works_again(database: Database) -> None:
             customers.mark_unusable({"c-1": "sms"})
             usable = False
         assert customers.resolve(["c-1"])["c-1"].addresses["sms"].usable is usable
+
+
+# -- large files
+
+
+def people(count: int) -> Iterator[CustomerRecord]:
+    return (CustomerRecord(id=f"c-{n}", addresses={"in_app": f"u-{n}"}) for n in range(count))
+
+
+def test_another_writer_gets_through_while_a_large_file_is_saved(shell: Shell, database: Database) -> None:
+    another = Database(open_engine(shell.settings.database))
+    known: list[int] = []
+
+    def arriving() -> Iterator[CustomerRecord]:
+        for number, record in enumerate(people(2 * PART + 1)):
+            if number in (1, PART, 2 * PART):
+                # Were one transaction open all the while, this would wait until it times out.
+                Controls(another).turn_on(f"switch-{number}", "x", by="eve", at=datetime.now(UTC))
+                known.append(len(Customers(database).known([f"c-{n}" for n in range(2 * PART)])))
+            yield record
+
+    assert save_in_parts(Customers(database), arriving(), now=datetime.now(UTC)) == (2 * PART + 1, 0)
+    assert known == [0, PART, 2 * PART]
+    assert len(Controls(database).on()) == 3
+    another.close()
+
+
+def test_an_interrupted_import_says_so_and_is_mended_by_another(
+    shell: Shell, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> Iterator[CustomerRecord]:
+        yield from people(PART + 10)
+        raise KeyboardInterrupt
+
+    customers = Customers(database)
+    with pytest.raises(KeyboardInterrupt):
+        save_in_parts(customers, interrupted(), now=datetime.now(UTC))
+    assert capsys.readouterr().err == (
+        "interrupted: 2,000 customers saved; import the file again, it changes nothing for them\n"
+    )
+    assert save_in_parts(customers, people(PART + 10), now=datetime.now(UTC)) == (PART + 10, PART)
+
+
+def test_a_row_that_was_not_checked_is_not_skipped_in_silence(
+    shell: Shell, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shell.file("c.csv", "id\nc-1\n")
+
+    def grow(*_: object, **__: object) -> None:
+        path.write_text(path.read_text() + ",\n")
+
+    monkeypatch.setattr(imports, "tell_malformed", grow)
+    done = shell("customers", "import", path, "--strict")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[-1].endswith("c.csv: changed while it was imported; import it again")
+
+
+def test_what_cannot_be_read_twice_is_refused(shell: Shell) -> None:
+    os.mkfifo(shell.folder / "pipe")
+    done = shell("customers", "import", shell.folder / "pipe")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith("pipe: is not a file that can be read twice; save it as a file\n")
 
 
 # -- contacts
