@@ -1,6 +1,5 @@
 """Doubts: an intent without an answer is resolved once, and never by another message's proof."""
 
-
 import pytest
 from sqlmodel import col, delete, update
 
