@@ -7,7 +7,9 @@ import sys
 def main() -> None:
     """Runs the command line and ends this process with its exit code."""
     from tellfirst.cli.app import app
+    from tellfirst.cli.output import speak_any_encoding
 
+    speak_any_encoding()
     try:
         app(prog_name="tellfirst")
         code = 0

@@ -93,12 +93,17 @@ def _lines(text: Iterator[str], path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _header(cells: list[str], path: Path, columns: Collection[str], required: Collection[str]) -> list[str]:
     names = [cell.strip().lower() for cell in cells]
-    unknown = [name for name in names if name not in columns]
+    if not names:
+        raise InputError("is empty", where=str(path), remedy="the first line names the columns")
+    unknown = [str(place) for place, name in enumerate(names, start=1) if name not in columns]
     if unknown or len(set(names)) != len(names):
         raise InputError(
-            f"{counted(len(unknown), 'unknown column')}" if unknown else "a column is named twice",
+            # Told by place: where the first line is missing, its cells are somebody's data.
+            f"{'column' if len(unknown) == 1 else 'columns'} {_list(unknown)} not known"
+            if unknown
+            else "a column is named twice",
             where=f"{path}, line 1",
-            remedy=f"its columns may be {', '.join(columns)}",
+            remedy=_separated(names) or f"its columns may be {', '.join(columns)}",
         )
     missing = [name for name in required if name not in names]
     if missing:
@@ -106,6 +111,21 @@ def _header(cells: list[str], path: Path, columns: Collection[str], required: Co
             f"the column '{missing[0]}' is missing", where=f"{path}, line 1", remedy="the first line names the columns"
         )
     return names
+
+
+def _list(places: list[str]) -> str:
+    if len(places) == 1:
+        return f"{places[0]} is"
+    return f"{', '.join(places[:-1])} and {places[-1]} are"
+
+
+def _separated(names: list[str]) -> str:
+    for sign, word in ((";", "semicolons"), ("\t", "tabs")):
+        if any(sign in name for name in names):
+            return f"it is separated by {word}; export it with commas"
+    if any("\x00" in name for name in names):
+        return "it is no text; export it as CSV"
+    return ""
 
 
 def _row(names: list[str], cells: list[str]) -> dict[str, str]:

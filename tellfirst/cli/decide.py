@@ -50,7 +50,10 @@ def approve(
     yes: Yes = False,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Approve a revision: exactly its words, its recipients and its promises, signed with your SSH key."""
+    """Approve a revision, signed with your SSH key.
+
+    The signature binds exactly its words, its recipients and its promises.
+    """
     decide("approve", outreach, revision, key, principal, "", as_signal=as_signal, yes=yes, as_json=as_json)
 
 
@@ -78,7 +81,10 @@ def request_changes(
     yes: Yes = False,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Ask for another revision, planned anew from the playbooks as they are then."""
+    """Ask for another revision.
+
+    It is planned anew, from the playbooks that the worker holds then.
+    """
     decide("request_changes", outreach, revision, key, principal, reason, as_signal=as_signal, yes=yes, as_json=as_json)
 
 

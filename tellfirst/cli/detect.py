@@ -38,7 +38,10 @@ def detect(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look: admit nothing, start nothing.")] = False,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Run a playbook's rule once, admit each new subject once, and start an outreach per condition."""
+    """Run a playbook's rule once and start what it found.
+
+    Each affected thing is admitted once; an outreach is started for each condition.
+    """
     settings = Settings.load()
     playbook = find_playbook(read_library(settings), trigger).playbook
     instant = read_instant(at, "--at") if at else datetime.now(UTC).replace(microsecond=0)
@@ -94,7 +97,10 @@ def start(
     file: Annotated[str, typer.Argument(metavar="CONDITION.json", help="A condition as JSON; - reads it from stdin.")],
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Start the outreach of one condition; started again, there is still only one."""
+    """Start the outreach of one condition.
+
+    Started again, there is still only one.
+    """
     condition = read_condition(file)
     find_playbook(read_library(Settings.load()), condition.trigger)
 

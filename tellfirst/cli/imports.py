@@ -49,10 +49,12 @@ def _contacts() -> None:
 
 @customers.command("import")
 def import_customers(file: File, strict: Strict = False, as_json: Annotated[bool, Json] = False) -> None:
-    """Add or replace customers: id, first_name, locale, timezone, cluster (account), sms, email, in_app, opt_out.
+    """Add or replace customers from a CSV file.
 
-    Only id is required. opt_out lists channels separated by semicolons, or * for all; an opt-out is never undone
-    by an import. The whole file is checked before its first row is saved; after an interruption import it again.
+    Columns: id, first_name, locale, timezone, cluster (account), sms, email, in_app, opt_out. Only id is required;
+    the others are emptied where they are left out. opt_out lists channels separated by semicolons, or * for all; an
+    opt-out is never undone by an import. The whole file is checked before its first row is saved; after an
+    interruption import it again.
     """
     if file.exists() and not file.is_file():
         raise InputError("is not a file that can be read twice", where=str(file), remedy="save it as a file")
@@ -112,8 +114,9 @@ def import_contacts(
     zone: Annotated[str, typer.Option(metavar="IANA", help="Zone of instants that name none; default UTC.")] = "UTC",
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Add support contacts: id, customer_id, reason_code, occurred_at (ISO 8601), channel.
+    """Add support contacts from a CSV file.
 
+    Columns: id, customer_id, reason_code, occurred_at (ISO 8601), channel.
     A contact that is known by its id stays as it is, so a file may be imported again.
     """
     if not source.strip() or personal_pattern(source):
@@ -151,7 +154,8 @@ def import_contacts(
         return
     say(f"{counted(new, 'contact')} new, {known:,} known already, {counted(len(malformed), 'row')} skipped")
     if strangers:
-        say(f"{counted(strangers, 'customer')} of them we do not know; their contacts are kept")
+        are = "is" if strangers == 1 else "are"
+        say(f"{strangers:,} of their customers {are} not among ours; these contacts are kept")
     if unknown:
         say(f"kept, but no playbook measures: {', '.join(unknown[:20])}{' …' if len(unknown) > 20 else ''}")
     if mark:

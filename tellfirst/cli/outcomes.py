@@ -17,7 +17,10 @@ def report(
     since: Annotated[str, typer.Option(metavar="ISO8601", help="Only outcomes recorded from here on.")] = "",
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Report recorded outcomes: both arms, their difference with its 95 % interval, and the grade of the figure."""
+    """Report recorded outcomes.
+
+    Both arms, their difference with its 95 % interval, and the grade of the figure.
+    """
     after = read_instant(since, "--since") if since else None
     with opened() as here:
         lines = here.outcomes.report(reason=reason or None, since=after)
@@ -29,7 +32,12 @@ def report(
         print_json([_document(arms) for arms in grouped])
         return
     if not grouped:
-        say("no outcome is recorded yet: a window has to close first")
+        narrowed = reason or since
+        say(
+            "no recorded outcome is of that reason and time; leave --reason and --since away to see all"
+            if narrowed
+            else "no outcome is recorded yet: a window has to close first"
+        )
         return
     print_table(
         ("outreach", "reason", "treated", "control", "difference", "95 % interval", "grade", "recorded"),

@@ -1,13 +1,15 @@
 """What people and machines read: aligned tables, one JSON document, and on stderr errors and progress."""
 
+import codecs
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from io import StringIO
+from io import StringIO, TextIOWrapper
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -32,19 +34,45 @@ def put(*things: RenderableType, width: int = PAGE) -> None:
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in page.getvalue().splitlines())
 
 
+def speak_any_encoding() -> None:
+    """Lets both streams write what their encoding lacks as an escape, so that no answer ends half-way."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def print_json(document: object) -> None:
     """Prints the one JSON document of a command."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    # The escapes of a narrow encoding are not those of JSON.
+    narrow = codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8"
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=narrow) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
-    """Prints aligned columns; a pipe gets each row on one line."""
+    """Prints aligned columns; a pipe gets each row on one line, a terminal too narrow for that one line per cell."""
+    if sys.stdout.isatty() and _breadth(columns, rows) > Console(file=sys.stdout).width:
+        _print_cells(columns, rows)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     put(table, width=UNWRAPPED)
+
+
+def _breadth(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
+    widths: list[int] = [max(cell_len(str(cell)) for cell in column) for column in zip(columns, *rows, strict=True)]
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _print_cells(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    for place, row in enumerate(rows):
+        if place:
+            say("")
+        for name, cell in zip(columns, row, strict=True):
+            # Not through a console: a name that is cut in two cannot be copied.
+            say(f"{name:<{max(map(len, columns))}}  {cell}")
 
 
 def say(line: str) -> None:

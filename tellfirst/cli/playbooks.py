@@ -39,12 +39,16 @@ class SampleText(Frozen):
 @playbooks.command("check")
 def check(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILES]...", help="Playbook files; default the whole library.")
+        list[Path] | None,
+        typer.Argument(metavar="[FILES]...", help="Playbook files or folders; default all."),
     ] = None,
 ) -> None:
-    """Check playbooks: schema, wording, promises; each file is ok, or one sentence says what to mend."""
+    """Check playbooks: schema, wording, promises.
+
+    Each file is ok, or one sentence says what to mend. A rule's SQL is tried by `tellfirst detect ID --dry-run`.
+    """
     bad = 0
-    for path in files or _library_files():
+    for path in _inside(files) if files else _library_files():
         try:
             loaded = load_file(path)
         except PlaybookError as error:
@@ -93,7 +97,10 @@ def show(
     name: Annotated[str, typer.Argument(metavar="ID", help="The id of a playbook.")],
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Show a playbook: who owns and approves it, what it promises and measures, and every text with sample values."""
+    """Show a playbook, every text with sample values.
+
+    Who owns and approves it, what it promises and measures.
+    """
     loaded = find_playbook(read_library(Settings.load()), name)
     book, texts = loaded.playbook, list(sample_texts(loaded.playbook))
     if as_json:
@@ -105,7 +112,8 @@ def show(
             }
         )
         return
-    put(Text(book.title, style="bold"), Text(f"{book.id}, version {loaded.version[:12]}"))
+    put(Text(book.title, style="bold"))
+    put(Text(f"{book.id}, version {loaded.version[:12]}"))
     for label, words in _summary(book):
         put(Text(f"{label:<12}", style="bold").append(words, style="not bold"))
     for text in texts:
@@ -145,8 +153,8 @@ def _summary(book: Playbook) -> Iterator[tuple[str, str]]:
             f"hold-out {book.measure.holdout:.0%}; purpose {book.purpose}"
         ),
     )
-    rule = f"every {length(book.detector.every)}, up to {length(book.detector.max_age)} old"
-    yield "detected", rule if book.detector.kind == "sql" else "by the service that sees it"
+    by = "its rule on the operational database" if book.detector.kind == "sql" else "the service that sees it"
+    yield "detected by", f"{by}; told up to {length(book.detector.max_age)} after it began"
     for step in book.steps:
         yield f"{step.id}", _promise(step)
 
@@ -156,6 +164,17 @@ def _promise(step: Step) -> str:
         ready = f", prepared {length(step.lead)} earlier" if step.lead > timedelta(0) else ""
         return f"promised {length(step.after or timedelta(0))} after planning{ready}"
     return "opens" if step.kind == "initial" else "when the condition is over"
+
+
+def _inside(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(path.rglob("*.toml"))
+        if not found:
+            raise PlaybookError("holds no playbook", where=str(path), remedy="its files end in .toml")
+        yield from found
 
 
 def _library_files() -> list[Path]:

@@ -25,7 +25,8 @@ WORDS = {
 
 def show_picture(picture: Picture) -> None:
     """Prints an outreach for people."""
-    put(Text(picture.offer.title if picture.offer else picture.trigger, style="bold"), Text(picture.outreach))
+    put(Text(picture.offer.title if picture.offer else picture.trigger, style="bold"))
+    put(Text(picture.outreach))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -74,7 +75,8 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
             yield "set aside", _reasons(offer.set_aside)
         if offer.arms:
             yield "arms", ", ".join(f"{count:,} {arm}" for arm, count in sorted(offer.arms.items(), reverse=True))
-        yield from _next(offer)
+        if not picture.closed_at:
+            yield from _next(offer)
     for step, states in _sends(picture).items():
         yield "sent" if step == INITIAL else "", f"{step}: {states}"
     for decided in picture.decisions:
@@ -97,7 +99,7 @@ def _standing(picture: Picture) -> str:
     else:
         said = f"revision {picture.offer.revision} is {picture.offer.status}"
     stops = [
-        ("paused by a person", picture.paused and not picture.closed_at),
+        ("held by a person (pause or abort)", picture.paused and not picture.closed_at),
         (f"stopped: {picture.blocked}", bool(picture.blocked)),
         ("everything is paused", picture.pause_all),
         (f"the condition was over {when(picture.cleared_at)}", picture.cleared_at is not None),
@@ -125,7 +127,8 @@ def _audience(offer: Offer) -> str:
 
 def _next(offer: Offer) -> Iterator[tuple[str, str]]:
     plan = offer.plan
-    yield "decide by", f"{when(plan.decide_by)}, by {' or '.join(plan.approvers)}; silence is not consent"
+    if offer.status == "pending":
+        yield "decide by", f"{when(plan.decide_by)}, by {' or '.join(plan.approvers)}; silence is not consent"
     yield "then", f"initial: at once, until {when(plan.initial.not_after)}"
     for step in plan.updates:
         ready = f", prepared from {when(step.act_at)}" if step.act_at != step.due else ""

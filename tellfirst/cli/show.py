@@ -10,7 +10,7 @@ from tellfirst.cli.wiring import opened
 
 
 def pending(as_json: Annotated[bool, Json] = False) -> None:
-    """List the outreaches that wait for a decision, the oldest first."""
+    """List what waits for a decision, the oldest first."""
     with opened() as here:
         waiting = here.outreaches.pending()
     if as_json:
@@ -54,7 +54,10 @@ def show(
     revision: Revision = None,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Show what an approver needs: why, who and how many, the very texts, what happens next, what is withheld."""
+    """Show one outreach on one screen, with the very texts.
+
+    It tells what an approver needs: why, who and how many, what happens next, what is withheld.
+    """
     with opened() as here:
         record = here.outreach(outreach)
         seen = picture(here, record, here.revision(record, revision))

@@ -1,16 +1,20 @@
 """`pause`, `resume`, `abort`, `ack`, `stuck`: people steer what runs, and see what waits for them too long."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowExecution
 
 from tellfirst import contract
 from tellfirst.cli.arguments import Outreach, Reason, read_reason
-from tellfirst.cli.output import Json, counted, print_json, print_table, say, when
+from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
 from tellfirst.cli.wiring import on_temporal, opened, whoever, with_outreaches
+from tellfirst.contract import Stage
 from tellfirst.domain.base import Frozen
 from tellfirst.errors import InputError
 from tellfirst.settings import Settings
@@ -18,6 +22,10 @@ from tellfirst.store.controls import PAUSE_ALL
 
 NameOrAll = Annotated[str, typer.Argument(metavar="[OUTREACH]", help="The name of an outreach; or give --all.")]
 By = Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Who does it; default your login.")]
+
+SEEN_WITHIN = timedelta(minutes=2)
+PLANNED_WITHIN = timedelta(minutes=15)
+"""Planning takes seconds, for a large audience minutes: after that it waits for a worker or for a table."""
 
 WHAT_TO_DO = {
     "approval_overdue": "tellfirst show, then approve or reject",
@@ -44,7 +52,10 @@ def pause(
     everything: Annotated[bool, typer.Option("--all", help="Hold every outreach of this installation.")] = False,
     by: By = "",
 ) -> None:
-    """Hold an outreach, or everything: the next micro-batch no longer leaves."""
+    """Hold an outreach, or everything.
+
+    The next micro-batch no longer leaves.
+    """
     settings = Settings.load()
     who = whoever(by, settings)
     if not _one_or_all(outreach, everything=everything):
@@ -61,7 +72,10 @@ def resume(
     everything: Annotated[bool, typer.Option("--all", help="Let everything go on.")] = False,
     by: By = "",
 ) -> None:
-    """Let an outreach go on, or everything; for now one person may, the next version asks two signatures for --all."""
+    """Let an outreach go on, or everything.
+
+    For now one person may; the next version asks for two signatures for --all.
+    """
     settings = Settings.load()
     who = whoever(by, settings)
     if not _one_or_all(outreach, everything=everything):
@@ -79,23 +93,39 @@ def abort(
     reason: Reason,
     by: By = "",
 ) -> None:
-    """End the sending of an outreach for good; whoever was told is still measured."""
-    note = read_reason(reason, most=500)
+    """End the sending of an outreach for good.
+
+    Whoever was told is still measured.
+    """
+    why = read_reason(reason, most=500)
     who = whoever(by, Settings.load())
-    with_outreaches(lambda client: client.tell(outreach, "abort", by=who, note=note))
+    with_outreaches(lambda client: client.tell(outreach, "abort", by=who, note=why))
     say(f"{outreach} is asked to abort; `tellfirst show {outreach}` tells how it ends")
 
 
 def ack(outreach: Outreach, by: By = "") -> None:
-    """Say that you are on it, so that it is not escalated further."""
+    """Say that you are on it.
+
+    An outreach that needs attention is then not escalated further.
+    """
     who = whoever(by, Settings.load())
     with_outreaches(lambda client: client.tell(outreach, "escalation_acknowledged", by=who))
     say(f"{outreach}: acknowledged by {who}")
 
 
 def stuck(as_json: Annotated[bool, Json] = False) -> None:
-    """List what waits longer than it should: on people, past a deadline with no worker alive, or on a failing task."""
-    found = on_temporal(lambda client: find_stuck(client, datetime.now(UTC)))
+    """List what waits longer than it should.
+
+    On people, past a deadline with no worker alive, for a worker to plan it, or on a failing task.
+    """
+
+    async def look(client: Client) -> tuple[list[Stuck], bool]:
+        now = datetime.now(UTC)
+        return await find_stuck(client, now), await worker_polls(client, now)
+
+    found, working = on_temporal(look)
+    if not working:
+        note("no worker has asked Temporal for work in the last two minutes; start one: python -m workers")
     if as_json:
         print_json([one.model_dump(mode="json") for one in found])
         return
@@ -110,13 +140,33 @@ def stuck(as_json: Annotated[bool, Json] = False) -> None:
     say(f"{counted(len(found), 'outreach', 'outreaches')} stuck")
 
 
+async def worker_polls(client: Client, now: datetime) -> bool:
+    """Returns whether any worker was seen on the queue of outreaches lately; a long poll lasts about a minute."""
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=contract.QUEUE),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    return any(poller.last_access_time.ToDatetime(tzinfo=UTC) >= now - SEEN_WITHIN for poller in answer.pollers)
+
+
 async def find_stuck(client: Client, now: datetime) -> list[Stuck]:
-    """Returns what waits for a person too long, what passed a deadline while no worker moved it, and what fails."""
+    """Returns what waits for a person too long, what no worker moved or planned in time, and what fails."""
     running = f"WorkflowType='{contract.OUTREACH}' AND ExecutionStatus='Running'"
     past = f"{running} AND {contract.DEADLINE.name} < '{now.isoformat(timespec='seconds')}'"
+    since = (now - PLANNED_WITHIN).isoformat(timespec="seconds")
+    stage = contract.STAGE.name
+    unplanned = f"{running} AND ({stage} IS NULL OR {stage} = '{Stage.PLANNING}') AND StartTime < '{since}'"
     failing = f"{running} AND TemporalReportedProblems IS NOT NULL"
     found: dict[str, Stuck] = {}
-    for query, problem in ((contract.STUCK, ""), (past, "deadline passed"), (failing, "its tasks fail")):
+    for query, problem in (
+        (contract.STUCK, ""),
+        (past, "deadline passed"),
+        (failing, "its tasks fail"),
+        (unplanned, "not planned"),
+    ):
         async for execution in _listed(client, query):
             found.setdefault(execution.id, _stuck(execution, problem))
     return sorted(found.values(), key=lambda one: (one.deadline or one.since or now, one.outreach))
@@ -134,6 +184,7 @@ def _stuck(execution: WorkflowExecution, problem: str) -> Stuck:
     waiting_on = attributes.get(contract.WAITING_ON) or ""
     advice = {
         "deadline passed": "check that workers run: python -m workers",
+        "not planned": "check that workers run: python -m workers",
         "its tasks fail": "look at the failing task in the Temporal UI",
     }
     return Stuck(

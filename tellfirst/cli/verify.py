@@ -20,8 +20,9 @@ def verify(
     ] = None,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Verify that no message was lost, doubled, unapproved or sent after an opt-out, and that promises were kept.
+    """Check the promises against the records.
 
+    No message was lost, doubled, unapproved or sent after an opt-out, and what was promised was kept.
     Reads the database, the outbox and the registry of approvers; a key that was revoked has to stay in the registry.
     Exits with 1 when anything is broken.
     """

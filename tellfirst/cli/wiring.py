@@ -51,7 +51,11 @@ class Installation:
         """Returns an outreach; raises NotFoundError when there is none of that name."""
         found = self.outreaches.get(name)
         if found is None:
-            raise NotFoundError("there is no outreach of that name", where=name, remedy="see `tellfirst pending`")
+            raise NotFoundError(
+                "there is no outreach of that name",
+                where=name,
+                remedy="see `tellfirst pending`; one that was just started is there when a worker has planned it",
+            )
         return found
 
     def revision(self, outreach: OutreachRecord, number: int | None) -> RevisionRecord | None:
@@ -147,6 +151,10 @@ def whoever(given: str, settings: Settings) -> str:
 
 
 def _unreachable(status: str = "") -> UnreachableError:
+    if status == "not_found":
+        return UnreachableError(
+            "the Temporal server does not have this namespace", remedy="check TEMPORAL_NAMESPACE, or create it"
+        )
     return UnreachableError(
         f"the Temporal server cannot be reached{f' ({status})' if status else ''}",
         remedy="check TEMPORAL_ADDRESS and that the server runs",

@@ -43,6 +43,32 @@ def test_every_command_and_option_has_help(shell: Shell, name: str) -> None:
     assert [p.name for p in ALL[name].params if not getattr(p, "help", None)] == []
 
 
+@pytest.mark.parametrize("words", [[], ["customers"], ["contacts"], ["playbooks"]])
+def test_a_list_of_commands_is_not_cut_short(shell: Shell, words: list[str]) -> None:
+    done = shell(*words, "--help")
+    assert done.code == 0
+    assert "..." not in done.out.partition("Commands:")[2]
+
+
+def run_alone(shell: Shell, *words: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    """Runs a command in a process of its own, whose streams have an encoding of their own."""
+    return subprocess.run(
+        [sys.executable, "-c", "from tellfirst.cli import main; main()", *words],
+        env={**os.environ, **shell.environment, **environment},
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_encoding_that_lacks_letters_ends_no_answer(shell: Shell, encoding: str) -> None:
+    shown = run_alone(shell, "playbooks", "show", "late_delivery", PYTHONIOENCODING=encoding)
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert ("versp\\xe4tet" if encoding == "ascii" else "verspätet") in shown.stdout.decode(encoding)
+    told = run_alone(shell, "playbooks", "show", "late_delivery", "--json", PYTHONIOENCODING=encoding)
+    assert any("verspätet" in sample["body"] for sample in json.loads(told.stdout)["samples"])
+
+
 def test_no_words_show_the_help(shell: Shell) -> None:
     done = shell()
     assert "Tell customers first" in done.out + done.err

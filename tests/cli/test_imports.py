@@ -112,10 +112,15 @@ def test_strict_loads_nothing_when_one_row_is_malformed(shell: Shell, database: 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (f"id,{SECRET}\nc-1,x\n", "line 1: 1 unknown column; its columns may be id, first_name"),
+        (f"id,{SECRET}\nc-1,x\n", "line 1: column 2 is not known; its columns may be id, first_name"),
         ("sms\n+14155550123\n", "line 1: the column 'id' is missing; the first line names the columns"),
         ("id,sms,id\nc-1,,c-2\n", "line 1: a column is named twice"),
-        ("", "line 1: the column 'id' is missing"),
+        (f"{SECRET},{SECRET},id\nc-1,x\n", "line 1: columns 1 and 2 are not known; its columns may be id"),
+        (f"id;sms;{SECRET}\nc-1;;\n", "line 1: column 1 is not known; it is separated by semicolons; export it with"),
+        ("id\tsms\nc-1\t\n", "line 1: column 1 is not known; it is separated by tabs; export it with commas"),
+        (b"PK\x03\x04\x00\x00", "line 1: column 1 is not known; it is no text; export it as CSV"),
+        ("", "is empty; the first line names the columns"),
+        ("sms\n", "line 1: the column 'id' is missing"),
         (b"id\nc-\xff\n", "is not UTF-8 text; save it as UTF-8"),
         (f'id\nc-1\n"c-2\n{SECRET}\n', "line 3: the quotes of this row are broken"),
     ],
@@ -243,7 +248,7 @@ def test_contacts_are_counted_and_imported_once(shell: Shell, database: Database
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines() == [
         "3 contacts new, 0 known already, 0 rows skipped",
-        "1 customer of them we do not know; their contacts are kept",
+        "1 of their customers is not among ours; these contacts are kept",
         "kept, but no playbook measures: parcel_colour",
         "contacts of 'desk' are complete through 2026-03-01T10:00:00+00:00",
     ]

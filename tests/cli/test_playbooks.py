@@ -28,6 +28,17 @@ def test_each_file_is_ok_or_told_what_to_mend(shell: Shell) -> None:
     assert lines[3] == "3 playbooks may not be used; mend the files named above"
 
 
+def test_a_folder_is_checked_file_by_file(shell: Shell) -> None:
+    done = shell("playbooks", "check", LIBRARY)
+    assert (done.code, done.err) == (0, "")
+    assert len(done.out.splitlines()) == len(list(LIBRARY.rglob("*.toml")))
+    empty = shell.folder / "empty"
+    empty.mkdir()
+    refused = shell("playbooks", "check", empty)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == f"{empty}: holds no playbook; its files end in .toml\n"
+
+
 def test_two_files_with_one_id_are_seen(shell: Shell) -> None:
     more = shell.folder / "more"
     more.mkdir()

@@ -38,6 +38,16 @@ def test_without_an_outcome_the_report_says_so(shell: Shell) -> None:
     assert shell("report", "--json").document == []
 
 
+def test_a_report_of_a_part_says_that_the_part_is_empty(shell: Shell, database: Database) -> None:
+    record(database, "k-1", (500, 50), (500, 100))
+    for words in (["--reason", "none"], ["--since", "2099-01-01"]):
+        done = shell("report", *words)
+        assert (done.code, done.err) == (0, "")
+        assert done.out == (
+            "no recorded outcome is of that reason and time; leave --reason and --since away to see all\n"
+        )
+
+
 def test_both_arms_and_their_difference_are_told(shell: Shell, database: Database) -> None:
     name = record(database, "k-1", (500, 50), (500, 100))
     done = shell("report")

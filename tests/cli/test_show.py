@@ -51,6 +51,7 @@ async def test_one_screen_says_what_an_approver_needs(office: Office) -> None:
     outreach = await sent_to_six(office)
     done = await office.run("show", outreach)
     assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[:2] == ["An order has not arrived when it was promised", outreach]
     for words in (
         "An order has not arrived when it was promised",
         "revision 1 is pending",
@@ -107,13 +108,15 @@ async def test_show_tells_what_was_decided_and_sent(office: Office) -> None:
     await office.world.until(lambda: office.world.sends.tally(outreach).planned == 0)
     shown = await office.run("show", outreach)
     assert "revision 1 is approved" in shown.out
+    assert "decide by" not in shown.out
+    assert "initial: at once" in shown.out
     assert "approve by eve, revision 1, accepted" in shown.out
     assert "initial: " in shown.out
     assert " accepted" in shown.out
     assert " treated" in shown.out
     await office.run("pause", outreach)
     await office.world.until(lambda: office.world.outreaches.get(outreach).paused)  # type: ignore[union-attr]
-    assert "paused by a person" in (await office.run("show", outreach)).out
+    assert "held by a person (pause or abort)" in (await office.run("show", outreach)).out
     del handle
 
 
@@ -156,4 +159,4 @@ async def test_a_revision_that_is_not_there_is_named(office: Office) -> None:
 def test_an_outreach_that_is_not_there_is_named(shell: Shell) -> None:
     done = shell("show", "outreach/late_delivery/none/1")
     assert (done.code, done.out) == (1, "")
-    assert "there is no outreach of that name; see `tellfirst pending`" in done.err
+    assert "there is no outreach of that name; see `tellfirst pending`; one that was just started is there" in done.err

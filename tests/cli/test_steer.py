@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tellfirst.cli.steer import Stuck, find_stuck
+from tellfirst.cli.steer import Stuck, find_stuck, worker_polls
 from tellfirst.contract import Stage
 from tellfirst.store.controls import Controls
 from tellfirst.store.engine import Database
@@ -110,6 +110,25 @@ async def test_an_overdue_decision_is_stuck_until_somebody_makes_it(office: Offi
     [document] = [d for d in (await office.run("stuck", "--json")).document if d["outreach"] == outreach]
     assert set(document) == {"outreach", "stage", "waiting_on", "since", "deadline", "problem", "what_to_do"}
     assert document["deadline"].endswith("Z")
+
+
+async def test_what_no_worker_plans_is_seen(office: Office) -> None:
+    office.world.customer("c-1")
+    await office.world.rest()
+    handle = await office.world.start(office.world.late("o-1"))
+    assert handle.id not in [one.outreach for one in await find_stuck(office.world.env.client, datetime.now(UTC))]
+    one = await eventually(office, handle.id, now=datetime.now(UTC) + timedelta(minutes=16))
+    assert (one.stage, one.problem) == ("planning", "not planned")
+    assert one.what_to_do == "check that workers run: python -m workers"
+    await office.world.work()
+    await office.planned(handle.id)
+
+
+async def test_a_worker_that_polls_is_seen_and_one_that_is_gone_is_told(office: Office) -> None:
+    await waiting(office)
+    client, now = office.world.env.client, datetime.now(UTC)
+    assert await worker_polls(client, now)
+    assert not await worker_polls(client, now + timedelta(minutes=10))
 
 
 async def test_a_deadline_that_passed_with_no_worker_alive_is_seen(office: Office) -> None:
