@@ -40,14 +40,24 @@ class Decisions:
         """Keeps an accepted decision and sets its revision's status, unless one decided before.
 
         Returns an empty text, or the status that already stands: of any number of decisions racing for one revision
-        exactly one is accepted. An approval that no longer holds (`still_good` says so) may be replaced by another.
+        exactly one is accepted. The accepted one is accepted again: whoever was to hear of it may have died before.
+        An approval that no longer holds (`still_good` says so) may be replaced by another or taken back; changes come
+        too late then, for some may have been told.
         """
         with self._database.write() as session:
             revision = session.get(RevisionRow, (record.outreach, record.revision), with_for_update=True)
             if revision is None:
                 return "missing"
             before = session.exec(_accepted(record.outreach, record.revision)).first()
-            replaces = revision.status == "approved" and before is not None and not still_good(_record(before))
+            same = before is not None and (before.approver, before.envelope) == (record.approver, record.envelope)
+            if same and revision.status == status:
+                return ""
+            replaces = (
+                revision.status == "approved"
+                and status != "changes_requested"
+                and before is not None
+                and not still_good(_record(before))
+            )
             if revision.status != "pending" and not replaces:
                 session.add(_row(record.model_copy(update={"accepted": False, "code": "already_decided"})))
                 return revision.status
