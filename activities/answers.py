@@ -59,7 +59,12 @@ def settlement(answer: Answer, attempts: int) -> Settlement:
     return Settlement(id=answer.send_id, state=SendState.FAILED, reason=f"{kind}:{detail}")
 
 
-def longest_wait(answers: Sequence[Answer]) -> float | None:
-    """Returns the seconds after which what was not processed may be tried again, at most an hour; None if all was."""
-    waits = [a.retry_after or 1.0 for a in answers if a.kind is AnswerKind.NOT_SENT]
+def longest_wait(answers: Sequence[Answer], attempts: int) -> float | None:
+    """Returns the seconds after which what was not processed may be tried again, at most an hour; None if all was.
+
+    Where the provider does not say, the waits grow from one second to eight minutes: one that is down for a while
+    must not use up every attempt of its messages.
+    """
+    patience = 8.0 ** (attempts - 1)
+    waits = [a.retry_after or patience for a in answers if a.kind is AnswerKind.NOT_SENT]
     return min(max(waits), 3600.0) if waits else None

@@ -31,6 +31,8 @@ from tellfirst.store.outreaches import Outreaches, RevisionRecord
 from tellfirst.store.sends import PlannedSend, Sends, Switches, Tally
 
 T = TypeVar("T")
+CALLED_BACK = "called_back"
+"""Says of a page that its outreach has something else to do first; nothing is wrong with it."""
 
 
 class PageRequest(Frozen):
@@ -138,7 +140,7 @@ class DispatchActivities:
         batch = self._sends.planned(page.key, adapter.in_flight)
         while batch:
             if activity.is_cancelled():
-                return self._report(page, halted="paused")
+                return self._report(page, halted=CALLED_BACK)
             if activity.is_worker_shutdown():
                 raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
             if halted := self._micro_batch(page, adapter, token, batch, clock, watch):
@@ -250,7 +252,7 @@ class DispatchActivities:
         )
         settled = [settlement(answer, sends[answer.send_id].attempts + 1) for answer in answers]
         self._sends.settle(page.key, token, settled, dict(bodies), now=now)
-        if (wait := longest_wait(answers)) is not None:
+        if (wait := longest_wait(answers, max(send.attempts for send in batch) + 1)) is not None:
             raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=wait))
 
     def _parameters(self, outreach: str) -> Facts:

@@ -71,10 +71,16 @@ class EndRequest(Frozen):
     """Asks to record an ending without a measurement."""
 
     outreach: str
-    revision: int
     ending: str
     reason: str = ""
-    revision_status: str = ""
+
+
+class StatusRequest(Frozen):
+    """Asks to record what became of revisions."""
+
+    outreach: str
+    revisions: tuple[int, ...]
+    status: str
 
 
 class HoldRequest(Frozen):
@@ -161,14 +167,17 @@ class OutreachActivities:
                 elif request.cleared:
                     self._outreaches.clear(request.outreach, at=now)
                     self._recipients.mark_all_cleared(request.outreach, at=now)
-            counts = self._recipients.still_affected(request.outreach)
-            if not counts["open"]:
-                self._outreaches.clear(request.outreach, at=now)
-            new = 0
-            if self._affected.may_grow(outreach):
-                for subjects in self._affected.not_planned(outreach, playbook, at=now):
-                    new += len(subjects)
-                    activity.heartbeat(new)
+                counts = self._recipients.still_affected(request.outreach)
+                if not counts["open"]:
+                    self._outreaches.clear(request.outreach, at=now)
+                # Where only its starter can say that a condition is over, it does not grow after that word.
+                over = watch is None and (request.cleared or outreach.cleared_at is not None)
+                new = 0
+                if self._affected.may_grow(outreach) and not over:
+                    for subjects in self._affected.not_planned(outreach, playbook, at=now):
+                        keys = [subject.key for subject in subjects]
+                        new += len(keys if watch is None else watch.still(keys, at=now))
+                        activity.heartbeat(new)
             return Look(still=counts["open"], over=counts["cleared"], new=new)
 
     @activity.defn
@@ -210,11 +219,16 @@ class OutreachActivities:
     def end(self, request: EndRequest) -> None:
         """Records an ending without a measurement."""
         with told_plainly():
-            if request.revision_status:
-                self._outreaches.set_status(request.outreach, request.revision, request.revision_status)
             self._outreaches.close(
                 request.outreach, ending=request.ending, reason=request.reason, at=AttemptClock().now()
             )
+
+    @activity.defn
+    def set_status(self, request: StatusRequest) -> None:
+        """Records what became of revisions."""
+        with told_plainly():
+            for revision in request.revisions:
+                self._outreaches.set_status(request.outreach, revision, request.status)
 
     @activity.defn
     def hold(self, request: HoldRequest) -> None:

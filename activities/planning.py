@@ -97,7 +97,8 @@ class PlanningActivities:
             self._outreaches.set_status(outreach, request.replaces, "replaced")
         if frozen := self._outreaches.revision(outreach, request.revision):
             return PlanAnswer(status="ready", plan=frozen.plan, not_told=self._not_told(outreach, request.revision))
-        if now - case.detected_at > playbook.detector.max_age:
+        # Whom an old condition reaches only now is not late for that; each sweep judges their own age.
+        if request.condition is not None and now - case.detected_at > playbook.detector.max_age:
             return PlanAnswer(status="nothing_to_do", reason="too_old")
         self._outreaches.keep_playbook(loaded.version, playbook.id, loaded.text, now=now)
         self._outreaches.open_revision(outreach, request.revision, loaded.version, now=now)
@@ -107,6 +108,8 @@ class PlanningActivities:
         counts = Counter(self._recipients.verdicts(outreach, request.revision))
         eligible = counts.pop(ELIGIBLE, 0)
         if not eligible:
+            # Their verdicts stand; they do not make the condition look as if it had grown again.
+            self._outreaches.set_status(outreach, request.revision, "empty")
             return PlanAnswer(status="nothing_to_do", reason="nobody_to_tell", not_told=dict(counts))
         plan = Plan(
             revision=request.revision,

@@ -130,7 +130,7 @@ class RevisionView(Frozen):
 
     number: int
     recipients: int
-    status: Literal["pending", "approved", "rejected", "expired", "replaced", "changes_requested", "cleared"]
+    status: Literal["pending", "approved", "rejected", "expired", "replaced", "changes_requested", "cleared", "aborted"]
     decide_by: AwareDatetime
     step: str = ""
     root: str = ""

@@ -140,6 +140,10 @@ class World:
                 task.cancel()
         self._workers, self._running = [], []
 
+    async def without(self, queue: str) -> None:
+        """Goes on without the worker of one queue."""
+        await next(worker for worker in self._workers if worker.task_queue == queue).shutdown()
+
     async def with_source(self, url: str) -> None:
         """Goes on with an operational source."""
         await self.with_settings(source_url=url)

@@ -189,6 +189,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.outreach.look,
         application.outreach.close,
         application.outreach.end,
+        application.outreach.set_status,
         application.outreach.hold,
         application.outreach.notify,
         application.detection.sweep,

@@ -1,5 +1,6 @@
 """The end of an outreach: what it comes to, recorded before the workflow closes."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -7,12 +8,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.outreach import CloseRequest, EndRequest, OutreachActivities
+    from activities.outreach import CloseRequest, EndRequest, OutreachActivities, StatusRequest
     from tellfirst import contract
     from tellfirst.contract import Ending, Result
     from workflows.front import Front
     from workflows.options import QUICK, over_audience
-    from workflows.state import Situation
+    from workflows.state import Revision, Situation, Status
 
 LONGEST_WAIT_FOR_CONTACTS = timedelta(hours=6)
 
@@ -37,8 +38,8 @@ class Closing(Front):
         try:
             closing = await over_audience(OutreachActivities.close, request, state.recipients)
         except ActivityError as error:
-            await self.needs_attention(f"measuring failed: {cause_of(error)}")
             state.contacts_at = workflow.now() + LONGEST_WAIT_FOR_CONTACTS
+            await self.needs_attention(f"measuring failed: {cause_of(error)}")
             return None
         if closing.waiting:
             pause = min(max(last.plan.window / 20, timedelta(seconds=1)), LONGEST_WAIT_FOR_CONTACTS)
@@ -65,16 +66,19 @@ class Closing(Front):
             return await self.end(Ending.CLEARED, "the condition ended before anyone was told")
         return await self.end(Ending.NOTHING_TO_DO, "nobody_left_to_tell")
 
+    async def give_up(self, revisions: Sequence[Revision], status: Status) -> None:
+        """Records why revisions will never be sent, so that nobody can decide about them any more."""
+        if not revisions:
+            return
+        for revision in revisions:
+            revision.status = status
+        numbers = tuple(revision.plan.revision for revision in revisions)
+        request = StatusRequest(outreach=self._id, revisions=numbers, status=status)
+        await workflow.execute_local_activity_method(OutreachActivities.set_status, request, **QUICK)
+
     async def end(self, ending: Ending, reason: str) -> Result:
         """Records an ending without measurement and closes."""
-        last = self.state.revisions[-1] if self.state.revisions else None
-        request = EndRequest(
-            outreach=self._id,
-            revision=last.plan.revision if last else 0,
-            ending=ending,
-            reason=reason,
-            revision_status=last.status if last and last.status in ("expired", "cleared") else "",
-        )
+        request = EndRequest(outreach=self._id, ending=ending, reason=reason)
         await workflow.execute_local_activity_method(OutreachActivities.end, request, **QUICK)
         return await self.closed(ending, reason)
 

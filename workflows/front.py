@@ -1,8 +1,11 @@
 """The front of an outreach: its search attributes, its words in the UI, its view, and the notices it gives."""
 
+import contextlib
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.outreach import NoticeRequest, OutreachActivities
@@ -20,9 +23,10 @@ class Front(Mailbox):
     def __init__(self) -> None:
         super().__init__()
         self._shown: Situation | None = None
+        self._attributes: dict[SearchAttributeKey[Any], Any] = {}
 
     async def notify(self, kind: Any, plan: Plan, text: str) -> None:
-        """Tells the people of a plan something, once."""
+        """Tells the people of a plan something, once; no outreach stops because a notice could not be kept."""
         to = plan.owner if kind in ("attention", "promise_at_risk", "expired") else ", ".join(plan.approvers)
         request = NoticeRequest(
             id=f"{self._id}:{plan.revision}:{kind}:{workflow.info().get_current_history_length()}",
@@ -31,7 +35,8 @@ class Front(Mailbox):
             to=to,
             text=text[:500],
         )
-        await workflow.execute_local_activity_method(OutreachActivities.notify, request, **QUICK)
+        with contextlib.suppress(ActivityError):
+            await workflow.execute_local_activity_method(OutreachActivities.notify, request, **QUICK)
 
     async def needs_attention(self, why: str) -> None:
         """Stops sending and asks for a person; the outreach shows as needing attention until it is resumed."""
@@ -41,24 +46,27 @@ class Front(Mailbox):
 
     def show(self, shown: Situation | None = None) -> None:
         """Flips the search attributes where they changed, and says in words how the outreach stands."""
-        shown = shown or situation(self.state, workflow.now())
-        before, self._shown = self._shown, shown
+        self._shown = shown = shown or situation(self.state, workflow.now())
         workflow.set_current_details(shown.words)
-        updates: list[Any] = []
-        if before is None or before.stage != shown.stage:
-            updates.append(contract.STAGE.value_set(shown.stage))
-        if before is None or before.waiting_on != shown.waiting_on:
-            updates.append(contract.WAITING_ON.value_set(shown.waiting_on or "nobody"))
-        if (before is None or before.deadline != shown.deadline) and shown.deadline is not None:
-            updates.append(contract.DEADLINE.value_set(shown.deadline))
-        if before is None and self.state.revisions:
+        values: dict[SearchAttributeKey[Any], Any] = {
+            contract.STAGE: shown.stage,
+            contract.WAITING_ON: shown.waiting_on or "nobody",
+            contract.DEADLINE: shown.deadline,
+        }
+        if self.state.revisions:
             plan = self.state.revisions[-1].plan
-            updates += [
-                contract.TRIGGER.value_set(plan.playbook),
-                contract.REASON.value_set(plan.reason_code),
-                contract.OWNER.value_set(plan.owner),
-                contract.RECIPIENTS.value_set(sum(r.plan.recipients for r in self.state.revisions)),
-            ]
+            values |= {
+                contract.TRIGGER: plan.playbook,
+                contract.REASON: plan.reason_code,
+                contract.OWNER: plan.owner,
+                contract.RECIPIENTS: self.state.recipients,
+            }
+        before, self._attributes = self._attributes, values
+        updates = [
+            key.value_unset() if value is None else key.value_set(value)
+            for key, value in values.items()
+            if key not in before or before[key] != value
+        ]
         if updates:
             workflow.upsert_search_attributes(updates)
 
@@ -69,7 +77,7 @@ class Front(Mailbox):
         return View(
             outreach=self._id,
             trigger=self.state.trigger,
-            stage=self._shown.stage if self._shown else contract.Stage.PLANNING,
+            stage=(self._shown or shown).stage,
             waiting_on=shown.waiting_on,
             deadline=shown.deadline,
             details=shown.words,

@@ -4,10 +4,14 @@ Handlers only put messages in; the attendant takes them out one at a time. Messa
 because the SDK drops a malformed one and writes what it held into the log.
 """
 
+import asyncio
+import contextlib
 import json
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from datetime import timedelta
+from typing import Literal, TypedDict, Unpack
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
@@ -40,11 +44,36 @@ class Message:
 
 
 def read_json(raw: RawValue) -> object:
-    """Returns the JSON of a raw argument, or MALFORMED."""
+    """Returns the JSON of a raw argument, or MALFORMED where it is none that can be handed on and kept."""
     try:
-        return json.loads(raw.payload.data)
-    except ValueError:
+        read: object = json.loads(raw.payload.data)
+        # Half a surrogate pair can stand in JSON and in no payload, a zero byte in no text of PostgreSQL.
+        kept = json.dumps(read, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         return MALFORMED
+    return MALFORMED if rb"\u0000" in kept else read
+
+
+class Alarm(TypedDict, total=False):
+    """Is when to stop waiting, and what is to be done then."""
+
+    timeout: timedelta
+    summary: str
+
+
+async def until(condition: Callable[[], bool], **alarm: Unpack[Alarm]) -> None:
+    """Waits until the condition holds or the time is up.
+
+    The SDK tells a request to cancel also to whoever would go on in that very moment; here it is a message like others.
+    """
+    timeout = alarm.get("timeout")
+    end = None if timeout is None else workflow.now() + timeout
+    try:
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(condition, timeout=timeout, timeout_summary=alarm.get("summary"))
+    except asyncio.CancelledError:
+        if not condition() and (end is None or workflow.now() < end):
+            raise
 
 
 class Mailbox:
@@ -67,7 +96,7 @@ class Mailbox:
     async def submit_decision(self, raw: RawValue = NOTHING) -> DecisionAnswer:
         """Takes a signed decision and answers once it is judged and recorded."""
         number = self._put("decision", raw)
-        await workflow.wait_condition(lambda: number in self._answers)
+        await until(lambda: number in self._answers)
         return self._answers.pop(number)
 
     @submit_decision.validator
@@ -108,16 +137,23 @@ class Mailbox:
         self._put("acknowledged", raw)
 
     def _put(self, kind: Kind, raw: RawValue) -> int:
+        return self._receive(kind, read_json(raw))
+
+    def _receive(self, kind: Kind, content: object) -> int:
         self._count += 1
-        self._waiting.append(Message(self._count, kind, read_json(raw)))
+        self._waiting.append(Message(self._count, kind, content))
         return self._count
+
+    def cancel_means_abort(self) -> None:
+        """Takes a request to cancel, as the Temporal UI and CLI offer it, for what it is meant to be."""
+        self._receive("abort", {"event_id": "cancel", "note": "cancelled"})
 
     # -- the attendant
 
     async def attend(self) -> None:
         """Applies messages in the order they came, for as long as the outreach runs."""
         while True:
-            await workflow.wait_condition(lambda: bool(self._waiting))
+            await until(lambda: bool(self._waiting))
             self._busy = True
             message = self._waiting.popleft()
             try:
@@ -132,8 +168,7 @@ class Mailbox:
 
     async def settle_messages(self) -> None:
         """Waits until everything that came in is applied and answered."""
-        await workflow.wait_condition(lambda: not self._waiting and not self._busy)
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await until(lambda: not self._waiting and not self._busy and workflow.all_handlers_finished())
 
     async def _judge(self, message: Message) -> None:
         raw = None if message.raw is MALFORMED else message.raw
@@ -154,14 +189,14 @@ class Mailbox:
             if revision.plan.revision != answer.revision:
                 continue
             if answer.decision == "approve":
+                if revision.status == "approved":  # it stands in for one that no longer holds
+                    self.state.attention = ""
                 revision.status = "approved"
-                self.state.attention = ""
             elif answer.decision == "reject":
                 revision.status = "rejected"
                 self.state.reason = answer.message
             else:
                 revision.status = "changes_requested"
-                self.state.replan = "replace"
 
     async def _apply(self, message: Message) -> None:
         model = Pause if message.kind == "pause" else Event
@@ -180,11 +215,11 @@ class Mailbox:
         elif message.kind == "acknowledged":
             state.acknowledged = bool(state.attention)
         elif message.kind == "abort":
-            state.aborted = event.note or "aborted"
+            state.aborted, state.attention = event.note or "aborted", ""
             await self._hold(paused=True)
         elif isinstance(event, Pause):
             # First the switch that every micro-batch reads, then our own: a page in flight stops at its next one.
-            await self._hold(paused=event.paused)
+            await self._hold(paused=event.paused or bool(state.aborted))
             state.paused = event.paused
             if not event.paused:
                 state.attention, state.acknowledged, state.retry_at = "", False, None

@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
 
 
 class Quick(TypedDict):
@@ -19,6 +20,7 @@ class Options(Quick):
     """Is the options of an activity that reports its progress."""
 
     heartbeat_timeout: timedelta
+    cancellation_type: ActivityCancellationType
 
 
 QUICK = Quick(
@@ -32,6 +34,7 @@ DATABASE = Options(
     start_to_close_timeout=timedelta(minutes=30),
     schedule_to_close_timeout=timedelta(hours=6),
     heartbeat_timeout=timedelta(seconds=60),
+    cancellation_type=ActivityCancellationType.TRY_CANCEL,
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=10)),
 )
 """Work over a whole audience on our own database or the operational source."""
@@ -40,6 +43,8 @@ SEND = Options(
     start_to_close_timeout=timedelta(minutes=30),
     schedule_to_close_timeout=timedelta(hours=24),
     heartbeat_timeout=timedelta(seconds=15),
+    # A page that is called back says first what left.
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
 )
 """One page of messages: a dead worker is noticed by its silence, another goes on where the effect log stands."""

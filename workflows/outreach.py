@@ -5,7 +5,6 @@ off beside the loop, so that a decision is answered while pages are leaving. Eve
 """
 
 import asyncio
-import contextlib
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -25,10 +24,10 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.domain.condition import Condition, personal_pattern
     from tellfirst.domain.plan import PlannedStep
     from workflows.closing import Closing, cause_of
-    from workflows.mailbox import NOTHING, read_json
+    from workflows.mailbox import NOTHING, Alarm, read_json, until
     from workflows.options import DATABASE, over_audience
     from workflows.sending import Sender
-    from workflows.state import RETRY, Revision, State, hindrance, next_deadline, owing, promised
+    from workflows.state import RETRY, Revision, Sending, State, falls_due, hindrance, next_deadline, overdue, owing
 
 
 @workflow.defn(name=contract.OUTREACH)
@@ -62,48 +61,63 @@ class OutreachWorkflow(Closing):
     @workflow.run
     async def run(self, start: RawValue = NOTHING) -> Result:
         """Runs to the recorded outcome."""
-        refusal = self._read(read_json(start))
+        life = asyncio.create_task(self._live(self._read(read_json(start))))
+        while True:
+            try:
+                return await asyncio.shield(life)
+            except asyncio.CancelledError:
+                if life.done():
+                    raise
+                self.cancel_means_abort()
+
+    # -- the loop
+
+    async def _live(self, refusal: str) -> Result:
         attendant = asyncio.create_task(self.attend())
         try:
             if refusal:
                 return await self.closed(Ending.REFUSED, refusal)
-            while (result := await self._turn()) is None:
+            while True:
+                try:
+                    result = await self._turn()
+                except ActivityError as error:
+                    await self.needs_attention(f"'{error.activity_type}' failed: {cause_of(error)}")
+                    continue
+                if result is not None:
+                    return result
                 if self._sender.wants_new_run:
                     await self.settle_messages()
                     workflow.continue_as_new(self.state)
         finally:
             attendant.cancel()
-        return result
-
-    # -- the loop
 
     async def _turn(self) -> Result | None:
         """Does the one thing that is due, or waits for the next deadline or for news."""
-        if not self.state.planned or self.state.replan:
+        state, news = self.state, self.news
+        if not state.planned:
             return await self._plan()
+        if state.aborted:
+            await self._let_go()
         self.show()
-        if self.state.look and not self.state.attention:
+        if state.aborted and not state.randomised:
+            return await self.end(Ending.ABORTED, state.aborted)
+        if state.look and not state.attention:
             return await self._look()
-        if self.state.aborted and not self.state.randomised:
-            return await self.end(Ending.ABORTED, self.state.aborted)
-        if not self._held:
-            for revision in self.state.revisions:
-                if revision.status == "approved" and await self._send_due(revision):
-                    return None
-        now = workflow.now()
-        deadline = next_deadline(self.state)
-        if deadline is not None and deadline[0] <= now:
-            return await self._due(deadline[1])
-        if not owing(self.state) and not self.state.randomised and not self.state.attention:
+        if state.to_plan and not state.attention:
+            return await self._plan()
+        if what := overdue(state, workflow.now()):
+            return await self._due(what)
+        for revision in state.revisions:
+            if revision.status == "approved" and not self._held and await self._send_due(revision):
+                return None
+        if not owing(state) and not state.randomised and not state.attention:
             return await self.ended_without_sending()
-        news = self.news
-        with contextlib.suppress(TimeoutError):
-            await workflow.wait_condition(
-                lambda: self.news != news,
-                timeout=None if deadline is None else deadline[0] - now,
-                timeout_summary=None if deadline is None else deadline[1],
-            )
+        await until(lambda: self.news != news, **self._next())
         return None
+
+    def _next(self) -> Alarm:
+        deadline = next_deadline(self.state)
+        return Alarm() if deadline is None else Alarm(timeout=deadline[0] - workflow.now(), summary=deadline[1])
 
     @property
     def _held(self) -> bool:
@@ -120,7 +134,7 @@ class OutreachWorkflow(Closing):
             return await self.measure()
         if what == "promise":
             for revision in self.state.revisions:
-                update = promised(self.state, revision)
+                update = falls_due(self.state, revision)
                 if update is not None and update.act_at is not None and update.act_at <= now:
                     await self._keep_promise(revision, update)
             return None
@@ -135,13 +149,14 @@ class OutreachWorkflow(Closing):
 
     async def _plan(self) -> Result | None:
         state, number = self.state, self.state.planned + 1
-        replaced = next((r for r in reversed(state.revisions) if r.status == "changes_requested"), None)
+        replaced = next((r for r in state.revisions if r.status == "changes_requested"), None)
+        grow, state.grow = state.grow, False
         request = PlanRequest(
             outreach=self._id,
             run=workflow.info().first_execution_run_id,
             revision=number,
             condition=self._condition if number == 1 else None,
-            replaces=replaced.plan.revision if replaced and state.replan == "replace" else 0,
+            replaces=replaced.plan.revision if replaced else 0,
         )
         try:
             answer: PlanAnswer = await workflow.execute_activity_method(
@@ -149,11 +164,10 @@ class OutreachWorkflow(Closing):
             )
         except ActivityError as error:
             if number > 1:
-                await self.needs_attention(f"planning revision {number} failed")
-                state.replan = ""
-                return None
+                state.grow |= grow
+                raise
             return await self.end(Ending.FAILED, cause_of(error))
-        state.planned, state.replan, self._condition = number, "", None
+        state.planned, self._condition = number, None
         if replaced is not None:
             replaced.status = "replaced"
         if answer.status == "duplicate":
@@ -170,7 +184,7 @@ class OutreachWorkflow(Closing):
         if revision.status != "pending":
             return
         if now >= plan.decide_by:
-            revision.status = "expired"
+            await self.give_up([revision], "expired")
             text = f"The approval of revision {plan.revision} expired; nobody was told."
             await self.notify("expired", plan, text)
         elif now >= plan.escalate_at and not revision.escalated:
@@ -188,42 +202,50 @@ class OutreachWorkflow(Closing):
         """Does what an approved revision has to send now; returns whether there was anything."""
         if revision.wave is None:
             await self._wave(revision)
+            return True
         if self._owes_resolved(revision):
             revision.resolved_sent = True
             revision.due += [resolved.id] if (resolved := revision.plan.resolved) else []
-        if revision.sending is not None:
-            await self._send(revision, revision.sending.step)
-        elif revision.due:
-            await self._send(revision, revision.due.pop(0))
-        else:
+        if revision.sending is None and revision.due:
+            revision.sending = Sending(step=revision.due.pop(0))
+        if revision.sending is None:
             return False
+        await self._send(revision, revision.sending)
         return True
 
     async def _wave(self, revision: Revision) -> None:
         """Randomises the recipients of a revision and sends the treated ones their first message."""
         t0 = workflow.now()
         request = WaveRequest(outreach=self._id, revision=revision.plan.revision, t0=t0)
-        try:
-            revision.wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
-        except ActivityError as error:
-            await self.needs_attention(f"randomising failed: {cause_of(error)}")
-            return
+        revision.wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
         revision.t0 = t0
         if revision.wave.treated:
             revision.due.append(revision.plan.initial.id)
 
-    async def _send(self, revision: Revision, step: str) -> None:
-        halted = await self._sender.send(revision, step, held=lambda: self.state.paused or bool(self.state.aborted))
-        if self.state.aborted:
-            revision.sending, revision.due = None, []
-        elif halted == "pause_all":
+    async def _send(self, revision: Revision, sending: Sending) -> None:
+        def stop() -> bool:
+            return self._held or bool(self.state.look) or bool(overdue(self.state, workflow.now()))
+
+        halted = await self._sender.send(revision, sending, stop, **self._next())
+        if halted in ("pause_all", "paused"):
             self.state.retry_at = workflow.now() + RETRY
-        elif halted not in ("", "paused"):
-            await self.needs_attention(f"sending '{step}' stopped ({halted})")
+        elif halted:
+            await self.needs_attention(f"sending '{sending.step}' stopped ({halted})")
         elif revision.sending is None and self._sender.unknown:
             count, self._sender.unknown = self._sender.unknown, 0
-            text = f"Of step '{step}' {count} messages are unknown to us and to the provider; decide about each."
+            text = (
+                f"Of step '{sending.step}' {count} messages are unknown to us and to the provider; decide about each."
+            )
             await self.notify("attention", revision.plan, text)
+
+    async def _let_go(self) -> None:
+        """Lets go of whatever has not left; what may have left is still asked about."""
+        self.state.look, self.state.grow = "", False
+        await self.give_up([r for r in self.state.revisions if r.open], "aborted")
+        for revision in self.state.revisions:
+            sending, revision.sending, revision.due = revision.sending, None, []
+            if sending is not None:
+                await self._sender.reconcile(revision, sending)
 
     # -- promises
 
@@ -234,18 +256,15 @@ class OutreachWorkflow(Closing):
             look = await workflow.execute_activity_method(
                 OutreachActivities.look, LookRequest(outreach=self._id, cleared=wanted == "cleared"), **DATABASE
             )
-        except ActivityError as error:
-            await self.needs_attention(f"the source cannot be read: {cause_of(error)}")
-            return None
+        except ActivityError:
+            state.look = wanted if wanted == "cleared" else state.look or wanted
+            raise
         for revision in state.revisions:
             revision.over = look.over
-        if look.new:
-            state.replan = "grow"
+        state.grow |= look.new > 0
         state.cleared = look.still == 0 and not look.new
         if state.cleared:
-            for revision in state.revisions:
-                if revision.wave is None and revision.status in ("pending", "approved", "changes_requested"):
-                    revision.status = "cleared"
+            await self.give_up([r for r in state.revisions if r.open], "cleared")
             if not state.randomised:
                 return await self.end(Ending.CLEARED, "the condition ended before anyone was told")
         return None
@@ -253,7 +272,7 @@ class OutreachWorkflow(Closing):
     async def _keep_promise(self, revision: Revision, update: PlannedStep) -> None:
         """Looks again at lead time; tells those whose condition is over so, and updates the others."""
         if not hindrance(self.state, revision):
-            self.state.look = "look"
+            self.state.look = self.state.look or "look"
             await self._look()
         if why := hindrance(self.state, revision):
             revision.at_risk = update.id

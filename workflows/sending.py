@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Unpack
 
 from temporalio import workflow
+from temporalio.exceptions import is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.dispatch import DispatchActivities, PageReport, PageRequest
+    from activities.dispatch import CALLED_BACK, DispatchActivities, PageReport, PageRequest
     from activities.reconciliation import ReconcileRequest, ReconciliationActivities
     from tellfirst import contract
+    from workflows.mailbox import Alarm, until
     from workflows.options import DATABASE, SEND
     from workflows.state import Revision, Sending
 
@@ -30,17 +33,18 @@ class Sender:
         """Returns whether this run has grown long enough."""
         return self._pages >= PAGES_PER_RUN or workflow.info().is_continue_as_new_suggested()
 
-    async def send(self, revision: Revision, step: str, held: Callable[[], bool]) -> str:
-        """Sends a step until it is done, held, or this run is full; returns why it stopped early.
+    async def send(self, revision: Revision, sending: Sending, stop: Callable[[], bool], **alarm: Unpack[Alarm]) -> str:
+        """Sends a step until it is done, something else is to be done, or this run is full; returns what halted it.
 
-        `revision.sending` stays set while anything of the step is left, so that another run goes on with it.
+        Pages are called back when `stop` says so or the time is up: one may wait a day for its provider or a worker.
+        `revision.sending` stays set while anything of the step is left, so that another turn goes on with it.
         """
-        sending = revision.sending = revision.sending or Sending(step=step)
         total = sum(r.count for r in revision.plan.pages)
         running: dict[asyncio.Task[PageReport], int] = {}
         halted = ""
+        bell = asyncio.create_task(until(stop, **alarm))
         while True:
-            while len(running) < PAGES_IN_FLIGHT and not (halted or held() or self.wants_new_run):
+            while len(running) < PAGES_IN_FLIGHT and not (halted or bell.done() or stop() or self.wants_new_run):
                 page = _take(sending, total)
                 if page is None:
                     break
@@ -48,24 +52,32 @@ class Sender:
                 running[asyncio.create_task(self._page(revision, sending.step, page))] = page
             if not running:
                 break
-            done, _ = await workflow.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            done, _ = await workflow.wait(
+                [*running, *([] if bell.done() else [bell])], return_when=asyncio.FIRST_COMPLETED
+            )
+            if bell in done:
+                for task in running:
+                    task.cancel()
+            for task in [task for task in running if task.done()]:
                 page = running.pop(task)
                 try:
                     report = task.result()
-                except Exception as error:
+                except (Exception, asyncio.CancelledError) as error:
+                    if is_cancelled_exception(error):
+                        sending.again.append(page)
+                        continue
                     workflow.logger.warning("page %s of %s failed: %s", page, sending.step, type(error).__name__)
                     halted = halted or "page_failed"
                     sending.again.append(page)
                     continue
                 sending.in_doubt += report.in_doubt
                 if report.halted:
-                    halted = halted or report.halted
+                    halted = halted or (report.halted if report.halted != CALLED_BACK else "")
                     sending.again.append(page)
-        if halted or held() or sending.again or sending.next_page < total:
+        bell.cancel()
+        if halted or sending.again or sending.next_page < total:
             return halted
-        if sending.in_doubt:
-            await self._reconcile(revision, sending)
+        await self.reconcile(revision, sending)
         revision.sending = None
         return ""
 
@@ -78,7 +90,8 @@ class Sender:
             DispatchActivities.dispatch, request, task_queue=contract.send_queue(channel), **SEND
         )
 
-    async def _reconcile(self, revision: Revision, sending: Sending) -> None:
+    async def reconcile(self, revision: Revision, sending: Sending) -> None:
+        """Asks what became of the messages in doubt; what nobody knows in the end stays for a person to decide."""
         left = sending.in_doubt
         for turn, last in ((1, False), (2, True)):
             if not left:

@@ -9,7 +9,7 @@ from tellfirst.contract import Stage
 from tellfirst.domain.plan import Plan, PlannedStep
 from tellfirst.domain.recipient import Wave
 
-Status = Literal["pending", "approved", "rejected", "expired", "replaced", "changes_requested", "cleared"]
+Status = Literal["pending", "approved", "rejected", "expired", "replaced", "changes_requested", "cleared", "aborted"]
 SEEN_EVENTS = 500
 
 
@@ -39,6 +39,16 @@ class Revision(BaseModel):
     over: int = 0
 
     @property
+    def open(self) -> bool:
+        """Returns whether it may still be sent and nobody was drawn yet."""
+        return self.wave is None and self.status in ("pending", "approved", "changes_requested")
+
+    @property
+    def on_its_way(self) -> str:
+        """Returns the step that is leaving or leaves next; empty when there is none."""
+        return self.sending.step if self.sending else next(iter(self.due), "")
+
+    @property
     def next_update(self) -> PlannedStep | None:
         """Returns the next promised step."""
         updates = self.plan.updates
@@ -56,7 +66,7 @@ class State(BaseModel):
     trigger: str
     revisions: list[Revision] = Field(default_factory=list)
     planned: int = 0
-    replan: Literal["", "replace", "grow"] = ""
+    grow: bool = False  # subjects that no revision has planned for were seen
     look: Literal["", "look", "cleared"] = ""
     cleared: bool = False
     paused: bool = False
@@ -69,6 +79,11 @@ class State(BaseModel):
     contacts_at: datetime | None = None  # contacts had not arrived; they are asked for again then
     refused: int = 0
     seen: list[str] = Field(default_factory=list)
+
+    @property
+    def to_plan(self) -> bool:
+        """Returns whether another revision is wanted: for new subjects, or instead of one that was sent back."""
+        return self.grow or any(r.status == "changes_requested" for r in self.revisions)
 
     @property
     def randomised(self) -> bool:
@@ -87,7 +102,7 @@ class State(BaseModel):
 
     def ask(self, why: str, now: datetime) -> None:
         """Asks for a person; nothing more is sent until the outreach is resumed."""
-        self.attention, self.attention_since = why[:200], now
+        self.attention, self.attention_since, self.acknowledged = why[:200], now, False
 
     def first_time(self, event_id: str) -> bool:
         """Returns whether this event is new, and remembers it."""
@@ -117,7 +132,7 @@ def situation(state: State, now: datetime) -> Situation:
             words=f"Waiting for **{owner}** since {_when(state.attention_since or now)}: {state.attention}. "
             "Mend it and `tellfirst resume`, or `tellfirst abort`.",
         )
-    if state.paused:
+    if state.paused and not state.aborted:
         return Situation(stage=Stage.PAUSED, words="Held by a person; `tellfirst resume` lets it go on.")
     if pending:
         revision = pending[0]
@@ -133,13 +148,13 @@ def situation(state: State, now: datetime) -> Situation:
             return Situation(stage=Stage.APPROVAL_OVERDUE, waiting_on=roles, deadline=plan.decide_by, words=words)
         words = f"Waiting for **{roles}** to decide {asked}, until {_when(plan.decide_by)}. Run `tellfirst show`."
         return Situation(stage=Stage.AWAITING_APPROVAL, waiting_on=roles, deadline=plan.decide_by, words=words)
-    if not state.revisions:
+    if not state.revisions or state.to_plan:
         return Situation(stage=Stage.PLANNING, words="Finding the affected customers.")
-    if any(r.sending or r.due or (r.status == "approved" and r.wave is None) for r in state.revisions):
+    if any(r.on_its_way or (r.status == "approved" and r.wave is None) for r in state.revisions):
         return Situation(stage=Stage.SENDING, words="Messages are on their way.")
     end = state.window_end
     due = min((u.due for r in state.revisions if (u := promised(state, r)) is not None and u.due), default=end)
-    words = "Told. "
+    words = "Aborted. " if state.aborted else "Told. "
     if due is not None and due != end:
         words += f"The next update is promised for {_when(due)}. "
     if end is not None:
@@ -159,14 +174,20 @@ def promised(state: State, revision: Revision) -> PlannedStep | None:
     return revision.next_update if owes else None
 
 
+def falls_due(state: State, revision: Revision) -> PlannedStep | None:
+    """Returns the update to prepare at its time; None while its owner knows that it cannot leave."""
+    update = promised(state, revision)
+    known = update is not None and revision.at_risk == update.id and hindrance(state, revision)
+    return None if known else update
+
+
 def hindrance(state: State, revision: Revision) -> str:
     """Returns why nothing new of this revision can leave now; empty when it can."""
     if state.attention:
         return state.attention
     if state.paused:
         return "the outreach is paused"
-    on_its_way = revision.sending.step if revision.sending else next(iter(revision.due), "")
-    return f"'{on_its_way}' is still on its way" if on_its_way else ""
+    return f"'{revision.on_its_way}' is still on its way" if revision.on_its_way else ""
 
 
 def next_deadline(state: State) -> tuple[datetime, str] | None:
@@ -180,17 +201,21 @@ def next_deadline(state: State) -> tuple[datetime, str] | None:
             if not revision.escalated:
                 deadlines.append((plan.escalate_at, "escalate"))
             deadlines.append((plan.decide_by, "expire"))
-        elif (
-            (update := promised(state, revision)) is not None
-            and update.act_at is not None
-            and not (hindrance(state, revision) and revision.at_risk == update.id)
-        ):
+        elif (update := falls_due(state, revision)) is not None and update.act_at is not None:
             deadlines.append((update.act_at, "promise"))
     if state.retry_at is not None:
         deadlines.append((state.retry_at, "retry"))
-    if state.randomised and not owing(state) and (end := state.window_end) is not None:
-        deadlines.append((state.contacts_at or end, "window"))
+    # What is on its way leaves before anything is measured, unless only a person can let it go on.
+    leaving = any(r.on_its_way for r in state.revisions) and not (state.paused or state.attention)
+    if state.randomised and not owing(state) and not leaving and (end := state.window_end) is not None:
+        deadlines.append((max(state.contacts_at or end, end), "window"))
     return min(deadlines, default=None)
+
+
+def overdue(state: State, now: datetime) -> str:
+    """Returns the name of what is to be done now; empty when nothing is."""
+    deadline = next_deadline(state)
+    return deadline[1] if deadline is not None and deadline[0] <= now else ""
 
 
 def owing(state: State) -> bool:

@@ -106,7 +106,7 @@ class Outreaches:
             yield [Subject(key=r.key, customer=r.customer_ref, facts=r.facts) for r in chunk]
 
     def planned_already(self, outreach: str, keys: Sequence[str]) -> set[str]:
-        """Returns which subjects stand in a frozen revision that was not replaced."""
+        """Returns which subjects stand in a finished revision that was not replaced."""
         found: set[str] = set()
         with self._database.read() as session:
             for chunk in chunks(keys):
@@ -161,7 +161,7 @@ class Outreaches:
                 .where(
                     col(RevisionRow.outreach_id) == outreach,
                     col(RevisionRow.number) == plan.revision,
-                    col(RevisionRow.status) == "planning",
+                    col(RevisionRow.status).in_(["planning", "empty"]),
                 )
                 .values(plan=plan.model_dump(mode="json"), proposal=proposal.model_dump(mode="json"), status="pending")
             )
@@ -201,7 +201,9 @@ class Outreaches:
         """Returns the highest frozen revision number, 0 when there is none."""
         with self._database.read() as session:
             rows = session.exec(
-                select(RevisionRow.number).where(RevisionRow.outreach_id == outreach, RevisionRow.status != "planning")
+                select(RevisionRow.number).where(
+                    RevisionRow.outreach_id == outreach, col(RevisionRow.status).not_in(["planning", "empty"])
+                )
             ).all()
             return max(rows, default=0)
 

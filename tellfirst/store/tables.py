@@ -143,7 +143,7 @@ class RevisionRow(SQLModel, table=True):
     planned_at: datetime = _instant(nullable=False)
     plan: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     proposal: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
-    status: str = "planning"  # pending, approved, rejected, expired, replaced, cleared
+    status: str = "planning"  # empty, pending, or what became of it
 
 
 class SubjectRow(SQLModel, table=True):
