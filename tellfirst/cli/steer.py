@@ -184,7 +184,7 @@ def _stuck(execution: WorkflowExecution, problem: str) -> Stuck:
     waiting_on = attributes.get(contract.WAITING_ON) or ""
     advice = {
         "deadline passed": "check that workers run: python -m workers",
-        "not planned": "check that workers run: python -m workers",
+        "not planned": "check that workers run; else the Temporal UI shows what its planning fails on",
         "its tasks fail": "look at the failing task in the Temporal UI",
     }
     return Stuck(

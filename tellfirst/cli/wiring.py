@@ -54,7 +54,8 @@ class Installation:
             raise NotFoundError(
                 "there is no outreach of that name",
                 where=name,
-                remedy="see `tellfirst pending`; one that was just started is there when a worker has planned it",
+                remedy="see `tellfirst pending`; one just started is there once a worker has planned it, "
+                "one that was refused only in the Temporal UI",
             )
         return found
 

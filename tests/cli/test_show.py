@@ -159,4 +159,4 @@ async def test_a_revision_that_is_not_there_is_named(office: Office) -> None:
 def test_an_outreach_that_is_not_there_is_named(shell: Shell) -> None:
     done = shell("show", "outreach/late_delivery/none/1")
     assert (done.code, done.out) == (1, "")
-    assert "there is no outreach of that name; see `tellfirst pending`; one that was just started is there" in done.err
+    assert "there is no outreach of that name; see `tellfirst pending`; one just started is there once" in done.err

@@ -80,6 +80,13 @@ async def test_an_outreach_that_does_not_run_is_named(office: Office, words: lis
     assert done.err == "outreach/x/y/1: there is no running outreach of that name; see `tellfirst pending`\n"
 
 
+async def test_a_namespace_that_is_not_there_is_named(office: Office) -> None:
+    office.shell.environment["TEMPORAL_NAMESPACE"] = "none"
+    done = await office.run("stuck")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "the Temporal server does not have this namespace; check TEMPORAL_NAMESPACE, or create it\n"
+
+
 def test_an_abort_needs_a_reason(shell: Shell) -> None:
     assert shell("abort", "outreach/x/y/1").code == 2
     for reason in (" ", "x" * 501):
@@ -119,7 +126,7 @@ async def test_what_no_worker_plans_is_seen(office: Office) -> None:
     assert handle.id not in [one.outreach for one in await find_stuck(office.world.env.client, datetime.now(UTC))]
     one = await eventually(office, handle.id, now=datetime.now(UTC) + timedelta(minutes=16))
     assert (one.stage, one.problem) == ("planning", "not planned")
-    assert one.what_to_do == "check that workers run: python -m workers"
+    assert one.what_to_do == "check that workers run; else the Temporal UI shows what its planning fails on"
     await office.world.work()
     await office.planned(handle.id)
 
