@@ -225,6 +225,8 @@ class DispatchActivities:
         ]
         if not outbound:
             return ""
+        # Slow is not dead: the database may have taken its time for the intents, and the provider may for the answers.
+        activity.heartbeat(batch[0].recipient.position)
         if clock.now() >= lease_until - self._margin:
             # This process was stopped for a while; whoever takes the page over must not meet our requests.
             answers = [Answer(send_id=m.send_id, kind=AnswerKind.NOT_SENT, detail="late") for m in outbound]

@@ -256,9 +256,10 @@ class OutreachWorkflow(Closing):
             look = await workflow.execute_activity_method(
                 OutreachActivities.look, LookRequest(outreach=self._id, cleared=wanted == "cleared"), **DATABASE
             )
-        except ActivityError:
+        except ActivityError as error:
             state.look = wanted if wanted == "cleared" else state.look or wanted
-            raise
+            await self.needs_attention(f"the source cannot be read: {cause_of(error)}")
+            return None
         for revision in state.revisions:
             revision.over = look.over
         state.grow |= look.new > 0

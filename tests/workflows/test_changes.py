@@ -133,7 +133,7 @@ async def test_the_word_that_it_is_over_reaches_the_pages_in_flight(world: World
     await world.approve(handle.id)
     await world.until(lambda: len(world.sms.answers) == 2)
     await world.client.tell(handle.id, "condition_cleared")
-    await world.until(lambda: world.outreaches.get(handle.id).cleared_at is not None, seconds=5)
+    await world.until(lambda: world.outreaches.get(handle.id).cleared_at is not None)
     await world.until(lambda: states(world, handle.id) == {"withheld": 2})
 
 

@@ -1,0 +1,88 @@
+"""What is due, what is shown, and what is owed: read from the state alone."""
+
+from datetime import UTC, datetime, timedelta
+
+from tellfirst.contract import Stage
+from tellfirst.domain.plan import Plan, PlannedStep
+from tellfirst.domain.recipient import Wave
+from workflows.state import Revision, Sending, State, falls_due, next_deadline, owing, situation
+
+T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def plan(number: int = 1, *, updates: int = 0) -> Plan:
+    due = [T0 + (n + 2) * HOUR for n in range(updates)]
+    return Plan(
+        revision=number,
+        playbook="late_delivery",
+        playbook_version="v",
+        reason_code="where_is_my_order",
+        owner="owner",
+        approvers=("lead",),
+        planned_at=T0,
+        recipients=1,
+        not_told=0,
+        pages=(),
+        root="r",
+        remind_at=T0 + HOUR,
+        escalate_at=T0 + 2 * HOUR,
+        decide_by=T0 + 3 * HOUR,
+        valid_until=T0 + 9 * HOUR,
+        steps=(
+            PlannedStep(id="initial", kind="initial", not_after=T0 + HOUR),
+            *(
+                PlannedStep(id=f"update-{n + 1}", kind="update", due=at, act_at=at - HOUR, not_after=at + HOUR)
+                for n, at in enumerate(due)
+            ),
+        ),
+        window=24 * HOUR,
+        watermark_timeout=24 * HOUR,
+        reconcile_after=HOUR,
+    )
+
+
+def told(number: int = 1, *, updates: int = 0, t0: datetime = T0) -> Revision:
+    one = Wave(treated=1, control=0, withheld=0)
+    return Revision(plan=plan(number, updates=updates), status="approved", wave=one, t0=t0)
+
+
+def test_contacts_are_not_asked_for_before_the_window_of_a_later_revision_ends() -> None:
+    later = T0 + 10 * HOUR
+    state = State(trigger="t", revisions=[told(), told(2, t0=later)], contacts_at=T0 + 25 * HOUR)
+    assert next_deadline(state) == (later + 24 * HOUR, "window")
+
+
+def test_nothing_is_measured_while_messages_leave_unless_only_a_person_can_let_them() -> None:
+    revision = told()
+    revision.sending = Sending(step="initial")
+    state = State(trigger="t", revisions=[revision])
+    assert next_deadline(state) is None
+    state.ask("provider_block", T0)
+    assert next_deadline(state) == (T0 + 24 * HOUR, "window")
+
+
+def test_a_new_reason_to_ask_is_not_acknowledged_yet() -> None:
+    state = State(trigger="t", revisions=[told()])
+    state.ask("one thing", T0)
+    state.acknowledged = True
+    assert situation(state, T0).stage == Stage.ESCALATED
+    state.ask("another", T0)
+    assert situation(state, T0).stage == Stage.NEEDS_ATTENTION
+
+
+def test_a_promise_known_to_be_at_risk_is_due_again_when_nothing_hinders_it() -> None:
+    revision = told(updates=1)
+    state = State(trigger="t", revisions=[revision], paused=True)
+    assert falls_due(state, revision) is not None
+    revision.at_risk = "update-1"
+    assert falls_due(state, revision) is None
+    state.paused = False
+    assert falls_due(state, revision) is not None
+
+
+def test_an_aborted_outreach_owes_nothing_and_does_not_ask_to_be_resumed() -> None:
+    state = State(trigger="t", revisions=[told(updates=2)], paused=True, aborted="enough")
+    assert not owing(state)
+    shown = situation(state, T0)
+    assert (shown.stage, shown.words.split(".")[0]) == (Stage.AWAITING_WINDOW, "Aborted")
