@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tellfirst.contract import DecisionEnvelope
-from tellfirst.errors import DecisionRefusedError
+from tellfirst.errors import DecisionRefusedError, SettingsError
 from tellfirst.signing.audience import page_digest, root
 from tellfirst.signing.decisions import AcceptedDecision, check
 from tellfirst.signing.leaves import leaf_of
@@ -63,6 +63,8 @@ class Approvals:
             accepted = self.judge(envelope, revision, received_at=record.received_at, now=now)
         except ValidationError:
             return "malformed"
+        except SettingsError:
+            return "no_registry"
         except DecisionRefusedError as refusal:
             return refusal.code
         return "" if accepted.decision == "approve" else "not_approved"

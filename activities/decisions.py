@@ -8,7 +8,7 @@ from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope
 from tellfirst.domain.base import Frozen
-from tellfirst.errors import DecisionRefusedError
+from tellfirst.errors import DecisionRefusedError, SettingsError
 from tellfirst.store.decisions import DecisionRecord, Decisions
 from tellfirst.store.outreaches import Outreaches
 
@@ -74,6 +74,8 @@ class DecisionActivities:
                 decision = self._approvals.judge(envelope, revision, received_at=now, now=now)
             except DecisionRefusedError as refusal:
                 return self._refuse(record.model_copy(update={"code": refusal.code}), str(refusal))
+            except SettingsError as error:
+                return self._refuse(record.model_copy(update={"code": "no_registry"}), str(error))
             record = record.model_copy(
                 update={
                     "decision": decision.decision,

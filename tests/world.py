@@ -238,7 +238,7 @@ class World:
         await self.planned(outreach, revision)
         return await self.client.submit(outreach, self.envelope(outreach, revision=revision))
 
-    async def until(self, condition: Any, seconds: float = 20.0) -> None:
+    async def until(self, condition: Any, seconds: float = 60.0) -> None:
         """Waits until something holds; fails when it does not in time."""
         deadline = self.loop.time() + seconds
         while not condition():

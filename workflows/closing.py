@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.outreach import CloseRequest, EndRequest, OutreachActivities, StatusRequest
@@ -37,7 +37,7 @@ class Closing(Front):
         )
         try:
             closing = await over_audience(OutreachActivities.close, request, state.recipients)
-        except ActivityError as error:
+        except FailureError as error:
             state.contacts_at = workflow.now() + LONGEST_WAIT_FOR_CONTACTS
             await self.needs_attention(f"measuring failed: {cause_of(error)}")
             return None
@@ -89,7 +89,10 @@ class Closing(Front):
         return Result(ending=ending, reason=reason, recipients=self.state.recipients, **counts)
 
 
-def cause_of(error: ActivityError) -> str:
-    """Returns the kind of trouble, without the words of whoever raised it."""
-    cause = error.cause
+def cause_of(error: FailureError) -> str:
+    """Returns the kind of trouble, without the words of whoever raised it.
+
+    What an activity raises comes wrapped in an ActivityError, but bare where it ran inside the workflow task.
+    """
+    cause = error.cause if isinstance(error, ActivityError) else error
     return (cause.type or "error") if isinstance(cause, ApplicationError) else type(cause).__name__

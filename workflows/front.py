@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.outreach import NoticeRequest, OutreachActivities
@@ -35,7 +35,7 @@ class Front(Mailbox):
             to=to,
             text=text[:500],
         )
-        with contextlib.suppress(ActivityError):
+        with contextlib.suppress(FailureError):
             await workflow.execute_local_activity_method(OutreachActivities.notify, request, **QUICK)
 
     async def needs_attention(self, why: str) -> None:

@@ -16,7 +16,7 @@ from typing import Literal, TypedDict, Unpack
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -161,7 +161,7 @@ class Mailbox:
                     await self._judge(message)
                 else:
                     await self._apply(message)
-            except ActivityError:
+            except FailureError:
                 self.state.ask(f"a message ({message.kind}) could not be recorded", workflow.now())
             self._busy = False
             self.news += 1
@@ -176,7 +176,7 @@ class Mailbox:
             answer = await workflow.execute_local_activity_method(
                 DecisionActivities.receive_decision, ReceivedDecision(outreach=self._id, raw=raw), **QUICK
             )
-        except ActivityError:
+        except FailureError:
             answer = DecisionAnswer(accepted=False, code="not_recorded", message="it could not be recorded; try again")
         if answer.accepted:
             self._decided(answer)

@@ -8,7 +8,7 @@ import asyncio
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -80,8 +80,9 @@ class OutreachWorkflow(Closing):
             while True:
                 try:
                     result = await self._turn()
-                except ActivityError as error:
-                    await self.needs_attention(f"'{error.activity_type}' failed: {cause_of(error)}")
+                except FailureError as error:
+                    step = error.activity_type if isinstance(error, ActivityError) else "a step"
+                    await self.needs_attention(f"{step} failed: {cause_of(error)}")
                     continue
                 if result is not None:
                     return result
@@ -162,7 +163,7 @@ class OutreachWorkflow(Closing):
             answer: PlanAnswer = await workflow.execute_activity_method(
                 PlanningActivities.plan, request, **DATABASE, summary=f"revision {number}"
             )
-        except ActivityError as error:
+        except FailureError as error:
             if number > 1:
                 state.grow |= grow
                 raise
@@ -256,7 +257,7 @@ class OutreachWorkflow(Closing):
             look = await workflow.execute_activity_method(
                 OutreachActivities.look, LookRequest(outreach=self._id, cleared=wanted == "cleared"), **DATABASE
             )
-        except ActivityError as error:
+        except FailureError as error:
             state.look = wanted if wanted == "cleared" else state.look or wanted
             await self.needs_attention(f"the source cannot be read: {cause_of(error)}")
             return None

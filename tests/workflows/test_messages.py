@@ -1,6 +1,7 @@
 """What may reach a running outreach, in good and in bad form: named answers, nothing lost, nothing sent wrongly."""
 
 import asyncio
+import sqlite3
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -212,3 +213,34 @@ async def test_a_promise_that_falls_due_while_paused_is_told_and_kept_after_the_
     assert [n.kind for n in world.controls.notices(handle.id)] == ["promise_at_risk"]
     await world.client.pause(handle.id, paused=False)
     await world.until(lambda: len(world.sms.sent) == 2)
+
+
+async def test_without_a_registry_everything_is_refused_and_nobody_goes_deaf(world: World) -> None:
+    world.customer("c-1")
+    handle = await world.start(world.late("o-1"))
+    await world.planned(handle.id)
+    registry = world.registry.read_text()
+    world.registry.unlink()
+    answer = await world.client.submit(handle.id, world.envelope(handle.id))
+    assert (answer.accepted, answer.code) == (False, "no_registry")
+    world.registry.write_text(registry)
+    assert (await world.client.submit(handle.id, world.envelope(handle.id, signer=world.ben, approver="ben"))).accepted
+    await world.until(lambda: len(world.sms.sent) == 1)
+
+
+async def test_a_step_that_fails_for_good_asks_for_a_person_and_goes_on_after_the_resume(world: World) -> None:
+    """Errors of what runs inside the workflow task arrive bare, and would fail the workflow."""
+    world.customer("c-1")
+    handle = await world.start(world.late("o-1"))
+    await world.planned(handle.id)
+    approval = world.envelope(handle.id)
+    with sqlite3.connect(world.folder / "tellfirst.db") as database:
+        database.execute("CREATE TABLE kept AS SELECT text FROM playbook_versions")
+        database.execute("UPDATE playbook_versions SET text = 'id = '")
+    assert (await world.client.submit(handle.id, approval)).accepted
+    await world.stage(handle, Stage.NEEDS_ATTENTION)
+    assert "PlaybookError" in (await world.client.view(handle.id)).details
+    with sqlite3.connect(world.folder / "tellfirst.db") as database:
+        database.execute("UPDATE playbook_versions SET text = (SELECT text FROM kept)")
+    await world.client.pause(handle.id, paused=False)
+    await world.until(lambda: len(world.sms.sent) == 1)
