@@ -49,7 +49,7 @@ def parse(text: str, where: str) -> LoadedPlaybook:
 def load_file(path: Path) -> LoadedPlaybook:
     """Returns the playbook of a file, whose name without `.toml` is its id; raises PlaybookError."""
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise PlaybookError(f"cannot be read: {reason}", where=str(path), remedy="check the path") from None
@@ -93,8 +93,9 @@ def _error(where: str, key: str, reason: str, remedy: str, more: int = 0) -> Pla
 
 
 def _schema_error(error: ValidationError, where: str) -> PlaybookError:
-    """Says pydantic's first finding in our words."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    """Says pydantic's first finding in our words; a misspelt key before the one that it leaves missing."""
+    errors = error.errors(include_url=False, include_input=False)
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     context = first.get("ctx", {})
     match first["type"]:
         case "missing":

@@ -165,3 +165,14 @@ def test_one_bad_file_refuses_the_library_and_a_missing_folder_is_heard(write: W
         load_library([tmp_path])
     with pytest.raises(PlaybookError, match="is not a folder"):
         load_library([tmp_path / "nowhere"])
+
+
+def test_a_misspelt_key_is_told_before_the_one_it_leaves_missing() -> None:
+    with pytest.raises(PlaybookError, match="'reasoncode' is not a key of a playbook; correct its spelling"):
+        parse(TEXT.replace("reason_code =", "reasoncode ="), "late_train.toml")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(write: Write, tmp_path: Path) -> None:
+    path = tmp_path / "late_train.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    assert load_file(path).version == parse(TEXT, "late_train.toml").version
