@@ -236,14 +236,29 @@ class World:
     async def approve(self, outreach: str, revision: int = 1) -> contract.DecisionAnswer:
         """Approves a revision as Ana."""
         await self.planned(outreach, revision)
-        return await self.client.submit(outreach, self.envelope(outreach, revision=revision))
+        answer = await self.client.submit(outreach, self.envelope(outreach, revision=revision))
+        assert answer.accepted, answer
+        return answer
 
     async def until(self, condition: Any, seconds: float = 60.0) -> None:
-        """Waits until something holds; fails when it does not in time."""
+        """Waits until something holds; fails when it does not in time, and tells where everything stood."""
         deadline = self.loop.time() + seconds
         while not condition():
-            assert self.loop.time() < deadline, "it did not happen in time"
+            if self.loop.time() >= deadline:
+                raise AssertionError(f"it did not happen in time: {await self._standing()}")
             await asyncio.sleep(0.02)
+
+    async def _standing(self) -> list[str]:
+        told = []
+        for handle in self._started:
+            described = (await handle.describe()).raw_description
+            pending = [
+                f"{a.activity_type.name} attempt {a.attempt} {a.last_failure.message} by {a.last_worker_identity}"
+                for a in described.pending_activities
+            ]
+            events = [event.event_type async for event in handle.fetch_history_events()]
+            told.append(f"{handle.id} {pending} task={described.pending_workflow_task} events={events[-12:]}")
+        return told
 
     async def finish(self, handle: WorkflowHandle[Any, Any]) -> Result:
         """Lets time pass until the outreach ends, and returns its result."""
