@@ -279,6 +279,15 @@ class World:
             await asyncio.sleep(0.05)
         raise AssertionError(f"it stands at {(await self.client.view(handle.id)).stage}, not at {wanted}")
 
+    async def status(self, handle: WorkflowHandle[Any, Any], revision: int, wanted: str) -> None:
+        """Waits until the outreach says that a revision stands so."""
+        for _ in range(400):
+            revisions = (await self.client.view(handle.id)).revisions
+            if any(r.number == revision and r.status == wanted for r in revisions):
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"revision {revision} is not {wanted}: {revisions}")
+
     def contacts_known(self) -> None:
         """Says that every contact of all time is here."""
         self.contacts.save([], source="helpdesk", through=FAR, now=FAR)

@@ -93,7 +93,7 @@ async def test_changes_asked_for_while_growth_is_planned_are_made(world: World) 
         await world.until(lambda: world.recipients.verdicts(handle.id, 2))
         assert (await world.client.submit(handle.id, world.envelope(handle.id, "request_changes"))).accepted
     await world.planned(handle.id, revision=3)
-    assert (await world.client.view(handle.id)).revisions[0].status == "replaced"
+    await world.status(handle, 1, "replaced")
 
 
 async def test_an_abort_ends_what_is_still_to_be_decided(world: World) -> None:
@@ -111,7 +111,7 @@ async def test_an_abort_ends_what_is_still_to_be_decided(world: World) -> None:
     assert (await world.client.submit(handle.id, approval)).accepted
     await world.client.tell(handle.id, "abort", note="enough")
     await world.until(lambda: world.outreaches.revision(handle.id, 2).status == "aborted")
-    assert (await world.client.view(handle.id)).stage == Stage.AWAITING_WINDOW
+    await world.stage(handle, Stage.AWAITING_WINDOW)
     result = await asyncio.wait_for(world.finish(handle), 60)
     assert (result.ending, result.reason, len(world.sms.sent)) == ("measured", "enough", 1)
 

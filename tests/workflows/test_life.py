@@ -27,7 +27,7 @@ async def test_one_recipient_from_condition_to_recorded_outcome(world: World) ->
     assert answer.accepted, answer
     await world.until(lambda: len(world.sms.sent) == 1)
     await world.pass_time(handle, days=2, hours=1)
-    assert len(world.sms.sent) == 2
+    await world.until(lambda: len(world.sms.sent) == 2)
     assert (await world.finish(handle)).ending == "measured"
     kinds = Counter(event["eventType"] for event in (await world.history(handle))["events"])
     own = sum(count for kind, count in kinds.items() if kind not in MOVED_CLOCK)
