@@ -22,7 +22,7 @@ def test_each_file_is_ok_or_told_what_to_mend(shell: Shell) -> None:
     assert done.code == 2
     assert f"{good}: ok (late_delivery, version " in done.out
     lines = done.err.splitlines()
-    assert lines[0].startswith(f"{no_title}: 'title' is missing; add it")
+    assert lines[0].startswith(f"{no_title}: 'titel' is not a key of a playbook; correct its spelling")
     assert lines[1].startswith(f"{no_toml}: is not TOML")
     assert "none.toml: cannot be read: No such file or directory" in lines[2]
     assert lines[3] == "3 playbooks may not be used; mend the files named above"
