@@ -46,6 +46,9 @@ class Approvals:
         self, envelope: DecisionEnvelope, revision: RevisionRecord, *, received_at: datetime, now: datetime
     ) -> AcceptedDecision:
         """Returns the decision if it holds for this revision; raises DecisionRefusedError with its code if not."""
+        if (revision.proposal.outreach, revision.proposal.revision) != (revision.outreach, revision.number):
+            # Rows copied under another name would bring their approval along.
+            raise DecisionRefusedError("wrong_outreach", "what is kept here was proposed for another outreach")
         return check(
             envelope,
             revision.proposal,
