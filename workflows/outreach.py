@@ -81,9 +81,10 @@ class OutreachWorkflow(Closing):
                 try:
                     result = await self._turn()
                 except FailureError as error:
+                    result = None
                     step = error.activity_type if isinstance(error, ActivityError) else "a step"
                     await self.needs_attention(f"{step} failed: {cause_of(error)}")
-                    continue
+                    await self._breathe()
                 if result is not None:
                     return result
                 if self._sender.wants_new_run:
@@ -91,6 +92,12 @@ class OutreachWorkflow(Closing):
                     workflow.continue_as_new(self.state)
         finally:
             attendant.cancel()
+
+    async def _breathe(self) -> None:
+        """Waits for news, or a while: attention does not hold everything, and what fails at once fills the history."""
+        self.show()
+        news = self.news
+        await until(lambda: self.news != news, timeout=RETRY, summary="after a failure")
 
     async def _turn(self) -> Result | None:
         """Does the one thing that is due, or waits for the next deadline or for news."""
@@ -244,9 +251,10 @@ class OutreachWorkflow(Closing):
         self.state.look, self.state.grow = "", False
         await self.give_up([r for r in self.state.revisions if r.open], "aborted")
         for revision in self.state.revisions:
-            sending, revision.sending, revision.due = revision.sending, None, []
-            if sending is not None:
-                await self._sender.reconcile(revision, sending)
+            revision.due = []
+            if revision.sending is not None:
+                await self._sender.reconcile(revision, revision.sending)
+                revision.sending = None
 
     # -- promises
 

@@ -244,3 +244,37 @@ async def test_a_step_that_fails_for_good_asks_for_a_person_and_goes_on_after_th
         database.execute("UPDATE playbook_versions SET text = (SELECT text FROM kept)")
     await world.client.pause(handle.id, paused=False)
     await world.until(lambda: len(world.sms.sent) == 1)
+
+
+async def test_an_approval_copied_with_its_rows_to_another_outreach_is_worth_nothing(world: World) -> None:
+    world.customer("c-1")
+    first = await world.start(world.late("o-1"))
+    await world.planned(first.id)
+    approval = world.envelope(first.id)
+    second = await world.start(world.late("o-1", key=f"{world.key}-b"))
+    await world.planned(second.id)
+    with sqlite3.connect(world.folder / "tellfirst.db") as database:
+        for column in ("plan", "proposal"):
+            database.execute(
+                f"UPDATE revisions SET {column} = (SELECT {column} FROM revisions WHERE outreach_id = ?)"
+                " WHERE outreach_id = ?",
+                (first.id, second.id),
+            )
+    answer = await world.client.submit(second.id, approval)
+    assert (answer.accepted, answer.code) == (False, "wrong_outreach")
+    assert not world.sms.sent
+
+
+async def test_what_fails_again_and_again_does_not_fill_the_history(world: World) -> None:
+    """After an abort attention holds nothing: what may have left is still asked about."""
+    world.customer("c-1")
+    world.sms.answers = [AnswerKind.AMBIGUOUS]
+    handle = await world.start(world.late("o-1"))
+    await world.approve(handle.id)
+    await world.until(lambda: world.sends.tally(handle.id).in_doubt == 1)
+    with sqlite3.connect(world.folder / "tellfirst.db") as database:
+        database.execute("CREATE TABLE kept AS SELECT text FROM playbook_versions")
+        database.execute("UPDATE playbook_versions SET text = 'id = '")
+    await world.client.tell(handle.id, "abort", note="enough")
+    await world.pass_time(handle, minutes=10)
+    assert len((await world.history(handle))["events"]) < 600
