@@ -16,7 +16,7 @@ from activities.sources import Sources, Watch
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
-from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered
+from tellfirst.domain.message import Answer, AnswerKind, Channel, Outbound, Rendered
 from tellfirst.domain.plan import PlannedStep
 from tellfirst.playbooks.fields import RenderError
 from tellfirst.playbooks.promises import next_promise
@@ -41,7 +41,7 @@ class PageRequest(Frozen):
     outreach: str
     revision: int
     step: str
-    channel: str
+    channel: Channel
     page: int
 
 
@@ -73,7 +73,7 @@ class _Page:
         """Returns the text, or None when this row's facts do not make one."""
         row = send.recipient
         if row.locale not in self._templates:
-            self._templates[row.locale] = compile_step(self.playbook, self.step.id, self.channel, row.locale)  # type: ignore[arg-type]
+            self._templates[row.locale] = compile_step(self.playbook, self.step.id, self.channel, row.locale)
         try:
             return self._templates[row.locale].render(
                 row.facts, promise=self.promise, zone=row.timezone or self.playbook.timezone, others=row.others

@@ -11,7 +11,7 @@ from activities.failures import told_plainly
 from activities.playbooks import PlannedPlaybooks
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.message import Outbound, Rendered, SendState
+from tellfirst.domain.message import Channel, Outbound, Rendered, SendState
 from tellfirst.playbooks.promises import next_promise
 from tellfirst.playbooks.render import compile_step
 from tellfirst.store.doubts import Doubts, OpenSend, Settlement
@@ -24,7 +24,7 @@ class ReconcileRequest(Frozen):
     outreach: str
     revision: int
     step: str
-    channel: str
+    channel: Channel
     last: bool
 
 
@@ -102,10 +102,10 @@ class ReconciliationActivities:
         answer = asyncio.run_coroutine_threadsafe(lookup, self._loop).result()
         return "" if answer is None else answer.provider_id
 
-    def _render(self, send: OpenSend, revision: RevisionRecord, step: str, channel: str) -> Rendered:
+    def _render(self, send: OpenSend, revision: RevisionRecord, step: str, channel: Channel) -> Rendered:
         playbook = self._playbooks.of(revision)
         row = send.recipient
-        template = compile_step(playbook, step, channel, row.locale)  # type: ignore[arg-type]
+        template = compile_step(playbook, step, channel, row.locale)
         return template.render(
             row.facts,
             promise=next_promise(revision.plan.steps, step),

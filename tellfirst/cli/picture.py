@@ -17,6 +17,7 @@ from tellfirst.playbooks.schema import Playbook
 from tellfirst.settings import Settings
 from tellfirst.signing.documents import Proposal
 from tellfirst.store.controls import PAUSE_ALL
+from tellfirst.store.decisions import DecisionRecord
 from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
 from tellfirst.store.sends import StateCount
 
@@ -124,7 +125,7 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
                 approver=d.approver if d.fingerprint else "",
                 accepted=d.accepted,
                 code=d.code,
-                reason=str(((d.envelope or {}).get("document") or {}).get("reason", "")) if d.accepted else "",  # type: ignore[attr-defined]
+                reason=_reason(d),
                 at=d.received_at,
             )
             for d in here.decisions.received(outreach.id)
@@ -171,3 +172,8 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         samples=tuple(samples),
         proposal=revision.proposal,
     )
+
+
+def _reason(decision: DecisionRecord) -> str:
+    document = (decision.envelope or {}).get("document")
+    return str(document.get("reason", "")) if decision.accepted and isinstance(document, dict) else ""

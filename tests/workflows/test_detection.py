@@ -58,6 +58,17 @@ def pending(world: World) -> list[str]:
     return [one.outreach for one in world.outreaches.pending()]
 
 
+async def first_told(shop: Shop, world: World) -> str:
+    """Returns the outreach that a sweep started for one late parcel, once its customer is told."""
+    shop.late(1)
+    await shop.sweep()
+    await world.until(lambda: len(pending(world)) == 1)
+    [outreach] = pending(world)
+    await world.approve(outreach)
+    await world.until(lambda: len(world.sms.sent) == 1)
+    return outreach
+
+
 async def test_each_sweep_starts_what_is_new(shop: Shop, world: World) -> None:
     shop.late(1)
     shop.late(2)
@@ -73,12 +84,7 @@ async def test_each_sweep_starts_what_is_new(shop: Shop, world: World) -> None:
 
 async def test_when_it_is_over_the_sweep_says_so_and_everybody_told_hears_it(shop: Shop, world: World) -> None:
     world.contacts_known()
-    shop.late(1)
-    await shop.sweep()
-    await world.until(lambda: len(pending(world)) == 1)
-    [outreach] = pending(world)
-    await world.approve(outreach)
-    await world.until(lambda: len(world.sms.sent) == 1)
+    outreach = await first_told(shop, world)
     shop.deliver(1)
     await shop.sweep(hours=1)
     await shop.sweep(hours=8)
@@ -94,12 +100,7 @@ async def test_a_growing_incident_asks_about_the_new_ones(shop: Shop, world: Wor
         "late_delivery",
         {'shape = "batch"': 'shape = "incident"', 'kind = "sql"': 'kind = "sql"\ngroup_by = ["promised_at"]'},
     )
-    shop.late(1)
-    await shop.sweep()
-    await world.until(lambda: len(pending(world)) == 1)
-    [outreach] = pending(world)
-    await world.approve(outreach)
-    await world.until(lambda: len(world.sms.sent) == 1)
+    outreach = await first_told(shop, world)
     shop.late(2)
     assert await shop.sweep(minutes=15) == 0, "it is the same incident"
     assert (await world.approve(outreach, revision=2)).accepted
