@@ -1,17 +1,18 @@
 """Whether a signed decision holds: judged on receipt, and again for every micro-batch, from what was signed."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from activities.playbooks import PlannedPlaybooks
 from tellfirst.contract import DecisionEnvelope
-from tellfirst.errors import DecisionRefusedError, SettingsError
+from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.audience import page_digest, root
-from tellfirst.signing.decisions import AcceptedDecision, check
+from tellfirst.signing.decisions import AcceptedDecision, check, holding
 from tellfirst.signing.leaves import leaf_of
 from tellfirst.signing.registry import Registry
-from tellfirst.store.decisions import DecisionRecord, Decisions
+from tellfirst.signing.rules import rule_for
+from tellfirst.store.decisions import DecisionRecord, Decisions, Good
 from tellfirst.store.outreaches import RevisionRecord
 from tellfirst.store.recipients import Recipients
 
@@ -37,10 +38,20 @@ class Approvals:
     """Judges decisions from the stored envelope, the registry as it is now, and the very rows of the page."""
 
     def __init__(
-        self, *, decisions: Decisions, recipients: Recipients, registry: RegistryFile, environment: str
+        self,
+        *,
+        decisions: Decisions,
+        recipients: Recipients,
+        playbooks: PlannedPlaybooks,
+        registry: RegistryFile,
+        environment: str,
     ) -> None:
-        self._decisions, self._recipients = decisions, recipients
+        self._decisions, self._recipients, self._playbooks = decisions, recipients, playbooks
         self._registry, self._environment = registry, environment
+
+    def rule(self, revision: RevisionRecord) -> ApprovalRule:
+        """Returns what an approval of this revision takes."""
+        return rule_for(self._playbooks.of(revision), revision.proposal)
 
     def judge(
         self, envelope: DecisionEnvelope, revision: RevisionRecord, *, received_at: datetime, now: datetime
@@ -49,33 +60,42 @@ class Approvals:
         if (revision.proposal.outreach, revision.proposal.revision) != (revision.outreach, revision.number):
             # Rows copied under another name would bring their approval along.
             raise DecisionRefusedError("wrong_outreach", "what is kept here was proposed for another outreach")
+        rule = self.rule(revision)
+        _, good, _ = self._holding(self._decisions.approvals(revision.outreach, revision.number), revision, now)
         return check(
             envelope,
             revision.proposal,
-            revision.plan.approvers,
+            rule,
             self._registry.current(),
             self._environment,
             received_at=received_at,
             now=now,
+            first=good[0] if 0 < len(good) < rule.needed else None,
         )
 
-    def still_good(self, record: DecisionRecord, revision: RevisionRecord, *, now: datetime) -> str:
-        """Returns an empty text while a stored approval holds, else the code of what is wrong with it."""
-        try:
-            envelope = DecisionEnvelope.model_validate(record.envelope)
-            accepted = self.judge(envelope, revision, received_at=record.received_at, now=now)
-        except ValidationError:
-            return "malformed"
-        except SettingsError:
-            return "no_registry"
-        except DecisionRefusedError as refusal:
-            return refusal.code
-        return "" if accepted.decision == "approve" else "not_approved"
+    def good(self, revision: RevisionRecord, *, now: datetime) -> Good:
+        """Returns what tells the approvals of this revision that hold together now."""
+
+        def those(records: Sequence[DecisionRecord]) -> list[DecisionRecord]:
+            places, _, _ = self._holding(records, revision, now)
+            return [records[place] for place in places]
+
+        return those
 
     def holds(self, revision: RevisionRecord, *, now: datetime) -> str:
-        """Returns an empty text while an approval of this revision holds, else the code of what is wrong."""
-        record = self._decisions.approval(revision.outreach, revision.number)
-        return "not_approved" if record is None else self.still_good(record, revision, now=now)
+        """Returns an empty text while enough approvals of this revision hold, else the code of what is wrong."""
+        if not self._playbooks.is_signed(revision):
+            return "playbook_changed"
+        records = self._decisions.approvals(revision.outreach, revision.number)
+        places, _, refusal = self._holding(records, revision, now)
+        return "" if len(places) >= self.rule(revision).needed else refusal or "not_approved"
+
+    def _holding(
+        self, records: Sequence[DecisionRecord], revision: RevisionRecord, now: datetime
+    ) -> tuple[list[int], list[AcceptedDecision], str]:
+        return holding(
+            records, revision.proposal, self.rule(revision), self._registry.current(), self._environment, now
+        )
 
     def page_differs(self, revision: RevisionRecord, number: int) -> str:
         """Returns an empty text when the page is the one that the signed audience root covers, else what differs."""

@@ -35,7 +35,7 @@ class DecisionActivities:
             now = AttemptClock().now()
             latest = self._outreaches.latest_revision(received.outreach)
             record = DecisionRecord(
-                outreach=received.outreach,
+                about=received.outreach,
                 revision=latest,
                 decision="",
                 approver="",
@@ -88,18 +88,20 @@ class DecisionActivities:
             stands = self._decisions.accept(
                 record,
                 status=STATUS[decision.decision],
-                still_good=lambda before: not self._approvals.still_good(before, revision, now=now),
+                needed=self._approvals.rule(revision).needed,
+                good=self._approvals.good(revision, now=now),
             )
-            if stands:
-                return _answer(record, accepted=False, code="already_decided", message=f"it is already {stands}")
-            return _answer(record, accepted=True, code="", message=decision.reason)
+            if not stands.taken:
+                message = f"it is already {stands.status}"
+                return _answer(record, accepted=False, code="already_decided", message=message)
+            return _answer(record, accepted=True, code="", message=decision.reason, status=stands.status)
 
     def _refuse(self, record: DecisionRecord, message: str) -> DecisionAnswer:
         self._decisions.refuse(record)
         return _answer(record, accepted=False, code=record.code, message=message)
 
 
-def _answer(record: DecisionRecord, *, accepted: bool, code: str, message: str) -> DecisionAnswer:
+def _answer(record: DecisionRecord, *, accepted: bool, code: str, message: str, status: str = "") -> DecisionAnswer:
     return DecisionAnswer(
         accepted=accepted,
         decision=record.decision,
@@ -107,4 +109,5 @@ def _answer(record: DecisionRecord, *, accepted: bool, code: str, message: str) 
         revision=record.revision,
         code=code,
         message=message[:500],
+        status=status,
     )

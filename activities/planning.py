@@ -24,7 +24,7 @@ from tellfirst.playbooks.render import Template, check_facts, choose_locale, com
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.consent import may_contact
 from tellfirst.signing.audience import address_digest, content_digest, page_digest, root
-from tellfirst.signing.documents import Proposal, StepBinding
+from tellfirst.signing.kinds import Proposal, StepBinding
 from tellfirst.signing.leaves import leaf_of
 from tellfirst.store.customers import Customer, Customers
 from tellfirst.store.outreaches import Outreaches, OutreachRecord
@@ -118,6 +118,7 @@ class PlanningActivities:
             reason_code=playbook.reason_code,
             owner=playbook.owners.owner,
             approvers=playbook.owners.approvers,
+            needed=playbook.approval.needed(eligible),
             planned_at=now,
             recipients=eligible,
             not_told=counts.total(),

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from tellfirst.playbooks.loader import parse
+from tellfirst.playbooks.loader import LoadedPlaybook, parse
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.store.outreaches import RevisionRecord
 
@@ -15,8 +15,12 @@ class PlannedPlaybooks:
 
     def of(self, revision: RevisionRecord) -> Playbook:
         """Returns the playbook as it was when the revision was planned."""
-        return self._read(revision.playbook_text)
+        return self._read(revision.playbook_text).playbook
+
+    def is_signed(self, revision: RevisionRecord) -> bool:
+        """Returns whether the text that is kept is the version that the revision's proposal binds."""
+        return self._read(revision.playbook_text).version == revision.proposal.playbook_version
 
 
-def _read(text: str) -> Playbook:
-    return parse(text, "the planned playbook").playbook
+def _read(text: str) -> LoadedPlaybook:
+    return parse(text, "the planned playbook")

@@ -101,7 +101,7 @@ class DecisionEnvelope(Outside):
 
 
 class DecisionAnswer(Frozen):
-    """Says what became of a submitted decision."""
+    """Says what became of a submitted decision; `status` is how things stand, `pending` while others must agree."""
 
     accepted: bool
     decision: str = ""
@@ -109,6 +109,7 @@ class DecisionAnswer(Frozen):
     revision: int = 0
     code: str = ""
     message: str = ""
+    status: str = ""
 
 
 class Event(Outside):

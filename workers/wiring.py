@@ -122,6 +122,7 @@ def build(
     approvals = Approvals(
         decisions=decisions,
         recipients=recipients,
+        playbooks=playbooks,
         registry=RegistryFile(settings.approvers),
         environment=settings.environment,
     )

@@ -188,6 +188,8 @@ class Mailbox:
         for revision in self.state.revisions:
             if revision.plan.revision != answer.revision:
                 continue
+            if answer.status == "pending":
+                continue  # another person must agree
             if answer.decision == "approve":
                 if revision.status == "approved":  # it stands in for one that no longer holds
                     self.state.attention = ""

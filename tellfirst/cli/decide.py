@@ -17,7 +17,8 @@ from tellfirst.cli.unconfirmed import Unconfirmed
 from tellfirst.cli.wiring import Installation, opened, with_outreaches
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope
 from tellfirst.errors import InputError, RefusedError
-from tellfirst.signing.documents import Choice, OutreachDecision
+from tellfirst.signing.documents import Choice
+from tellfirst.signing.kinds import OutreachDecision
 from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
 
 Key = Annotated[

@@ -15,7 +15,7 @@ from tellfirst.playbooks.promises import next_promise
 from tellfirst.playbooks.render import Template, compile_step
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.settings import Settings
-from tellfirst.signing.documents import Proposal
+from tellfirst.signing.kinds import Proposal
 from tellfirst.store.controls import PAUSE_ALL
 from tellfirst.store.decisions import DecisionRecord
 from tellfirst.store.outreaches import OutreachRecord, RevisionRecord

@@ -12,13 +12,14 @@ from tellfirst.cli.wiring import Installation
 from tellfirst.contract import DecisionEnvelope
 from tellfirst.domain.message import Rendered, SendState
 from tellfirst.domain.plan import PlannedStep
-from tellfirst.errors import DecisionRefusedError
+from tellfirst.playbooks.loader import parse
 from tellfirst.policy.consent import may_contact
 from tellfirst.policy.verdict import Consent
 from tellfirst.signing.audience import content_digest, page_digest, root
-from tellfirst.signing.decisions import CLOCK_SKEW, check
+from tellfirst.signing.decisions import CLOCK_SKEW, holding
 from tellfirst.signing.leaves import leaf_of
 from tellfirst.signing.registry import Registry
+from tellfirst.signing.rules import rule_for
 from tellfirst.store.audit import ACCEPTED, MAY_HAVE_LEFT, AuditedSend
 from tellfirst.store.decisions import DecisionRecord
 from tellfirst.store.outreaches import RevisionRecord
@@ -130,7 +131,7 @@ class Prover:
         for send in left:
             at = send.intent_at
             if at is not None and at not in approved:
-                approved[at] = any(self._holds(a, revision, at) for a in approvals)
+                approved[at] = self._approved(approvals, revision, at)
             authorised = (
                 page_holds
                 and at is not None
@@ -145,23 +146,13 @@ class Prover:
             if send.state in ACCEPTED and not self._arrived(send):
                 proof.lost += 1
 
-    def _holds(self, record: DecisionRecord, revision: RevisionRecord, at: datetime) -> bool:
+    def _approved(self, records: Sequence[DecisionRecord], revision: RevisionRecord, at: datetime) -> bool:
         # Received and intended are read from two clocks.
-        if record.received_at > at + CLOCK_SKEW:
-            return False
-        try:
-            accepted = check(
-                DecisionEnvelope.model_validate(record.envelope),
-                revision.proposal,
-                revision.plan.approvers,
-                self._registry(),
-                self._here.settings.environment,
-                received_at=record.received_at,
-                now=at,
-            )
-        except (DecisionRefusedError, ValidationError):
-            return False
-        return accepted.decision == "approve"
+        in_time = [record for record in records if record.received_at <= at + CLOCK_SKEW]
+        loaded = parse(revision.playbook_text, "the planned playbook")
+        rule, environment = rule_for(loaded.playbook, revision.proposal), self._here.settings.environment
+        places, _, _ = holding(in_time, revision.proposal, rule, self._registry(), environment, at)
+        return len(places) >= rule.needed and loaded.version == revision.proposal.playbook_version
 
     # -- what arrived
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from tellfirst.contract import DecisionEnvelope
 from tellfirst.errors import DecisionRefusedError, InputError, RefusedError, SettingsError
 from tellfirst.settings import Settings
-from tellfirst.signing.documents import NAMESPACE, OutreachDecision, canonical
+from tellfirst.signing.documents import NAMESPACE, canonical
 from tellfirst.signing.keys import SigningKey
+from tellfirst.signing.kinds import OutreachDecision
 from tellfirst.signing.registry import Registry
 
 

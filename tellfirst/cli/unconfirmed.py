@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tellfirst.contract import DecisionEnvelope
-from tellfirst.signing.documents import OutreachDecision
+from tellfirst.signing.kinds import OutreachDecision
 
 
 class Unconfirmed:

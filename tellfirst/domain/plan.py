@@ -40,6 +40,7 @@ class Plan(Frozen):
     reason_code: str
     owner: str
     approvers: tuple[str, ...]
+    needed: int = 1  # distinct people who must approve
     planned_at: AwareDatetime
     recipients: int
     not_told: int

@@ -152,12 +152,20 @@ class Step(Outside):
 
 
 class Approval(Outside):
-    """Says how long a decision may take and hold: durations count from planning."""
+    """Says how long a decision may take and hold, and how many must agree: durations count from planning.
+
+    Above `tripwire` recipients one more person must agree.
+    """
 
     remind_after: Duration
     escalate_after: Duration
     expires_after: Duration
-    quorum: Literal[1] = 1
+    quorum: int = Field(default=1, ge=1, le=2)
+    tripwire: int = Field(default=10_000, ge=1)
+
+    def needed(self, recipients: int) -> int:
+        """Returns how many distinct people must approve a message to so many recipients."""
+        return self.quorum + (recipients > self.tripwire)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

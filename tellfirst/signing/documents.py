@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import rfc8785
 from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints
 
-from tellfirst.domain.base import Outside
 from tellfirst.errors import DecisionRefusedError
 
 NAMESPACE = "decision.v1@tellfirst"
@@ -40,66 +39,6 @@ def _write_instant(value: datetime) -> str:
 
 Instant = Annotated[datetime, BeforeValidator(_read_instant), PlainSerializer(_write_instant, str, when_used="json")]
 """An aware UTC instant in whole seconds; in JSON, text like `2026-01-31T12:00:00Z` and no other spelling."""
-
-
-class StepBinding(Outside):
-    """Binds what one step may say.
-
-    `templates` maps `channel.locale` to the digest of its template. With `frozen` facts every text stands in the
-    audience root; with `refreshed` facts `fields` names each field that may change and its type and bounds.
-    """
-
-    templates: dict[Name, Name]
-    facts: Literal["frozen", "refreshed"]
-    fields: dict[Name, dict[Name, int | str | None]] = Field(default_factory=dict)
-
-
-class Bound(Outside):
-    """Holds everything a decision binds; any change of it needs a new decision."""
-
-    v: Literal[1] = 1
-    kind: Literal["outreach"] = "outreach"
-    environment: Name
-    outreach: Annotated[str, StringConstraints(min_length=1, max_length=500)]
-    revision: Count
-    playbook: Name
-    playbook_version: Name
-    steps: dict[Name, StepBinding]
-    audience_root: Name
-    audience_count: Count
-    channels: dict[Name, Count]
-    purpose: Name
-    promises: dict[Name, Instant]
-    decide_by: Instant
-    valid_until: Instant
-    nonce: Name
-
-    def document(self) -> dict[str, object]:
-        """Returns the plain JSON values: what is stored, sent and signed."""
-        return self.model_dump(mode="json")
-
-
-class OutreachDecision(Bound):
-    """Is what an approver signs: everything bound, and what was decided by whom and when."""
-
-    decision: Choice
-    approver: Name
-    issued_at: Instant
-    reason: Annotated[str, StringConstraints(max_length=1_000)] = ""
-
-
-class Proposal(Bound):
-    """Is what a plan revision offers for decision."""
-
-    def decide(self, decision: Choice, approver: str, issued_at: datetime, reason: str = "") -> OutreachDecision:
-        """Returns the decision to sign; `issued_at` is an aware instant, `approver` a principal of the registry."""
-        bound = {name: getattr(self, name) for name in Bound.model_fields}
-        return OutreachDecision(**bound, decision=decision, approver=approver, issued_at=issued_at, reason=reason)
-
-
-def differences(proposal: Proposal, decision: OutreachDecision) -> list[str]:
-    """Returns the names of the bound fields in which `decision` differs from `proposal`, in the document's order."""
-    return [name for name in Bound.model_fields if getattr(proposal, name) != getattr(decision, name)]
 
 
 def canonical(document: Mapping[str, object]) -> bytes:

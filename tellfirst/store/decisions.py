@@ -1,21 +1,23 @@
 """Decisions as they came: accepted and refused alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlmodel import col, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel import Session, col, select
 
 from tellfirst.domain.base import Frozen
 from tellfirst.store.engine import Database
-from tellfirst.store.tables import DecisionRow, RevisionRow
+from tellfirst.store.tables import DecisionRow, MatterRow, RevisionRow
 
 
 class DecisionRecord(Frozen):
-    """Is one received decision; `envelope` is None when it could not be parsed."""
+    """Is one received decision; `about` names an outreach, with its revision, or a matter, with none.
 
-    outreach: str
-    revision: int
+    `envelope` is None when it could not be parsed.
+    """
+
+    about: str
+    revision: int = 0
     decision: str
     approver: str
     fingerprint: str
@@ -23,6 +25,16 @@ class DecisionRecord(Frozen):
     code: str
     envelope: dict[str, object] | None
     received_at: datetime
+
+
+Good = Callable[[Sequence[DecisionRecord]], list[DecisionRecord]]
+
+
+class Standing(Frozen):
+    """Is how a thing stands after a decision: its status, and whether this decision was taken."""
+
+    status: str
+    taken: bool
 
 
 class Decisions:
@@ -36,78 +48,77 @@ class Decisions:
         with self._database.write() as session:
             session.add(_row(record))
 
-    def accept(self, record: DecisionRecord, *, status: str, still_good: Callable[[DecisionRecord], bool]) -> str:
-        """Keeps an accepted decision and sets its revision's status, unless one decided before.
+    def accept(self, record: DecisionRecord, *, status: str, needed: int = 1, good: Good) -> Standing:
+        """Keeps an accepted decision and sets the status of what it is about, unless it is decided already.
 
-        Returns an empty text, or the status that already stands: of any number of decisions racing for one revision
-        exactly one is accepted. The accepted one is accepted again: whoever was to hear of it may have died before.
-        An approval that no longer holds (`still_good` says so) may be replaced by another or taken back; changes come
-        too late then, for some may have been told.
+        Of any number of decisions racing for one thing exactly one is accepted; where `needed` approvals are asked
+        for, it stays pending until so many stand together. The accepted one is accepted again: whoever was to hear of
+        it may have died before. `good` tells which approvals of a list hold: those that no longer do may be replaced or
+        taken back (changes come too late then, for some may have been told), and one that does not hold beside the
+        others is refused.
         """
         with self._database.write() as session:
-            revision = session.get(RevisionRow, (record.outreach, record.revision), with_for_update=True)
-            if revision is None:
-                return "missing"
-            before = session.exec(_accepted(record.outreach, record.revision)).first()
-            same = before is not None and (before.approver, before.envelope) == (record.approver, record.envelope)
-            if same and revision.status == status:
-                return ""
-            replaces = (
-                revision.status == "approved"
-                and status != "changes_requested"
-                and before is not None
-                and not still_good(_record(before))
+            thing = (
+                session.get(RevisionRow, (record.about, record.revision), with_for_update=True)
+                if record.revision
+                else session.get(MatterRow, record.about, with_for_update=True)
             )
-            if revision.status != "pending" and not replaces:
+            if thing is None:
+                return Standing(status="missing", taken=False)
+            accepted = [_record(row) for row in _accepted(session, record.about, record.revision)]
+            if accepted and _same(accepted[-1], record) and thing.status in (status, "pending"):
+                return Standing(status=thing.status, taken=True)
+            before = _approvals(accepted)
+            lapsed = (
+                thing.status == "approved" and status != "changes_requested" and len(good(before)) < needed
+            )
+            after = good([*before, record]) if record.decision == "approve" else []
+            beside = record.decision != "approve" or record in after
+            if (thing.status != "pending" and not lapsed) or not beside:
                 session.add(_row(record.model_copy(update={"accepted": False, "code": "already_decided"})))
-                return revision.status
-            revision.status = status
-            session.add(revision)
+                return Standing(status=thing.status, taken=False)
+            if record.decision != "approve" or len(after) >= needed:
+                thing.status = status
+                session.add(thing)
             session.add(_row(record))
-            return ""
+            return Standing(status=thing.status, taken=True)
 
-    def approval(self, outreach: str, revision: int) -> DecisionRecord | None:
-        """Returns the latest accepted approval of a revision."""
+    def approvals(self, about: str, revision: int = 0) -> list[DecisionRecord]:
+        """Returns the accepted approvals of a thing in the order they came, none when it was refused since."""
         with self._database.read() as session:
-            row = session.exec(_accepted(outreach, revision)).first()
-            return None if row is None or row.decision != "approve" else _record(row)
+            return _approvals([_record(row) for row in _accepted(session, about, revision)])
 
-    def received(self, outreach: str) -> list[DecisionRecord]:
-        """Returns all decisions on an outreach in the order they came."""
+    def received(self, about: str) -> list[DecisionRecord]:
+        """Returns all decisions about a thing in the order they came."""
         with self._database.read() as session:
-            rows = session.exec(
-                select(DecisionRow).where(DecisionRow.outreach_id == outreach).order_by(col(DecisionRow.id))
-            )
+            rows = session.exec(select(DecisionRow).where(DecisionRow.about == about).order_by(col(DecisionRow.id)))
             return [_record(row) for row in rows]
 
 
-def _accepted(outreach: str, revision: int) -> SelectOfScalar[DecisionRow]:
-    return (
+def _accepted(session: Session, about: str, revision: int) -> list[DecisionRow]:
+    query = (
         select(DecisionRow)
-        .where(
-            DecisionRow.outreach_id == outreach,
-            DecisionRow.revision == revision,
-            col(DecisionRow.accepted).is_(True),
-        )
-        .order_by(col(DecisionRow.id).desc())
+        .where(DecisionRow.about == about, DecisionRow.revision == revision, col(DecisionRow.accepted).is_(True))
+        .order_by(col(DecisionRow.id))
     )
+    return list(session.exec(query))
+
+
+def _approvals(accepted: Sequence[DecisionRecord]) -> list[DecisionRecord]:
+    """Returns what was approved since anything else was decided."""
+    approvals: list[DecisionRecord] = []
+    for record in accepted:
+        approvals = [*approvals, record] if record.decision == "approve" else []
+    return approvals
+
+
+def _same(one: DecisionRecord, other: DecisionRecord) -> bool:
+    return (one.approver, one.envelope) == (other.approver, other.envelope)
 
 
 def _row(record: DecisionRecord) -> DecisionRow:
-    fields = record.model_dump()
-    fields["outreach_id"] = fields.pop("outreach")
-    return DecisionRow(**fields)
+    return DecisionRow(**record.model_dump())
 
 
 def _record(row: DecisionRow) -> DecisionRecord:
-    return DecisionRecord(
-        outreach=row.outreach_id,
-        revision=row.revision,
-        decision=row.decision,
-        approver=row.approver,
-        fingerprint=row.fingerprint,
-        accepted=row.accepted,
-        code=row.code,
-        envelope=row.envelope,
-        received_at=row.received_at,
-    )
+    return DecisionRecord.model_validate(row.model_dump(exclude={"id"}))

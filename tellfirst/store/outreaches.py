@@ -9,7 +9,7 @@ from sqlmodel import col, select, update
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Audience, Condition, Facts, Subject
 from tellfirst.domain.plan import Plan
-from tellfirst.signing.documents import Proposal
+from tellfirst.signing.kinds import Proposal
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import chunks, insert_new
 from tellfirst.store.tables import OutreachRow, PlaybookVersionRow, RecipientRow, RevisionRow, SubjectRow

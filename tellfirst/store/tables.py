@@ -295,11 +295,11 @@ class DecisionRow(SQLModel, table=True):
     """Is one decision that was received, accepted or refused, with the envelope as it came."""
 
     __tablename__: ClassVar[Any] = "decisions"
-    __table_args__: ClassVar[Any] = (Index("decisions_revision", "outreach_id", "revision", "accepted"),)
+    __table_args__: ClassVar[Any] = (Index("decisions_about", "about", "revision", "accepted"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    outreach_id: str
-    revision: int
+    about: str
+    revision: int = 0
     decision: str
     approver: str
     fingerprint: str = ""
@@ -307,6 +307,20 @@ class DecisionRow(SQLModel, table=True):
     code: str = ""
     envelope: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     received_at: datetime = _instant(nullable=False)
+
+
+class MatterRow(SQLModel, table=True):
+    """Is what people decide apart from plan revisions: a permit, a library change, an exception, a resume."""
+
+    __tablename__: ClassVar[Any] = "matters"
+
+    about: str = Field(primary_key=True)
+    kind: str = Field(index=True)
+    proposal: dict[str, Any] = _json()
+    status: str = "pending"
+    proposer: str = ""
+    opened_at: datetime = _instant(nullable=False)
+    closed_at: datetime | None = _instant()
 
 
 class ReservationRow(SQLModel, table=True):

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from tellfirst.contract import DecisionEnvelope
-from tellfirst.signing.documents import NAMESPACE, OutreachDecision, Proposal, StepBinding, canonical
+from tellfirst.signing.documents import NAMESPACE, canonical
+from tellfirst.signing.kinds import OutreachDecision, Proposal, StepBinding
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SK = "sk-ssh-ed25519@openssh.com"

@@ -5,16 +5,18 @@ from pydantic import ValidationError
 
 from tellfirst.contract import DecisionEnvelope
 from tellfirst.errors import DecisionRefusedError
+from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.decisions import AcceptedDecision, check
-from tellfirst.signing.documents import Proposal, canonical, digest
+from tellfirst.signing.documents import canonical, digest
 from tellfirst.signing.keys import SigningKey
+from tellfirst.signing.kinds import Proposal
 from tellfirst.signing.registry import Registry
 from tests.signing.make import NOON, Signer, armour, blob, ed25519, envelope, proposal, security_key
 from tests.signing.test_documents import changed
 from tests.signing.test_registry import key, person
 
 ANA, BEN, STRANGER = ed25519(), ed25519(), ed25519()
-ROLES = ("support-lead",)
+RULE = ApprovalRule(roles=("support-lead",))
 SECOND = timedelta(seconds=1)
 KEY_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 KEY_UNTIL = NOON + timedelta(hours=1)
@@ -35,7 +37,7 @@ def accept(
     received_at: datetime = NOON,
     now: datetime | None = None,
 ) -> AcceptedDecision:
-    return check(given, plan or proposal(), ROLES, people or registry(), environment, received_at, now or received_at)
+    return check(given, plan or proposal(), RULE, people or registry(), environment, received_at, now or received_at)
 
 
 def code(given: DecisionEnvelope, **rest: object) -> str:
@@ -182,7 +184,7 @@ def test_a_person_without_the_role_is_refused() -> None:
     assert accept(approval(BEN, "ben"))
     assert code(approval(BEN, "ben"), people=registry(ben_roles="agent")) == "not_an_approver"
     with pytest.raises(DecisionRefusedError):
-        check(approval(), proposal(), (), registry(), "production", NOON, NOON)
+        check(approval(), proposal(), ApprovalRule(roles=()), registry(), "production", NOON, NOON)
 
 
 def test_the_deadline_is_judged_at_receipt() -> None:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tellfirst.errors import DecisionRefusedError
-from tellfirst.signing.documents import MAX_BYTES, MAX_DEPTH, OutreachDecision, Proposal, canonical, differences, digest
+from tellfirst.signing.documents import MAX_BYTES, MAX_DEPTH, canonical, digest
+from tellfirst.signing.kinds import OutreachDecision, Proposal, differences
 from tests.signing.make import NOON, proposal
 
 plain = st.recursive(
@@ -81,6 +82,7 @@ def test_a_decision_is_the_proposal_and_who_said_what() -> None:
         "approver": "ana",
         "issued_at": "2026-03-01T12:00:00Z",
         "reason": "the carrier says otherwise",
+        "prior": "",
     }
     assert differences(proposal(), decision) == []
     assert OutreachDecision.model_validate(decision.document()) == decision
@@ -129,6 +131,10 @@ def changed(field: str) -> OutreachDecision:
         "decide_by": "2026-03-01T16:00:01Z",
         "valid_until": "2026-03-03T12:00:01Z",
         "nonce": "n-0002",
+        "proposer": "ben",
+        "editor": "ben",
+        "cost_micros": 1,
+        "currency": "EUR",
     }[field]
     if field in ("v", "kind"):  # one value only: no valid document has another
         with pytest.raises(ValidationError):

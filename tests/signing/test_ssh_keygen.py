@@ -9,6 +9,7 @@ import pytest
 
 from tellfirst.contract import DecisionEnvelope
 from tellfirst.errors import DecisionRefusedError
+from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.decisions import check
 from tellfirst.signing.documents import NAMESPACE, canonical
 from tellfirst.signing.keys import SigningKey
@@ -69,5 +70,5 @@ def test_a_decision_signed_with_ssh_keygen_holds(key: Path) -> None:
     )
     document = proposal().decide("approve", "ana", NOON, "checked with the carrier").document()
     envelope = DecisionEnvelope(document=document, signature=signed(key, canonical(document)))
-    accepted = check(envelope, proposal(), ["support-lead"], registry, "production", NOON, NOON)
+    accepted = check(envelope, proposal(), ApprovalRule(roles=("support-lead",)), registry, "production", NOON, NOON)
     assert (accepted.decision, accepted.approver, accepted.reason) == ("approve", "ana", "checked with the carrier")

@@ -13,7 +13,7 @@ from tellfirst.domain.condition import Condition, Subject
 from tellfirst.domain.plan import PageRange, Plan, PlannedStep
 from tellfirst.domain.recipient import ELIGIBLE, Candidate
 from tellfirst.policy.caps import FrequencyCap
-from tellfirst.signing.documents import Proposal
+from tellfirst.signing.kinds import Proposal
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.engine import Database
 from tellfirst.store.outreaches import Outreaches

@@ -1,10 +1,10 @@
 """Decisions: of any number racing for one revision exactly one is accepted, and every one is kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from tellfirst.store.decisions import DecisionRecord, Decisions
+from tellfirst.store.decisions import DecisionRecord, Decisions, Good, Standing
 from tellfirst.store.engine import Database
 from tellfirst.store.outreaches import Outreaches
 from tests.store.make import HOUR, NOON, OUTREACH, at_once, claim, freeze
@@ -12,7 +12,7 @@ from tests.store.make import HOUR, NOON, OUTREACH, at_once, claim, freeze
 
 def record(approver: str = "ana", decision: str = "approve", **more: object) -> DecisionRecord:
     return DecisionRecord(
-        outreach=OUTREACH,
+        about=OUTREACH,
         revision=1,
         decision=decision,
         approver=approver,
@@ -37,22 +37,22 @@ def status(database: Database) -> str:
     return revision.status
 
 
-def good(_: DecisionRecord) -> bool:
-    return True
+def good(records: Sequence[DecisionRecord]) -> list[DecisionRecord]:
+    return list(records)
 
 
 def test_one_of_twenty_decisions_is_accepted(database: Database, decisions: Decisions) -> None:
     kinds = [("approve", "approved"), ("reject", "rejected")]
 
-    def submit(number: int) -> Callable[[], str]:
+    def submit(number: int) -> Callable[[], Standing]:
         decision, becomes = kinds[number % 2]
-        return lambda: decisions.accept(record(f"p-{number}", decision), status=becomes, still_good=good)
+        return lambda: decisions.accept(record(f"p-{number}", decision), status=becomes, good=good)
 
     answers = at_once([submit(number) for number in range(20)])
-    assert answers.count("") == 1
-    winner = answers.index("")
+    assert [answer.taken for answer in answers].count(True) == 1
+    winner = [answer.taken for answer in answers].index(True)
     stands = kinds[winner % 2][1]
-    assert {answer for answer in answers if answer} == {stands}
+    assert {answer.status for answer in answers} == {stands}
     assert status(database) == stands
     kept = decisions.received(OUTREACH)
     assert len(kept) == 20
@@ -62,62 +62,74 @@ def test_one_of_twenty_decisions_is_accepted(database: Database, decisions: Deci
 
 def test_decision_comes_back_as_it_was_received(decisions: Decisions) -> None:
     given = record()
-    assert decisions.accept(given, status="approved", still_good=good) == ""
+    assert decisions.accept(given, status="approved", good=good) == Standing(status="approved", taken=True)
     assert decisions.received(OUTREACH) == [given]
-    assert decisions.approval(OUTREACH, 1) == given
+    assert decisions.approvals(OUTREACH, 1) == [given]
+
+
+def revoked(*people: str) -> Good:
+    return lambda records: [one for one in records if one.approver not in people]
 
 
 def test_approval_that_no_longer_holds_is_replaced(database: Database, decisions: Decisions) -> None:
-    decisions.accept(record("ana"), status="approved", still_good=good)
-    asked: list[str] = []
-
-    def revoked(before: DecisionRecord) -> bool:
-        asked.append(before.approver)
-        return False
-
-    assert decisions.accept(record("ben"), status="approved", still_good=revoked) == ""
-    assert asked == ["ana"]
-    approval = decisions.approval(OUTREACH, 1)
-    assert approval is not None
-    assert approval.approver == "ben"
-    assert decisions.accept(record("cleo"), status="approved", still_good=good) == "approved"
+    decisions.accept(record("ana"), status="approved", good=good)
+    assert decisions.accept(record("ben"), status="approved", good=revoked("ana")).taken
+    assert decisions.accept(record("cleo"), status="approved", good=revoked("ana")) == Standing(
+        status="approved", taken=False
+    )
+    assert [d.approver for d in decisions.received(OUTREACH) if d.accepted] == ["ana", "ben"]
     assert status(database) == "approved"
 
 
-def test_latest_approval_is_the_one_that_is_asked_about(decisions: Decisions) -> None:
-    decisions.accept(record("ana"), status="approved", still_good=good)
-    decisions.accept(record("ben"), status="approved", still_good=lambda _: False)
-    assert decisions.accept(record("cleo"), status="approved", still_good=lambda d: d.approver == "ben") == "approved"
+def test_where_two_are_needed_it_waits_for_the_second(database: Database, decisions: Decisions) -> None:
+    assert decisions.accept(record("ana"), status="approved", needed=2, good=good).status == "pending"
+    assert status(database) == "pending"
+    assert decisions.accept(record("ben"), status="approved", needed=2, good=good).status == "approved"
+    assert status(database) == "approved"
+    assert len(decisions.approvals(OUTREACH, 1)) == 2
+
+
+def test_a_second_that_does_not_hold_beside_the_first_is_refused(database: Database, decisions: Decisions) -> None:
+    decisions.accept(record("ana"), status="approved", needed=2, good=good)
+    assert not decisions.accept(record("ana"), status="approved", needed=2, good=lambda r: list(r[:1])).taken
+    assert status(database) == "pending"
+
+
+def test_a_rejection_ends_what_was_half_approved(database: Database, decisions: Decisions) -> None:
+    decisions.accept(record("ana"), status="approved", needed=2, good=good)
+    assert decisions.accept(record("ben", "reject"), status="rejected", needed=2, good=good).status == "rejected"
+    assert decisions.approvals(OUTREACH, 1) == []
 
 
 @pytest.mark.parametrize("stands", ["rejected", "expired", "replaced", "changes_requested", "planning"])
 def test_only_an_approval_can_be_replaced(database: Database, decisions: Decisions, stands: str) -> None:
-    decisions.accept(record("ana"), status="approved", still_good=good)
+    decisions.accept(record("ana"), status="approved", good=good)
     Outreaches(database).set_status(OUTREACH, 1, stands)
-    assert decisions.accept(record("ben"), status="approved", still_good=lambda _: False) == stands
+    ben = decisions.accept(record("ben"), status="approved", good=revoked("ana"))
+    assert ben == Standing(status=stands, taken=False)
     assert [d.accepted for d in decisions.received(OUTREACH)] == [True, False]
 
 
 def test_rejection_is_no_approval(decisions: Decisions) -> None:
-    decisions.accept(record(decision="reject"), status="rejected", still_good=good)
-    assert decisions.approval(OUTREACH, 1) is None
+    decisions.accept(record(decision="reject"), status="rejected", good=good)
+    assert decisions.approvals(OUTREACH, 1) == []
 
 
 def test_refused_decision_is_kept_and_decides_nothing(database: Database, decisions: Decisions) -> None:
     refused = record(accepted=False, code="bad_signature", envelope=None, received_at=NOON + HOUR)
     decisions.refuse(refused)
     assert decisions.received(OUTREACH) == [refused]
-    assert decisions.approval(OUTREACH, 1) is None
+    assert decisions.approvals(OUTREACH, 1) == []
     assert status(database) == "pending"
 
 
 def test_decision_on_nothing_is_missing(decisions: Decisions) -> None:
-    assert decisions.accept(record(revision=7), status="approved", still_good=good) == "missing"
+    assert decisions.accept(record(revision=7), status="approved", good=good).status == "missing"
     assert decisions.received(OUTREACH) == []
 
 
 def test_decisions_are_of_one_revision(database: Database, decisions: Decisions) -> None:
     freeze(database, revision=2)
-    decisions.accept(record(), status="approved", still_good=good)
-    assert decisions.approval(OUTREACH, 2) is None
-    assert decisions.accept(record(revision=2), status="approved", still_good=good) == ""
+    decisions.accept(record(), status="approved", good=good)
+    assert decisions.approvals(OUTREACH, 2) == []
+    assert decisions.accept(record(revision=2), status="approved", good=good).taken

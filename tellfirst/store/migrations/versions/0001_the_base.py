@@ -83,7 +83,7 @@ def upgrade() -> None:
     op.create_table(
         "decisions",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("decision", sa.String(), nullable=False),
         sa.Column("approver", sa.String(), nullable=False),
@@ -95,7 +95,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("decisions", schema=None) as batch_op:
-        batch_op.create_index("decisions_revision", ["outreach_id", "revision", "accepted"], unique=False)
+        batch_op.create_index("decisions_about", ["about", "revision", "accepted"], unique=False)
 
     op.create_table(
         "leases",
@@ -107,6 +107,20 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("outreach_id", "revision", "step", "page"),
     )
+    op.create_table(
+        "matters",
+        sa.Column("about", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("proposal", sa.JSON(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("proposer", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("about"),
+    )
+    with op.batch_alter_table("matters", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_matters_kind"), ["kind"], unique=False)
+
     op.create_table(
         "notices",
         sa.Column("id", sa.String(), nullable=False),
@@ -398,9 +412,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_notices_outreach_id"))
 
     op.drop_table("notices")
+    with op.batch_alter_table("matters", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_matters_kind"))
+
+    op.drop_table("matters")
     op.drop_table("leases")
     with op.batch_alter_table("decisions", schema=None) as batch_op:
-        batch_op.drop_index("decisions_revision")
+        batch_op.drop_index("decisions_about")
 
     op.drop_table("decisions")
     with op.batch_alter_table("customers", schema=None) as batch_op:
