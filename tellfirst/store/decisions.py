@@ -69,11 +69,9 @@ class Decisions:
             if accepted and _same(accepted[-1], record) and thing.status in (status, "pending"):
                 return Standing(status=thing.status, taken=True)
             before = _approvals(accepted)
-            lapsed = (
-                thing.status == "approved" and status != "changes_requested" and len(good(before)) < needed
-            )
+            lapsed = thing.status == "approved" and status != "changes_requested" and len(good(before)) < needed
             after = good([*before, record]) if record.decision == "approve" else []
-            beside = record.decision != "approve" or record in after
+            beside = record.decision != "approve" or any(one is record for one in after)
             if (thing.status != "pending" and not lapsed) or not beside:
                 session.add(_row(record.model_copy(update={"accepted": False, "code": "already_decided"})))
                 return Standing(status=thing.status, taken=False)
