@@ -6,6 +6,7 @@ from pathlib import Path
 
 from activities.playbooks import PlannedPlaybooks
 from tellfirst.contract import DecisionEnvelope
+from tellfirst.errors import SettingsError
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.audience import page_digest, root
 from tellfirst.signing.decisions import AcceptedDecision, check, holding
@@ -87,7 +88,10 @@ class Approvals:
         if not self._playbooks.is_signed(revision):
             return "playbook_changed"
         records = self._decisions.approvals(revision.outreach, revision.number)
-        places, _, refusal = self._holding(records, revision, now)
+        try:
+            places, _, refusal = self._holding(records, revision, now)
+        except SettingsError:
+            return "no_registry"
         return "" if len(places) >= self.rule(revision).needed else refusal or "not_approved"
 
     def _holding(

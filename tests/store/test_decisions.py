@@ -91,7 +91,8 @@ def test_where_two_are_needed_it_waits_for_the_second(database: Database, decisi
 
 def test_a_second_that_does_not_hold_beside_the_first_is_refused(database: Database, decisions: Decisions) -> None:
     decisions.accept(record("ana"), status="approved", needed=2, good=good)
-    assert not decisions.accept(record("ana"), status="approved", needed=2, good=lambda r: list(r[:1])).taken
+    other = record("ana", envelope={"document": {"n": 2}, "signature": "s"})
+    assert not decisions.accept(other, status="approved", needed=2, good=lambda r: list(r[:1])).taken
     assert status(database) == "pending"
 
 
@@ -133,3 +134,16 @@ def test_decisions_are_of_one_revision(database: Database, decisions: Decisions)
     decisions.accept(record(), status="approved", good=good)
     assert decisions.approvals(OUTREACH, 2) == []
     assert decisions.accept(record(revision=2), status="approved", good=good).taken
+
+
+def test_the_accepted_one_is_accepted_again(database: Database, decisions: Decisions) -> None:
+    """Whoever was to hear of it may have died before."""
+    for _ in range(2):
+        assert decisions.accept(record("ana"), status="approved", good=good) == Standing(status="approved", taken=True)
+    assert len(decisions.received(OUTREACH)) == 1
+
+
+def test_changes_come_too_late_once_it_was_approved(database: Database, decisions: Decisions) -> None:
+    decisions.accept(record("ana"), status="approved", good=good)
+    late = decisions.accept(record("ben", "request_changes"), status="changes_requested", good=revoked("ana"))
+    assert late == Standing(status="approved", taken=False)
