@@ -28,6 +28,7 @@ class AcceptedDecision(Frozen):
     valid_until: AwareDatetime
     document_digest: str
     prior: str = ""
+    roles: tuple[str, ...] = ()
 
 
 def check(
@@ -46,8 +47,8 @@ def check(
     `valid_until`; both are aware. `first` is the first approval that stands, where `rule` needs several: a further one
     names its digest. In this order: `malformed`, the codes of `sshsig.verify`, `unknown_key`, `wrong_person`,
     `key_not_yet_valid`, `key_expired`, `key_revoked`, `wrong_environment`, `wrong_kind`, `wrong_outreach`,
-    `stale_content`, `not_an_approver`, `own_proposal`, `same_person`, `wrong_prior`, `too_late`, `expired` (the last
-    four an approval only), `issued_in_future`.
+    `stale_content`, `not_an_approver`, `own_proposal`, `same_person`, `other_role_needed`, `wrong_prior`, `too_late`,
+    `expired` (`own_proposal` to `wrong_prior` and `expired` an approval only), `issued_in_future`.
     """
     document = _read(envelope)
     key = verify(envelope.signature, canonical(envelope.document), NAMESPACE)
@@ -86,6 +87,7 @@ def check(
         valid_until=document.valid_until,
         document_digest=digest(envelope.document),
         prior=document.prior,
+        roles=person.roles,
     )
     if document.decision == "approve":
         _check_distinct(accepted, rule, first)
@@ -149,6 +151,12 @@ def _check_distinct(accepted: AcceptedDecision, rule: ApprovalRule, first: Accep
         raise _refused("own_proposal", "nobody approves what they proposed or wrote themselves", "ask somebody else")
     if first is not None and first.approver == accepted.approver:
         raise _refused("same_person", "the first approval is yours already", "another person gives the second")
+    if first is not None and not rule.covers([first.roles, accepted.roles]):
+        raise _refused(
+            "other_role_needed",
+            f"one person for each of {', '.join(rule.each)} must agree, and the first approval leaves another open",
+            "ask one who has that role",
+        )
     if accepted.prior != ("" if first is None else first.document_digest):
         raise _refused(
             "wrong_prior", "the decision names another first approval than the one that stands", "sign again"

@@ -60,6 +60,7 @@ def test_a_decision_that_holds(decision: str) -> None:
         reason="read it all",
         valid_until=NOON + timedelta(days=2),
         document_digest=digest(document.document()),
+        roles=("support-lead",),
     )
 
 

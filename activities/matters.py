@@ -1,0 +1,122 @@
+"""Whether a matter is decided: one judge for permits, library changes, exceptions and whatever else people sign."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from activities.approvals import RegistryFile
+from activities.decisions import STATUS
+from tellfirst.contract import DecisionAnswer, DecisionEnvelope
+from tellfirst.errors import DecisionRefusedError, SettingsError
+from tellfirst.policy.approval import ApprovalRule
+from tellfirst.signing.decisions import AcceptedDecision, check, holding
+from tellfirst.store.decisions import DecisionRecord, Decisions
+from tellfirst.store.matters import MatterRecord, Matters
+
+
+class MatterApprovals:
+    """Judges decisions about matters from the stored envelope and the registry as it is now."""
+
+    def __init__(self, *, decisions: Decisions, matters: Matters, registry: RegistryFile, environment: str) -> None:
+        self._decisions, self._matters = decisions, matters
+        self._registry, self._environment = registry, environment
+
+    def receive(self, about: str, envelope: object, rule: ApprovalRule, now: datetime) -> DecisionAnswer:
+        """Judges a decision as it came, keeps it whether accepted or refused, and answers what became of it."""
+        try:
+            given = DecisionEnvelope.model_validate(envelope)
+        except ValidationError:
+            # What could not be parsed is not kept: it may hold anything.
+            return self._refuse(_record(about, None, now), "malformed", "the message is not a signed decision")
+        record = _record(about, given, now)
+        matter = self._matters.get(about)
+        if matter is None:
+            return self._refuse(record, "not_ready", "nothing of that name was proposed")
+        try:
+            decision = self._judge(given, matter, rule, now)
+        except DecisionRefusedError as refusal:
+            return self._refuse(record, refusal.code, str(refusal))
+        except SettingsError as error:
+            return self._refuse(record, "no_registry", str(error))
+        record = record.model_copy(
+            update={
+                "decision": decision.decision,
+                "approver": decision.approver,
+                "fingerprint": decision.fingerprint,
+                "accepted": True,
+            }
+        )
+
+        def good(records: Sequence[DecisionRecord]) -> list[DecisionRecord]:
+            places, _, _ = self._holding(records, matter, rule, now)
+            return [records[place] for place in places]
+
+        stands = self._decisions.accept(record, status=STATUS[decision.decision], needed=rule.needed, good=good)
+        if not stands.taken:
+            return _answer(record, code="already_decided", message=f"it is already {stands.status}")
+        return _answer(record, accepted=True, message=decision.reason, status=stands.status)
+
+    def holds(self, about: str, rule: ApprovalRule, now: datetime) -> str:
+        """Returns an empty text while enough approvals of a matter hold, else the code of what is wrong."""
+        matter = self._matters.get(about)
+        if matter is None:
+            return "not_approved"
+        if matter.status != "approved":
+            return "not_approved" if matter.status == "pending" else matter.status
+        try:
+            places, _, refusal = self._holding(self._decisions.approvals(about), matter, rule, now)
+        except SettingsError:
+            return "no_registry"
+        return "" if len(places) >= rule.needed else refusal or "not_approved"
+
+    def _judge(
+        self, envelope: DecisionEnvelope, matter: MatterRecord, rule: ApprovalRule, now: datetime
+    ) -> AcceptedDecision:
+        _, good, _ = self._holding(self._decisions.approvals(matter.about), matter, rule, now)
+        return check(
+            envelope,
+            matter.proposal,
+            rule,
+            self._registry.current(),
+            self._environment,
+            received_at=now,
+            now=now,
+            first=good[0] if 0 < len(good) < rule.needed else None,
+        )
+
+    def _holding(
+        self, records: Sequence[DecisionRecord], matter: MatterRecord, rule: ApprovalRule, now: datetime
+    ) -> tuple[list[int], list[AcceptedDecision], str]:
+        return holding(records, matter.proposal, rule, self._registry.current(), self._environment, now)
+
+    def _refuse(self, record: DecisionRecord, code: str, message: str) -> DecisionAnswer:
+        self._decisions.refuse(record.model_copy(update={"code": code}))
+        return _answer(record, code=code, message=message)
+
+
+def _record(about: str, envelope: DecisionEnvelope | None, now: datetime) -> DecisionRecord:
+    document = {} if envelope is None else envelope.document
+    return DecisionRecord(
+        about=about,
+        decision=str(document.get("decision", ""))[:20],
+        approver=str(document.get("approver", ""))[:200],
+        fingerprint="",
+        accepted=False,
+        code="",
+        envelope=None if envelope is None else envelope.model_dump(mode="json"),
+        received_at=now,
+    )
+
+
+def _answer(
+    record: DecisionRecord, *, accepted: bool = False, code: str = "", message: str = "", status: str = ""
+) -> DecisionAnswer:
+    return DecisionAnswer(
+        accepted=accepted,
+        decision=record.decision,
+        approver=record.approver,
+        code=code,
+        message=message[:500],
+        status=status,
+    )
