@@ -9,6 +9,7 @@ from liquid import BoundTemplate
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Channel
 from tellfirst.errors import PlaybookError
+from tellfirst.playbooks.answers import answer_findings
 from tellfirst.playbooks.fields import BUILT_IN, PROMISE, Plain, Reader, RenderError, format_locale, known_zone
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
 from tellfirst.playbooks.render import BODY_PARTS, compile_part, compile_step, fill, names_used, sample_facts
@@ -48,6 +49,7 @@ class _Message:
 def lint(playbook: Playbook) -> list[Finding]:
     """Returns every finding in the order of the file's keys; an empty list means the playbook may be used."""
     findings = [finding for rule in _PLAYBOOK_RULES for finding in rule(playbook)]
+    findings += [Finding(key=key, reason=why, remedy=remedy) for key, why, remedy in answer_findings(playbook)]
     for number, step in enumerate(playbook.steps):
         findings += _channels(playbook, step, f"steps[{number}]")
         for channel, locales in step.messages.items():

@@ -3,29 +3,19 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tellfirst.domain.base import Outside
 from tellfirst.domain.condition import FactValue, Word
 from tellfirst.domain.message import Channel
 from tellfirst.domain.plan import INITIAL, RESOLVED
+from tellfirst.playbooks.boundaries import Boundary, ExceptionKind
+from tellfirst.playbooks.types import Duration, Person, Text
 
 Purpose = Literal["transactional", "service", "marketing"]
 Category = Literal["operational", "security", "fraud", "safety", "recall", "legal_notice"]
-Person = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-
-
-def _iso_8601(value: object) -> object:
-    """Returns a duration unchanged; a bare number is refused, because nobody sees whether 7 is days or seconds."""
-    if isinstance(value, timedelta) or (isinstance(value, str) and value.lstrip("+-").startswith("P")):
-        return value
-    raise ValueError('a duration is ISO 8601 text such as "PT2H" or "P7D"')
-
-
-Duration = Annotated[timedelta, BeforeValidator(_iso_8601)]
 
 NO_HOLDOUT: frozenset[Category] = frozenset({"security", "fraud", "safety", "recall", "legal_notice"})
 PERSONAL_FORBIDDEN: frozenset[Channel] = frozenset({"sms"})
@@ -210,6 +200,7 @@ class Playbook(Outside):
     approval: Approval
     measure: Measure
     limits: Limits = Limits()
+    exceptions: dict[ExceptionKind, Boundary] = Field(default_factory=dict)
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
