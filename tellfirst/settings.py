@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     )
     library: bool = Field(default=True, description="whether the shipped playbooks are loaded")
     approvers: Path = Field(default=Path("approvers.toml"), description="the registry of people who may decide")
+    audit_anchor: Path | None = Field(
+        default=None, description="file outside the database that anchors the audit log; default in data_dir"
+    )
     key: Path | None = Field(default=None, description="SSH key that `tellfirst approve` signs with; .pub for an agent")
     principal: str = Field(default="", description="your name in the registry, where your key does not tell it")
     secret: SecretStr = Field(default=SecretStr(""), description="keys the address digests; default a file in data_dir")
@@ -82,6 +85,11 @@ class Settings(BaseSettings):
     def outbox(self) -> Path:
         """Returns the folder into which the outbox channel writes."""
         return self.data_dir / "outbox"
+
+    @property
+    def anchor(self) -> Path:
+        """Returns the file that anchors the audit log."""
+        return self.audit_anchor or self.data_dir / "audit.anchor"
 
     @property
     def frequency_cap(self) -> FrequencyCap:

@@ -110,7 +110,7 @@ def build(
     engine = open_engine(settings.database)
     if settings.database.startswith("sqlite"):
         migrate(engine)  # the embedded database belongs to this application alone
-    database = Database(engine)
+    database = Database(engine, anchor=settings.anchor)
     library = read_library(settings) if library is None else library
     adapters = build_adapters(settings) if adapters is None else adapters
     sources = Sources(settings.source_url)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,7 +22,7 @@ from tellfirst.signing.leaves import leaf_of
 from tellfirst.signing.registry import Registry
 from tellfirst.signing.rules import rule_for
 from tellfirst.store.audit import ACCEPTED, MAY_HAVE_LEFT, AuditedSend
-from tellfirst.store.decisions import DecisionRecord
+from tellfirst.store.decisions import DecisionRecord, differences
 from tellfirst.store.outreaches import RevisionRecord
 
 OLD = timedelta(hours=1)
@@ -57,15 +58,18 @@ class Prover:
         now: datetime,
         log: ProviderLog | None,
         step: Callable[[int], None],
+        anchors: Sequence[Path] = (),
     ) -> None:
         self._here, self._registry, self._now, self._log, self._step = here, registry, now, log, step
+        self._anchors = anchors
         self._proof = Proof()
         self._late: list[str] = []
 
     def prove(self) -> Proof:
         """Returns what was found.
 
-        `audit_ok` says that every accepted decision can still be read; the hash chain comes with the audit log.
+        `audit_ok` says that every accepted decision can still be read, and that the audit log is as it was written:
+        its chain, its anchors, and the decisions and erasures it tells of.
         """
         proof, audit = self._proof, self._here.audit
         states = audit.states()
@@ -85,7 +89,9 @@ class Prover:
             proof.duplicate += self._log.duplicate
             proof.unauthorised += self._log.unauthorised
             proof.lost += self._log.claimed_twice
-        proof.promises_broken = [*_sentences(proof), *self._late]
+        faults = self._here.chain.faults(differences, copies=self._anchors)
+        proof.promises_broken = [*_sentences(proof), *faults, *self._late]
+        proof.audit_ok &= not faults
         return proof
 
     # -- what was approved

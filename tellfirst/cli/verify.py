@@ -18,12 +18,17 @@ def verify(
     provider_log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The provider's record of texts: JSON lines of sid, to, body.")
     ] = None,
+    anchor: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Another anchor file: of another machine, or a copy kept from before."),
+    ] = None,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Check the promises against the records.
 
-    No message was lost, doubled, unapproved or sent after an opt-out, and what was promised was kept.
-    Reads the database, the outbox and the registry of approvers; a key that was revoked has to stay in the registry.
+    No message was lost, doubled, unapproved or sent after an opt-out, what was promised was kept, and the audit log
+    is as it was written. Reads the database, the outbox, the anchors and the registry of approvers; a key that was
+    revoked has to stay in the registry.
     Exits with 1 when anything is broken.
     """
     with opened() as here, progress("verifying", None) as step:
@@ -32,7 +37,12 @@ def verify(
             log = ProviderLog(here.audit)
             log.read(provider_log)
         proof = Prover(
-            here, cache(lambda: Registry.load(here.settings.approvers)), now=datetime.now(UTC), log=log, step=step
+            here,
+            cache(lambda: Registry.load(here.settings.approvers)),
+            now=datetime.now(UTC),
+            log=log,
+            step=step,
+            anchors=anchor or (),
         ).prove()
     figures = proof.model_dump()
     if as_json:

@@ -17,6 +17,7 @@ from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.settings import Settings, temporal_connection
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.audit import Audit
+from tellfirst.store.chain import Chain
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
@@ -38,6 +39,7 @@ class Installation:
     settings: Settings
     admissions: Admissions
     audit: Audit
+    chain: Chain
     contacts: Contacts
     controls: Controls
     customers: Customers
@@ -93,13 +95,14 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             f"the folder of the database cannot be used ({type(error).__name__})",
             remedy="check TELLFIRST_DATA_DIR and TELLFIRST_DATABASE_URL",
         ) from None
-    database = Database(engine)
+    database = Database(engine, anchor=settings.anchor)
     try:
         prepare(engine)
         yield Installation(
             settings=settings,
             admissions=Admissions(database),
             audit=Audit(database),
+            chain=Chain(database),
             contacts=Contacts(database),
             controls=Controls(database),
             customers=Customers(database),

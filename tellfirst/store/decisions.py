@@ -1,11 +1,14 @@
-"""Decisions as they came: accepted and refused alike."""
+"""Decisions as they came: accepted and refused alike, each with its entry in the audit log."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from tellfirst.domain.base import Frozen
+from tellfirst.signing.trail import Entry, Link, envelope_digest
+from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.tables import DecisionRow, MatterRow, RevisionRow
 
@@ -27,6 +30,10 @@ class DecisionRecord(Frozen):
     received_at: datetime
 
 
+DECISION, REFUSAL = "decision", "refusal"
+PLAIN = re.compile(r"[a-z][a-z0-9._-]{0,63}")
+"""What a refused decision says of its signer and its choice may be anything: only plain names are written down."""
+
 Good = Callable[[Sequence[DecisionRecord]], list[DecisionRecord]]
 
 
@@ -41,12 +48,12 @@ class Decisions:
     """Keeps every decision that was received."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self._chain = database, Chain(database)
 
     def refuse(self, record: DecisionRecord) -> None:
         """Keeps a refused decision."""
         with self._database.write() as session:
-            session.add(_row(record))
+            self._keep(session, record)
 
     def accept(self, record: DecisionRecord, *, status: str, needed: int = 1, good: Good) -> Standing:
         """Keeps an accepted decision and sets the status of what it is about, unless it is decided already.
@@ -73,12 +80,12 @@ class Decisions:
             after = good([*before, record]) if record.decision == "approve" else []
             beside = record.decision != "approve" or any(one is record for one in after)
             if (thing.status != "pending" and not lapsed) or not beside:
-                session.add(_row(record.model_copy(update={"accepted": False, "code": "already_decided"})))
+                self._keep(session, record.model_copy(update={"accepted": False, "code": "already_decided"}))
                 return Standing(status=thing.status, taken=False)
             if record.decision != "approve" or len(after) >= needed:
                 thing.status = status
                 session.add(thing)
-            session.add(_row(record))
+            self._keep(session, record)
             return Standing(status=thing.status, taken=True)
 
     def approvals(self, about: str, revision: int = 0) -> list[DecisionRecord]:
@@ -91,6 +98,56 @@ class Decisions:
         with self._database.read() as session:
             rows = session.exec(select(DecisionRow).where(DecisionRow.about == about).order_by(col(DecisionRow.id)))
             return [_record(row) for row in rows]
+
+    def _keep(self, session: Session, record: DecisionRecord) -> None:
+        row = _row(record)
+        session.add(row)
+        session.flush()
+        self._chain.append(_entry(row), session)
+
+
+def differences(session: Session, links: Sequence[Link]) -> list[str]:
+    """Returns a sentence for the decisions that differ from their entries in the audit log, or lack one."""
+    told = {link.facts.get("row"): _content(link) for link in links if link.kind in (DECISION, REFUSAL)}
+    differ = alone = 0
+    for row in session.exec(select(DecisionRow).order_by(col(DecisionRow.id))):
+        entry = told.pop(row.id, None)
+        alone += entry is None
+        differ += entry is not None and entry != _content(_entry(row))
+    return [
+        f"audit log: {count:,} {'decision' if count == 1 else 'decisions'} {words}"
+        for count, words in (
+            (differ, "changed since the entry was written"),
+            (alone, "in the database without an entry"),
+            (len(told), "in the log but no longer in the database"),
+        )
+        if count
+    ]
+
+
+def _entry(row: DecisionRow) -> Entry:
+    return Entry(
+        kind=DECISION if row.accepted else REFUSAL,
+        about=row.about,
+        actor=_plain(row.approver),
+        at=row.received_at,
+        facts={
+            "row": row.id,
+            "revision": row.revision,
+            "decision": _plain(row.decision),
+            "code": row.code,
+            "key": row.fingerprint,
+        },
+        document=envelope_digest(row.envelope),
+    )
+
+
+def _content(entry: Entry) -> Entry:
+    return Entry.model_validate(entry.model_dump(include=set(Entry.model_fields)))
+
+
+def _plain(text: str) -> str:
+    return text if PLAIN.fullmatch(text) else ""
 
 
 def _accepted(session: Session, about: str, revision: int) -> list[DecisionRow]:

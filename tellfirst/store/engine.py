@@ -77,10 +77,13 @@ def _begin_sqlite(connection: Any) -> None:
 
 
 class Database:
-    """Opens transactions: `read` sees one snapshot, `write` commits at its end or rolls back whole."""
+    """Opens transactions: `read` sees one snapshot, `write` commits at its end or rolls back whole.
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    `anchor` is the file outside the database that the audit log is anchored to.
+    """
+
+    def __init__(self, engine: Engine, *, anchor: Path | None = None) -> None:
+        self.engine, self.anchor = engine, anchor
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._writer = engine.execution_options(writes=True)
         # SQLite's transactions are snapshots anyway; PostgreSQL's default sees other commits between two statements.

@@ -17,7 +17,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = Settings.load()
-        database = Database(open_engine(settings.database))
+        database = Database(open_engine(settings.database), anchor=settings.anchor)
     except TellfirstError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

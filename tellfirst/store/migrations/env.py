@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-import tellfirst.store.tables  # noqa: F401 - fills the metadata
+import tellfirst.store.tables
+import tellfirst.store.tables_audit  # noqa: F401 - fill the metadata
 from tellfirst.store.engine import Instant
 
 

@@ -34,6 +34,19 @@ def upgrade() -> None:
         batch_op.create_index("admissions_open", ["trigger", "closed_at"], unique=False)
 
     op.create_table(
+        "audit",
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("document", sa.String(), nullable=False),
+        sa.Column("previous", sa.String(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("sequence"),
+    )
+    op.create_table(
         "conditions",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("trigger", sa.String(), nullable=False),
@@ -431,6 +444,7 @@ def downgrade() -> None:
 
     op.drop_table("contacts")
     op.drop_table("conditions")
+    op.drop_table("audit")
     with op.batch_alter_table("admissions", schema=None) as batch_op:
         batch_op.drop_index("admissions_open")
         batch_op.drop_index("admissions_condition")
