@@ -15,6 +15,7 @@ from tellfirst.playbooks.types import Duration, Person, Text
 
 Purpose = Literal["transactional", "service", "marketing"]
 Category = Literal["operational", "security", "fraud", "safety", "recall", "legal_notice"]
+Point = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=250)]
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
 NO_HOLDOUT: frozenset[Category] = frozenset({"security", "fraud", "safety", "recall", "legal_notice"})
@@ -30,6 +31,15 @@ class Owners(Outside):
     approvers: tuple[Person, ...] = Field(min_length=1)
     accountable: Person
     team: Person
+
+
+class Checklist(Outside):
+    """Says what whoever lets this playbook go live makes sure of: each is a sentence to be answered."""
+
+    facts: Point
+    tone: Point
+    exceptions: Point
+    replies: Point
 
 
 class Parameter(Outside):
@@ -180,7 +190,10 @@ class Limits(Outside):
 
 
 class Playbook(Outside):
-    """Is one trigger, whole; its version is the hash of its file."""
+    """Is one trigger, whole; its version is the hash of its file.
+
+    With `purpose_of_use` "test" it never sends in the live environment, and needs no checklist.
+    """
 
     id: Word
     title: Text
@@ -193,7 +206,9 @@ class Playbook(Outside):
     default_locale: str = Field(default="en", pattern=r"^[a-z]{2}(_[A-Z]{2})?$")
     timezone: str = "UTC"
     channels: tuple[Channel, ...] = Field(min_length=1)
+    purpose_of_use: Literal["live", "test"] = "live"
     owners: Owners
+    checklist: Checklist | None = None
     detector: Detector
     audience: dict[Word, AudienceQuery] = Field(default_factory=dict)
     data: dict[Word, DataField]
@@ -207,6 +222,12 @@ class Playbook(Outside):
     def _holdout_is_ethical(self) -> Self:
         if self.category in NO_HOLDOUT and self.measure.holdout > 0:
             raise ValueError(f"a playbook of category '{self.category}' has a hold-out of 0: nobody may be left untold")
+        return self
+
+    @model_validator(mode="after")
+    def _live_is_gone_through(self) -> Self:
+        if self.purpose_of_use == "live" and self.checklist is None:
+            raise ValueError("a playbook that may go live has a [checklist]: facts, tone, exceptions, replies")
         return self
 
     @model_validator(mode="after")

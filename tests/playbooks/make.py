@@ -23,6 +23,12 @@ approvers = ["Duty manager"]
 accountable = "Head of service"
 team = "Passenger care"
 
+[checklist]
+facts = "The times are the dispatcher's."
+tone = "It was read aloud."
+exceptions = "Missed connections are foreseen."
+replies = "Passenger care answers."
+
 [detector]
 kind = "sql"
 max_age = "P1D"
