@@ -8,7 +8,8 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 import tellfirst.store.tables
-import tellfirst.store.tables_audit  # noqa: F401 - fill the metadata
+import tellfirst.store.tables_audit
+import tellfirst.store.tables_exceptions  # noqa: F401 - fill the metadata
 from tellfirst.store.engine import Instant
 
 

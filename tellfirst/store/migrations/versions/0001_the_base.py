@@ -111,6 +111,46 @@ def upgrade() -> None:
         batch_op.create_index("decisions_about", ["about", "revision", "accepted"], unique=False)
 
     op.create_table(
+        "exception_budgets",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("reserved", sa.BigInteger(), nullable=False),
+        sa.Column("consumed", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("consumed >= 0", name="exception_budgets_consumed"),
+        sa.CheckConstraint("reserved >= 0", name="exception_budgets_reserved"),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_table(
+        "exceptions",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("first_run", sa.String(), nullable=False),
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("recipient_id", sa.Integer(), nullable=True),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("requester", sa.String(), nullable=False),
+        sa.Column("ticket", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("ask", sa.String(), nullable=False),
+        sa.Column("customer_budget", sa.String(), nullable=False),
+        sa.Column("outreach_budget", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decide_by", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("exceptions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_exceptions_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_exceptions_outreach_id"), ["outreach_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_exceptions_status"), ["status"], unique=False)
+
+    op.create_table(
         "leases",
         sa.Column("outreach_id", sa.String(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
@@ -430,6 +470,13 @@ def downgrade() -> None:
 
     op.drop_table("matters")
     op.drop_table("leases")
+    with op.batch_alter_table("exceptions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_exceptions_status"))
+        batch_op.drop_index(batch_op.f("ix_exceptions_outreach_id"))
+        batch_op.drop_index(batch_op.f("ix_exceptions_customer_id"))
+
+    op.drop_table("exceptions")
+    op.drop_table("exception_budgets")
     with op.batch_alter_table("decisions", schema=None) as batch_op:
         batch_op.drop_index("decisions_about")
 
