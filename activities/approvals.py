@@ -1,7 +1,7 @@
 """Whether a signed decision holds: judged on receipt, and again for every micro-batch, from what was signed."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from activities.playbooks import PlannedPlaybooks
@@ -13,6 +13,7 @@ from tellfirst.signing.decisions import AcceptedDecision, check, holding
 from tellfirst.signing.leaves import leaf_of
 from tellfirst.signing.registry import Registry
 from tellfirst.signing.rules import rule_for
+from tellfirst.store.chain import Chain
 from tellfirst.store.decisions import DecisionRecord, Decisions, Good
 from tellfirst.store.outreaches import RevisionRecord
 from tellfirst.store.recipients import Recipients
@@ -21,8 +22,8 @@ from tellfirst.store.recipients import Recipients
 class RegistryFile:
     """Reads the approver registry again whenever its file changes, so that a revocation needs no restart."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, chain: Chain) -> None:
+        self._path, self._chain = path, chain
         self._seen: tuple[int, int] | None = None
         self._registry: Registry | None = None
 
@@ -31,8 +32,23 @@ class RegistryFile:
         stamp = self._path.stat() if self._path.exists() else None
         seen = None if stamp is None else (stamp.st_mtime_ns, stamp.st_size)
         if self._registry is None or seen is None or seen != self._seen:
-            self._registry, self._seen = Registry.load(self._path), seen
+            registry = Registry.load(self._path)
+            self._note(registry)
+            self._registry, self._seen = registry, seen
         return self._registry
+
+    def _note(self, registry: Registry) -> None:
+        keys = [key for person in registry.people for key in person.keys]
+        self._chain.note_change(
+            "registry",
+            self._path.name,
+            registry.digest,
+            actor="worker",
+            at=datetime.now(UTC),
+            people=len(registry.people),
+            keys=len(keys),
+            revoked=sum(key.revoked is not None for key in keys),
+        )
 
 
 class Approvals:

@@ -14,7 +14,9 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.recipient import Wave
 from tellfirst.measurement.outcome import judge
 from tellfirst.policy.caps import FrequencyCap
+from tellfirst.signing.trail import Entry
 from tellfirst.store.admissions import Admissions
+from tellfirst.store.chain import Chain
 from tellfirst.store.contacts import ArmCount, Contacts
 from tellfirst.store.controls import Controls, Notice
 from tellfirst.store.outcomes import Outcomes
@@ -89,6 +91,8 @@ class HoldRequest(Frozen):
     outreach: str
     paused: bool
     channels: tuple[str, ...] = ()
+    by: str = Field(default="", max_length=200)
+    aborted: bool = False
 
 
 class NoticeRequest(Frozen):
@@ -117,6 +121,7 @@ class OutreachActivities:
         affected: Affected,
         playbooks: PlannedPlaybooks,
         sources: Sources,
+        chain: Chain,
         salt: str,
         cap: FrequencyCap,
     ) -> None:
@@ -124,7 +129,7 @@ class OutreachActivities:
         self._contacts, self._outcomes, self._controls = contacts, outcomes, controls
         self._admissions, self._affected = admissions, affected
         self._playbooks, self._sources = playbooks, sources
-        self._salt, self._cap = salt, cap
+        self._chain, self._salt, self._cap = chain, salt, cap
 
     @activity.defn
     def randomise(self, request: WaveRequest) -> Wave:
@@ -234,10 +239,14 @@ class OutreachActivities:
     def hold(self, request: HoldRequest) -> None:
         """Holds an outreach, or lets it go on."""
         with told_plainly():
+            now = AttemptClock().now()
             self._outreaches.hold(request.outreach, paused=request.paused)
             if not request.paused:
                 for channel in request.channels:
-                    self._controls.turn_off(f"channel:{channel}")
+                    self._controls.turn_off(f"channel:{channel}", by=request.by, at=now)
+            # Last, so that a hold never waits for the log; an attempt that dies before it is made again.
+            kind = "abort" if request.aborted else "pause" if request.paused else "resume"
+            self._chain.append(Entry(kind=kind, about=request.outreach, actor=request.by, at=now))
 
     @activity.defn
     def notify(self, request: NoticeRequest) -> None:

@@ -29,6 +29,7 @@ from tellfirst.errors import SettingsError
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.settings import Settings
 from tellfirst.store.admissions import Admissions
+from tellfirst.store.chain import Chain
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
@@ -116,14 +117,14 @@ def build(
     sources = Sources(settings.source_url)
     outreaches, recipients, customers = Outreaches(database), Recipients(database), Customers(database)
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)
-    sends, digest_key = Sends(database), settings.digest_key()
+    sends, chain, digest_key = Sends(database), Chain(database), settings.digest_key()
     playbooks = PlannedPlaybooks()
     affected = Affected(outreaches=outreaches, admissions=admissions, sources=sources)
     approvals = Approvals(
         decisions=decisions,
         recipients=recipients,
         playbooks=playbooks,
-        registry=RegistryFile(settings.approvers),
+        registry=RegistryFile(settings.approvers, chain),
         environment=settings.environment,
     )
     return Application(
@@ -156,6 +157,7 @@ def build(
             affected=affected,
             playbooks=playbooks,
             sources=sources,
+            chain=chain,
             salt=settings.holdout_salt,
             cap=settings.frequency_cap,
         ),

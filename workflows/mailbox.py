@@ -218,15 +218,15 @@ class Mailbox:
             state.acknowledged = bool(state.attention)
         elif message.kind == "abort":
             state.aborted, state.attention = event.note or "aborted", ""
-            await self._hold(paused=True)
+            await self._hold(paused=True, by=event.by, aborted=True)
         elif isinstance(event, Pause):
             # First the switch that every micro-batch reads, then our own: a page in flight stops at its next one.
-            await self._hold(paused=event.paused or bool(state.aborted))
+            await self._hold(paused=event.paused or bool(state.aborted), by=event.by)
             state.paused = event.paused
             if not event.paused:
                 state.attention, state.acknowledged, state.retry_at = "", False, None
 
-    async def _hold(self, *, paused: bool) -> None:
+    async def _hold(self, *, paused: bool, by: str, aborted: bool = False) -> None:
         channels = tuple(sorted({r.channel for revision in self.state.revisions for r in revision.plan.pages}))
-        request = HoldRequest(outreach=self._id, paused=paused, channels=channels)
+        request = HoldRequest(outreach=self._id, paused=paused, channels=channels, by=by, aborted=aborted)
         await workflow.execute_local_activity_method(OutreachActivities.hold, request, **QUICK)

@@ -80,7 +80,7 @@ def resume(
     who = whoever(by, settings)
     if not _one_or_all(outreach, everything=everything):
         with opened(settings) as here:
-            was_on = here.controls.turn_off(PAUSE_ALL)
+            was_on = here.controls.turn_off(PAUSE_ALL, by=who, at=datetime.now(UTC))
         say("everything goes on" if was_on else "nothing was paused as a whole")
         say("note: the next version asks for the signatures of two people here")
         return

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.condition import personal_pattern
 from tellfirst.errors import DecisionRefusedError
 from tellfirst.signing.documents import digest
 
 FORMAT = "audit.v1@tellfirst"
 BEGINNING = "0" * 64
 """Is what the first entry has for a previous hash."""
+
+Actor = Annotated[str, Field(max_length=200), AfterValidator(lambda name: "" if personal_pattern(name) else name)]
+"""The name somebody acts under; an address in its place is left out."""
 
 Fact = str | int | bool | None
 Stage = Literal["next", "head"]
@@ -23,7 +27,7 @@ class Entry(Frozen):
 
     kind: str = Field(min_length=1, max_length=50)
     about: str = Field(max_length=500)
-    actor: str = Field(max_length=200)
+    actor: Actor
     at: AwareDatetime
     facts: dict[str, Fact] = Field(default_factory=dict)
     document: str = ""

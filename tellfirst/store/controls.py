@@ -5,6 +5,8 @@ from datetime import datetime
 from sqlmodel import col, delete, select
 
 from tellfirst.domain.base import Frozen
+from tellfirst.signing.trail import Entry
+from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import ControlRow, NoticeRow
@@ -36,18 +38,24 @@ class Controls:
     """Turns switches on and off and keeps notices."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self._chain = database, Chain(database)
 
     def turn_on(self, name: str, value: str, *, by: str, at: datetime) -> None:
         """Turns a switch on; one that is on stays as it is."""
         with self._database.write() as session:
-            insert_new(session, ControlRow, [{"name": name, "value": value, "by": by, "at": at}])
+            new = insert_new(session, ControlRow, [{"name": name, "value": value, "by": by, "at": at}]) == 1
+        # Stopped first, written down second: an audit log that cannot be written must not keep messages leaving.
+        if new:
+            self._chain.append(Entry(kind="switch_on", about=name, actor=by, at=at, facts={"value": value}))
 
-    def turn_off(self, name: str) -> bool:
+    def turn_off(self, name: str, *, by: str, at: datetime) -> bool:
         """Turns a switch off and returns whether it was on."""
         with self._database.write() as session:
             done = session.execute(delete(ControlRow).where(col(ControlRow.name) == name))
-            return bool(done.rowcount)  # type: ignore[attr-defined]
+            was_on = bool(done.rowcount)  # type: ignore[attr-defined]
+            if was_on:
+                self._chain.append(Entry(kind="switch_off", about=name, actor=by, at=at), session)
+            return was_on
 
     def on(self) -> list[Control]:
         """Returns all switches that are on."""

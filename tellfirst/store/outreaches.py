@@ -10,6 +10,8 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Audience, Condition, Facts, Subject
 from tellfirst.domain.plan import Plan
 from tellfirst.signing.kinds import Proposal
+from tellfirst.signing.trail import Entry
+from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import chunks, insert_new
 from tellfirst.store.tables import OutreachRow, PlaybookVersionRow, RecipientRow, RevisionRow, SubjectRow
@@ -49,7 +51,7 @@ class Outreaches:
     """Claims, reads and closes outreaches."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self._chain = database, Chain(database)
 
     def claim(self, outreach: str, condition: Condition, *, run: str, now: datetime) -> bool:
         """Takes the condition's unique row for the workflow `outreach` and run `run`; False when another has it."""
@@ -130,11 +132,10 @@ class Outreaches:
     def keep_playbook(self, version: str, playbook: str, text: str, *, now: datetime) -> None:
         """Keeps the exact text that a plan is made from."""
         with self._database.write() as session:
-            insert_new(
-                session,
-                PlaybookVersionRow,
-                [{"version": version, "playbook": playbook, "text": text, "seen_at": now}],
-            )
+            values = {"version": version, "playbook": playbook, "text": text, "seen_at": now}
+            if insert_new(session, PlaybookVersionRow, [values]):
+                entry = Entry(kind="library", about=playbook, actor="worker", at=now, facts={"version": version})
+                self._chain.append(entry, session)
 
     def open_revision(self, outreach: str, number: int, version: str, *, now: datetime) -> None:
         """Begins a revision; a frozen one stays as it is."""

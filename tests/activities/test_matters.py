@@ -11,6 +11,7 @@ from tellfirst.contract import DecisionAnswer, DecisionEnvelope
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.documents import Choice, digest
 from tellfirst.signing.kinds import decide
+from tellfirst.store.chain import Chain
 from tellfirst.store.decisions import Decisions
 from tellfirst.store.engine import Database
 from tellfirst.store.matters import Matters
@@ -60,7 +61,10 @@ class Desk:
         self.file.write_text(registry(self.signers))
         self.matters, self.decisions = Matters(database), Decisions(database)
         self.judge = MatterApprovals(
-            decisions=self.decisions, matters=self.matters, registry=RegistryFile(self.file), environment="test"
+            decisions=self.decisions,
+            matters=self.matters,
+            registry=RegistryFile(self.file, Chain(database)),
+            environment="test",
         )
         self.matters.open(CHANGE, "pat", NOON)
 

@@ -21,8 +21,8 @@ def test_turning_off_says_whether_it_was_on(database: Database) -> None:
     controls = Controls(database)
     controls.turn_on("channel:sms", "configuration:20003", by="sms", at=NOON)
     controls.turn_on(PAUSE_ALL, "x", by="ana", at=NOON)
-    assert controls.turn_off("channel:sms")
-    assert not controls.turn_off("channel:sms")
+    assert controls.turn_off("channel:sms", by="ana", at=NOON)
+    assert not controls.turn_off("channel:sms", by="ana", at=NOON)
     assert [control.name for control in controls.on()] == [PAUSE_ALL]
 
 

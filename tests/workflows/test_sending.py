@@ -221,7 +221,7 @@ async def test_pause_all_holds_every_outreach_and_goes_on_afterwards(world: Worl
     await world.approve(handle.id)
     await world.until(lambda: states(world, handle.id) == {"planned": 3})
     assert not world.sms.sent
-    world.controls.turn_off("pause-all")
+    world.controls.turn_off("pause-all", by="ana", at=datetime.now(UTC))
     await world.pass_time(handle, minutes=1)
     await world.until(lambda: states(world, handle.id) == {"accepted": 3})
 
