@@ -2,16 +2,22 @@
 
 from datetime import datetime
 
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from tellfirst.domain.base import Frozen
 from tellfirst.signing.kinds import PROPOSALS, Bound
+from tellfirst.signing.trail import Entry, Fact, envelope_digest
+from tellfirst.store.chain import Chain
+from tellfirst.signing.trail import Entry
+from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import MatterRow
 
 PENDING = "pending"
+APPROVED = "approved"
 EXPIRED = "expired"
+REVOKED = "revoked"
 
 
 class MatterRecord(Frozen):
@@ -30,17 +36,21 @@ class Matters:
     """Opens, reads and closes matters; `Decisions.accept` moves them while they are decided."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self._chain = database, Chain(database)
 
     def open(self, proposal: Bound, proposer: str, now: datetime) -> MatterRecord:
-        """Opens a matter and returns how it stands; one that is there stays, unless it expired undecided."""
+        """Opens a matter and returns how it stands; one that is there stays, unless it expired or was revoked."""
         asked = {"proposal": proposal.document(), "status": PENDING, "proposer": proposer, "opened_at": now}
         with self._database.write() as session:
-            insert_new(session, MatterRow, [{"about": proposal.about, "kind": proposal.kind, **asked}])
+            new = insert_new(session, MatterRow, [{"about": proposal.about, "kind": proposal.kind, **asked}]) == 1
             row = session.get_one(MatterRow, proposal.about, with_for_update=True)
-            if row.status == EXPIRED:
+            if row.status in (EXPIRED, REVOKED):
                 row.sqlmodel_update({**asked, "closed_at": None})
                 session.add(row)
+                new = True
+            if new:
+                bound = envelope_digest(proposal.document())
+                self._note(session, row, "proposed", at=now, actor=proposer, facts={"proposal": bound})
             return _record(row)
 
     def get(self, about: str) -> MatterRecord | None:
@@ -64,9 +74,29 @@ class Matters:
             row = session.get(MatterRow, about, with_for_update=True)
             if row is None or (only and row.status not in only):
                 return False
-            row.status = status
+            changed, row.status = row.status != status, status
             row.closed_at = None if status == PENDING else at
             session.add(row)
+            if changed:
+                self._note(session, row, "status", at=at, facts={"status": status})
+            return True
+
+    def _note(
+        self, session: Session, row: MatterRow, what: str, *, at: datetime, facts: dict[str, Fact], actor: str = ""
+    ) -> None:
+        kind = f"{row.kind}_{what}"
+        self._chain.append(Entry(kind=kind, about=row.about, actor=actor, at=at, facts=facts), session)
+
+    def revoke(self, about: str, *, by: str, at: datetime) -> bool:
+        """Takes back what was approved, and says so in the audit log; returns whether there was anything to take."""
+        with self._database.write() as session:
+            row = session.get(MatterRow, about, with_for_update=True)
+            if row is None or row.status not in (PENDING, APPROVED):
+                return False
+            row.status, row.closed_at = REVOKED, at
+            session.add(row)
+            session.flush()
+            self._chain.append(Entry(kind=row.kind, about=about, actor=by, at=at, facts={"revoked": True}), session)
             return True
 
 
