@@ -18,6 +18,8 @@ DATA_CONVERTER = pydantic_data_converter
 
 OUTREACH = "Outreach"
 DETECTION = "Detection"
+EXCEPTION = "ExceptionRequest"
+LIBRARY_CHANGE = "LibraryChange"
 
 QUEUE = "outreach"
 SEND_QUEUE_PREFIX = "send-"
@@ -77,6 +79,16 @@ def outreach_id(trigger: str, key: str, episode: int) -> str:
     return f"outreach/{trigger}/{key}/{episode}"
 
 
+def library_id(playbook: str, version: str) -> str:
+    """Returns the workflow id of the change that lets a playbook's version go live."""
+    return f"library/{playbook}/{version}"
+
+
+def exception_id(request: str) -> str:
+    """Returns the workflow id of a request for an exception; its decisions name it too."""
+    return f"exception/{request}"
+
+
 def send_queue(channel: str) -> str:
     """Returns the task queue on which the pages of `channel` are dispatched."""
     return SEND_QUEUE_PREFIX + channel
@@ -126,6 +138,13 @@ class Pause(Event):
     paused: bool = True
 
 
+class LibraryProposal(Outside):
+    """Proposes that a playbook goes live, word for word; `proposer` never counts among those who approve it."""
+
+    text: str = Field(min_length=1, max_length=200_000)
+    proposer: str = Field(min_length=1, max_length=200)
+
+
 class RevisionView(Frozen):
     """Shows one plan revision."""
 
@@ -164,5 +183,67 @@ class Result(Frozen):
     grade: str = ""
 
 
-WIRE_MODELS = (Condition, DecisionEnvelope, DecisionAnswer, Event, Pause, View, Result)
+class ExceptionAsked(Outside):
+    """Is what a starter of an ExceptionRequest sends: a customer asks for more than the message.
+
+    `request` is its id and the idempotency key of its execution; `amount_minor` is what it costs, in the minor unit of
+    `currency`; `requester` puts it and never grants it; `ticket` is an opaque reference of your own.
+    """
+
+    request: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    outreach: str = Field(min_length=1, max_length=500)
+    customer: str = Field(min_length=1, max_length=200)
+    kind: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    amount_minor: int = Field(ge=0, le=1_000_000_000)
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    requester: str = Field(min_length=1, max_length=200)
+    ticket: str = Field(default="", max_length=100)
+
+
+class ExceptionEnding(StrEnum):
+    """How a request for an exception ended."""
+
+    EXECUTED = "executed"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    STOPPED = "stopped"
+
+
+class ExceptionView(Frozen):
+    """Is how a request for an exception stands, as the query `view` answers."""
+
+    request: str
+    stage: Stage
+    status: str
+    waiting_on: str = ""
+    deadline: AwareDatetime | None = None
+    details: str = ""
+    needed: int = 0
+    refused_messages: int = 0
+
+
+class ExceptionResult(Frozen):
+    """Is the result of an ExceptionRequest; `ask` says whom to ask after a refusal, `answer` what the customer got."""
+
+    ending: ExceptionEnding
+    code: str = ""
+    reason: str = ""
+    ask: str = ""
+    answer: str = ""
+
+
+WIRE_MODELS = (
+    Condition,
+    DecisionEnvelope,
+    DecisionAnswer,
+    Event,
+    Pause,
+    View,
+    Result,
+    ExceptionAsked,
+    ExceptionView,
+    ExceptionResult,
+)
 """The models whose JSON schema is published."""

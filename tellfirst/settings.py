@@ -13,6 +13,9 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from tellfirst.errors import SettingsError
 from tellfirst.policy.caps import FrequencyCap
 
+LIVE = "live"
+"""The environment in which playbooks for tests never send and library decisions are asked for."""
+
 
 class Settings(BaseSettings):
     """Is everything that differs between installations; the defaults are the embedded ones."""
@@ -29,6 +32,10 @@ class Settings(BaseSettings):
         default=(), description="further playbook folders, separated by colons; the shipped library comes first"
     )
     library: bool = Field(default=True, description="whether the shipped playbooks are loaded")
+    library_gate: bool | None = Field(
+        default=None,
+        description="whether only playbook versions with a signed library decision send; default where environment is live",
+    )
     approvers: Path = Field(default=Path("approvers.toml"), description="the registry of people who may decide")
     audit_anchor: Path | None = Field(
         default=None, description="file outside the database that anchors the audit log; default in data_dir"
@@ -57,6 +64,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("TWILIO_AUTH_TOKEN", "twilio_auth_token"),
         description="its token: sends texts, and verifies receipts",
     )
+    exceptions_webhook: str = Field(default="", description="where granted exceptions are posted; default files")
+    exceptions_secret: SecretStr = Field(
+        default=SecretStr(""), description="whsec_… secret that those posts are signed with (Standard Webhooks)"
+    )
     public_url: str = Field(default="", description="public base URL of the web process, for provider callbacks")
     web_host: str = Field(default="127.0.0.1", description="address the web process listens on")
     web_port: int = Field(default=8090, description="port the web process listens on")
@@ -80,6 +91,16 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """Returns the URL of our own database."""
         return self.database_url or f"sqlite:///{self.data_dir / 'tellfirst.db'}"
+
+    @property
+    def is_live(self) -> bool:
+        """Returns whether this is the installation that speaks to real customers."""
+        return self.environment == LIVE
+
+    @property
+    def demands_library(self) -> bool:
+        """Returns whether a playbook's version needs a signed library decision before it sends."""
+        return self.is_live if self.library_gate is None else self.library_gate
 
     @property
     def outbox(self) -> Path:

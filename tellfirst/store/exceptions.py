@@ -8,6 +8,8 @@ from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.recipient import ELIGIBLE
+from tellfirst.signing.trail import Entry
+from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import RecipientRow
@@ -85,10 +87,10 @@ class AffectedCustomer(Frozen):
 
 
 class Exceptions:
-    """Keeps exceptions and holds their budgets."""
+    """Keeps exceptions and holds their budgets; every step has its entry in the audit log."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self._chain = database, Chain(database)
 
     def customer_of(self, outreach: str, customer: str) -> AffectedCustomer | None:
         """Returns the row of a customer among those an outreach affects, in either arm; None when they are not."""
@@ -117,8 +119,11 @@ class Exceptions:
     def refuse(self, new: NewException, why: Refusal) -> ExceptionRecord:
         """Keeps a request that is refused, and returns how it stands."""
         with self._database.write() as session:
-            _insert(session, new, status=REFUSED, closed_at=new.opened_at, **why.model_dump())
-            return _record(session.get_one(ExceptionRow, new.id))
+            first = _insert(session, new, status=REFUSED, closed_at=new.opened_at, **why.model_dump())
+            record = _record(session.get_one(ExceptionRow, new.id))
+            if first:
+                self._note(session, record, new.opened_at)
+            return record
 
     def claim(self, new: NewException, budgets: Budgets) -> ExceptionRecord:
         """Keeps a request and reserves its amount in both budgets, or keeps it as refused; returns how it stands.
@@ -143,20 +148,25 @@ class Exceptions:
             if refusal is not None:
                 row.sqlmodel_update({"status": REFUSED, "closed_at": new.opened_at, **refusal.model_dump()})
                 session.add(row)
+                session.flush()
+            self._note(session, _record(row), new.opened_at)
             return _record(row)
 
-    def grant(self, id_: str) -> bool:
+    def grant(self, id_: str, *, at: datetime) -> bool:
         """Consumes what a pending request had reserved, and returns whether it was pending still."""
-        return self._decided(id_, GRANTED, reserved=-1, consumed=1)
+        return self._decided(id_, GRANTED, reserved=-1, consumed=1, at=at)
 
     def release(self, id_: str, status: Unmet, *, at: datetime) -> bool:
         """Gives back what a pending request had reserved, and returns whether it was pending still."""
-        return self._decided(id_, status, reserved=-1, consumed=0, closed_at=at)
+        return self._decided(id_, status, reserved=-1, consumed=0, at=at, closed_at=at)
 
     def close(self, id_: str, status: Literal["executed", "stopped"], *, at: datetime, code: str = "") -> bool:
         """Records how a granted exception ended, and returns whether it was open still; what it took stays taken."""
         with self._database.write() as session:
-            return _set(session, id_, (GRANTED,), status=status, code=code, closed_at=at)
+            if not _set(session, id_, (GRANTED,), status=status, code=code, closed_at=at):
+                return False
+            self._note(session, _record(session.get_one(ExceptionRow, id_)), at)
+            return True
 
     def get(self, id_: str) -> ExceptionRecord | None:
         """Returns one exception, or None."""
@@ -186,14 +196,27 @@ class Exceptions:
             row = session.get_one(ExceptionRow, id_)
             return row.customer_budget, row.outreach_budget
 
-    def _decided(self, id_: str, status: str, *, reserved: int, consumed: int, **values: object) -> bool:
+    def _decided(self, id_: str, status: str, *, reserved: int, consumed: int, at: datetime, **values: object) -> bool:
         with self._database.write() as session:
             if not _set(session, id_, (PENDING,), status=status, **values):
                 return False
             row = session.get_one(ExceptionRow, id_)
             for key in (row.customer_budget, row.outreach_budget):
                 _move(session, key, reserved=reserved * row.amount_minor, consumed=consumed * row.amount_minor)
+            self._note(session, _record(row), at)
             return True
+
+    def _note(self, session: Session, record: ExceptionRecord, at: datetime) -> None:
+        facts = {
+            "status": record.status,
+            "exception": record.kind,
+            "amount_minor": record.amount_minor,
+            "currency": record.currency,
+            "outreach": record.outreach_id,
+            "code": record.code,
+        }
+        entry = Entry(kind="exception", about=f"exception/{record.id}", actor=record.requester, at=at, facts=facts)
+        self._chain.append(entry, session)
 
 
 def _insert(session: Session, new: NewException, **values: object) -> bool:

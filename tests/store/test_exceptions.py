@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from tellfirst.domain.base import Frozen
+from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.exceptions import Budgets, ExceptionRecord, Exceptions, NewException, Refusal
 from tests.store.make import DAY, NOON, OUTREACH, at_once, candidate, claim, customers, meeting, paged
@@ -55,16 +56,20 @@ def taken(exceptions: Exceptions, id_: str = "r-1") -> list[tuple[int, int]]:
     return [(s.reserved, s.consumed) for s in map(exceptions.spent, exceptions.budgets_of(id_))]
 
 
-def test_a_request_reserves_and_a_grant_consumes(exceptions: Exceptions) -> None:
+def test_a_request_reserves_and_a_grant_consumes(exceptions: Exceptions, database: Database) -> None:
     assert exceptions.claim(new(), budgets()).status == "pending"
     assert taken(exceptions) == [(AMOUNT, 0), (AMOUNT, 0)]
-    assert exceptions.grant("r-1")
+    assert exceptions.grant("r-1", at=NOON)
     assert taken(exceptions) == [(0, AMOUNT), (0, AMOUNT)]
-    assert not exceptions.grant("r-1")
+    assert not exceptions.grant("r-1", at=NOON)
     assert not exceptions.release("r-1", "expired", at=NOON)
     assert exceptions.close("r-1", "executed", at=NOON)
     assert not exceptions.close("r-1", "stopped", at=NOON)
     assert taken(exceptions) == [(0, AMOUNT), (0, AMOUNT)]
+    entries = Chain(database).entries()
+    assert [(e.about, e.facts["status"]) for e in entries] == [
+        ("exception/r-1", status) for status in ("pending", "granted", "executed")
+    ]
 
 
 @pytest.mark.parametrize("status", ["rejected", "expired", "withdrawn"])
@@ -73,7 +78,7 @@ def test_what_is_not_granted_is_released(exceptions: Exceptions, status: str) ->
     assert exceptions.release("r-1", status, at=NOON)  # type: ignore[arg-type]
     assert taken(exceptions) == [(0, 0), (0, 0)]
     assert not exceptions.release("r-1", status, at=NOON)  # type: ignore[arg-type]
-    assert not exceptions.grant("r-1")
+    assert not exceptions.grant("r-1", at=NOON)
     assert exceptions.claim(new("r-2"), budgets(per_customer=AMOUNT)).status == "pending"
 
 
@@ -137,7 +142,7 @@ def test_granting_and_expiring_at_once_counts_once(exceptions: Exceptions) -> No
     for n in range(10):
         exceptions.claim(new(f"r-{n}"), budgets())
         jobs: list[Callable[[], bool]] = [
-            partial(exceptions.grant, f"r-{n}"),
+            partial(exceptions.grant, f"r-{n}", at=NOON),
             partial(exceptions.release, f"r-{n}", "expired", at=NOON),
         ]
         assert sorted(at_once(jobs)) == [False, True]

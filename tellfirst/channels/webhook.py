@@ -1,0 +1,124 @@
+"""Signed webhooks as Standard Webhooks 1.0.0 describes them: one request, one answer; whoever calls repeats it.
+
+The signature is the HMAC-SHA256 of `{id}.{timestamp}.{body}`, so a receiver can use any library of that specification.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+
+from tellfirst.domain.base import Frozen
+from tellfirst.errors import SettingsError
+
+PREFIX = "whsec_"
+MIN_SECRET_BYTES = 24
+LONGEST_WAIT = 3_600.0
+
+
+class Delivery(Frozen):
+    """Is what became of one attempt; `detail` is a status or the name of an error, never a body."""
+
+    acknowledged: bool
+    detail: str
+    retry_after: float | None = None
+
+
+class Hook(Protocol):
+    """Delivers a message to another system; never repeats by itself."""
+
+    async def deliver(self, id_: str, body: bytes, *, now: datetime) -> Delivery:
+        """Delivers one message once; the same `id_` is the same message, however often it is delivered."""
+        ...
+
+    async def close(self) -> None:
+        """Closes connections."""
+        ...
+
+
+def read_secret(text: str) -> bytes:
+    """Returns the key in a secret such as `whsec_MfKQ9r8G…`; raises SettingsError for anything else."""
+    try:
+        key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not text.startswith(PREFIX) or len(key) < MIN_SECRET_BYTES:
+        raise SettingsError(
+            "the secret of a webhook is not one",
+            remedy=f"give {PREFIX} and the base64 of {MIN_SECRET_BYTES} random bytes or more",
+        )
+    return key
+
+
+def signed_headers(id_: str, body: bytes, *, secret: bytes, now: datetime) -> dict[str, str]:
+    """Returns the three headers of Standard Webhooks for this body at this instant (aware)."""
+    timestamp = str(int(now.timestamp()))
+    signature = hmac.new(secret, b".".join((id_.encode(), timestamp.encode(), body)), hashlib.sha256).digest()
+    return {
+        "webhook-id": id_,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+    }
+
+
+class Webhook:
+    """Posts to one address that is configured, never to one that is given with a message."""
+
+    def __init__(self, url: str, secret: str, *, timeout: float = 10.0) -> None:
+        parsed = httpx.URL(url)
+        if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
+            raise SettingsError("the address of a webhook is not one", remedy="give a full https:// address")
+        self._url, self._secret = url, read_secret(secret)
+        self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+
+    async def deliver(self, id_: str, body: bytes, *, now: datetime) -> Delivery:
+        """Posts once; only 2xx acknowledges, for a redirect or an error may mean that nobody has understood it."""
+        headers = {"content-type": "application/json", **signed_headers(id_, body, secret=self._secret, now=now)}
+        try:
+            answer = await self._client.post(self._url, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            return Delivery(acknowledged=False, detail=type(error).__name__)
+        return Delivery(
+            acknowledged=answer.is_success, detail=str(answer.status_code), retry_after=_seconds(answer.headers)
+        )
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
+
+
+class HookFile:
+    """Writes each message to a file of `directory` instead of posting it: the dry run."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def deliver(self, id_: str, body: bytes, *, now: datetime) -> Delivery:
+        """Writes the message once; the first one of an id stays."""
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._directory / f"{id_}.json"
+            if not path.exists():
+                part = path.with_suffix(".part")
+                part.touch(mode=0o600)
+                part.write_bytes(body)
+                part.replace(path)
+        except OSError as error:
+            return Delivery(acknowledged=False, detail=type(error).__name__)
+        return Delivery(acknowledged=True, detail="file")
+
+    async def close(self) -> None:
+        """Has nothing to close."""
+
+
+def _seconds(headers: httpx.Headers) -> float | None:
+    try:
+        seconds = float(headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    return min(seconds, LONGEST_WAIT) if seconds > 0 else None
