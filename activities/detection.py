@@ -7,11 +7,12 @@ from temporalio import activity
 
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
+from activities.library import LibraryGate
 from activities.sources import Sources
 from tellfirst.detectors.sweep import sweep
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Condition
-from tellfirst.errors import NotFoundError, SourceError
+from tellfirst.errors import NotFoundError, RefusedError, SourceError
 from tellfirst.playbooks.loader import LoadedPlaybook
 from tellfirst.store.admissions import Admissions
 
@@ -37,8 +38,15 @@ class SweepAnswer(Frozen):
 class DetectionActivities:
     """Sweeps."""
 
-    def __init__(self, *, admissions: Admissions, sources: Sources, library: Mapping[str, LoadedPlaybook]) -> None:
-        self._admissions, self._sources, self._library = admissions, sources, library
+    def __init__(
+        self,
+        *,
+        admissions: Admissions,
+        sources: Sources,
+        library: Mapping[str, LoadedPlaybook],
+        gate: LibraryGate,
+    ) -> None:
+        self._admissions, self._sources, self._library, self._gate = admissions, sources, library, gate
 
     @activity.defn
     def sweep(self, request: SweepRequest) -> SweepAnswer:
@@ -47,6 +55,12 @@ class DetectionActivities:
             loaded = self._library.get(request.trigger)
             if loaded is None:
                 raise NotFoundError(f"there is no playbook '{request.trigger}'")
+            if refusal := self._gate.refusal(loaded.playbook, loaded.version, now=AttemptClock().now()):
+                # Nobody is admitted, so that they are found again once it may.
+                raise RefusedError(
+                    f"this version of the playbook '{request.trigger}' may not send ({refusal})",
+                    remedy="`tellfirst playbooks history` tells how it stands",
+                )
             if not self._sources.configured:
                 raise SourceError("there is no operational source", remedy="set TELLFIRST_SOURCE_URL")
             at = (request.at or AttemptClock().now()).replace(microsecond=0)

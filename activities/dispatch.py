@@ -11,6 +11,7 @@ from activities.answers import Answers, longest_wait, settlement
 from activities.approvals import Approvals
 from activities.clock import AttemptClock
 from activities.failures import later, told_plainly
+from activities.library import LibraryGate
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources, Watch
 from tellfirst.channels.base import Adapter
@@ -94,6 +95,7 @@ class DispatchActivities:
         leases: Leases,
         answers: Answers,
         approvals: Approvals,
+        gate: LibraryGate,
         playbooks: PlannedPlaybooks,
         sources: Sources,
         adapters: Mapping[str, Adapter],
@@ -104,7 +106,7 @@ class DispatchActivities:
     ) -> None:
         self._outreaches, self._admissions = outreaches, admissions
         self._sends, self._leases, self._answers = sends, leases, answers
-        self._approvals, self._playbooks = approvals, playbooks
+        self._approvals, self._gate, self._playbooks = approvals, gate, playbooks
         self._sources, self._adapters = sources, adapters
         self._loop, self._digest_key = loop, digest_key
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
@@ -165,11 +167,15 @@ class DispatchActivities:
         now = clock.now()
         lease_until = now + self._lease
         code = page.differs or self._approvals.holds(page.revision, now=now)
+        library = self._gate.refusal(page.playbook, page.revision.proposal.playbook_version, now=now)
 
         def facts(send: PlannedSend, address: str | None) -> tuple[bool, bool, bool]:
             row, text = send.recipient, texts[send.id]
+            # Of one who was forgotten only the leaf is known: whatever else the row holds, nobody signed it.
             same_address = (
-                address is not None and address_digest(self._digest_key, page.channel, address) == row.address_digest
+                not row.leaf
+                and address is not None
+                and address_digest(self._digest_key, page.channel, address) == row.address_digest
             )
             same_content = text is not None and (
                 page.step.kind != "initial" or content_digest(text) == row.content_digest
@@ -184,6 +190,7 @@ class DispatchActivities:
                 blocked=switches.blocked,
                 channel_halted=switches.channel_halted,
                 decision=code,
+                library=library,
                 not_after=page.step.not_after,
                 step_kind=page.step.kind,
                 channel=page.channel,

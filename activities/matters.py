@@ -33,6 +33,8 @@ class MatterApprovals:
         matter = self._matters.get(about)
         if matter is None:
             return self._refuse(record, "not_ready", "nothing of that name was proposed")
+        if matter.proposal.about != about:
+            return self._refuse(record, "wrong_outreach", "what is kept under that name is about something else")
         try:
             decision = self._judge(given, matter, rule, now)
         except DecisionRefusedError as refusal:
@@ -62,6 +64,8 @@ class MatterApprovals:
         matter = self._matters.get(about)
         if matter is None:
             return "not_approved"
+        if matter.proposal.about != about:
+            return "wrong_outreach"  # a row copied under another name brings its decisions along
         if matter.status != "approved":
             return "not_approved" if matter.status == "pending" else matter.status
         try:

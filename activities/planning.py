@@ -8,10 +8,12 @@ from typing import Literal
 
 from pydantic import Field
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.affected import Affected
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
+from activities.library import LibraryGate
 from activities.sources import Sources
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import ADMITTED, Condition, Facts, Subject, personal_pattern
@@ -65,6 +67,7 @@ class PlanningActivities:
         affected: Affected,
         sources: Sources,
         library: Mapping[str, LoadedPlaybook],
+        gate: LibraryGate,
         environment: str,
         digest_key: bytes,
         channels: frozenset[str],
@@ -73,6 +76,7 @@ class PlanningActivities:
     ) -> None:
         self._outreaches, self._recipients, self._customers = outreaches, recipients, customers
         self._affected, self._sources, self._library = affected, sources, library
+        self._gate = gate
         self._environment, self._digest_key, self._channels = environment, digest_key, channels
         self._page_size, self._reconcile_after = page_size, reconcile_after
 
@@ -85,7 +89,7 @@ class PlanningActivities:
     def _plan(self, request: PlanRequest, now: datetime) -> PlanAnswer:
         outreach = request.outreach
         if request.condition is not None:
-            if refusal := self._refusal(request.condition):
+            if refusal := self._refusal(request.condition, outreach, now):
                 return PlanAnswer(status="refused", reason=refusal)
             if not self._outreaches.claim(outreach, request.condition, run=request.run, now=now):
                 return PlanAnswer(status="duplicate", reason="another outreach has claimed this condition")
@@ -93,6 +97,8 @@ class PlanningActivities:
         assert case is not None  # noqa: S101 - claimed above, or by the first revision
         loaded = self._library[case.trigger]
         playbook = loaded.playbook
+        if request.condition is None and self._outreaches.revision(outreach, request.revision) is None:
+            self._let_through(loaded, now)
         if request.replaces:
             self._outreaches.set_status(outreach, request.replaces, "replaced")
         if frozen := self._outreaches.revision(outreach, request.revision):
@@ -136,15 +142,26 @@ class PlanningActivities:
         self._outreaches.freeze(outreach, plan, self._proposal(outreach, plan, playbook))
         return PlanAnswer(status="ready", plan=plan, not_told=dict(counts))
 
-    def _refusal(self, condition: Condition) -> str:
+    def _refusal(self, condition: Condition, outreach: str, now: datetime) -> str:
         loaded = self._library.get(condition.trigger)
         if loaded is None:
             return "unknown_trigger"
+        if self._outreaches.revision(outreach, 1) is None and (
+            refusal := self._gate.refusal(loaded.playbook, loaded.version, now=now)
+        ):
+            return refusal
         if condition.audience is None or condition.audience.query == ADMITTED:
             return ""
         if condition.audience.query not in loaded.playbook.audience:
             return "unknown_audience_query"
         return "" if self._sources.configured else "no_operational_source"
+
+    def _let_through(self, loaded: LoadedPlaybook, now: datetime) -> None:
+        # Some were told already: what is still owed to them waits for a person, and is not given up.
+        if refusal := self._gate.refusal(loaded.playbook, loaded.version, now=now):
+            raise ApplicationError(
+                f"this version of the playbook may not send: {refusal}", type=refusal, non_retryable=True
+            )
 
     # -- who
 

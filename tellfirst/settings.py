@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     library: bool = Field(default=True, description="whether the shipped playbooks are loaded")
     library_gate: bool | None = Field(
         default=None,
-        description="whether only playbook versions with a signed library decision send; default where environment is live",
+        description="whether a playbook's version needs a signed library decision; default where environment is live",
     )
     approvers: Path = Field(default=Path("approvers.toml"), description="the registry of people who may decide")
     audit_anchor: Path | None = Field(

@@ -16,6 +16,8 @@ from activities.approvals import Approvals, RegistryFile
 from activities.decisions import DecisionActivities
 from activities.detection import DetectionActivities
 from activities.dispatch import DispatchActivities
+from activities.library import LibraryActivities, LibraryGate
+from activities.matters import MatterApprovals
 from activities.outreach import OutreachActivities
 from activities.planning import PlanningActivities
 from activities.playbooks import PlannedPlaybooks
@@ -37,6 +39,7 @@ from tellfirst.store.decisions import Decisions
 from tellfirst.store.doubts import Doubts
 from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.leases import Leases
+from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import migrate
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
@@ -44,6 +47,7 @@ from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
 from workflows.arguments import OneArgument
 from workflows.detection import DetectionWorkflow
+from workflows.library_change import LibraryChangeWorkflow
 from workflows.outreach import OutreachWorkflow
 
 CHANNELS = ("sms", "email", "in_app")
@@ -65,6 +69,7 @@ class Application:
     dispatch: DispatchActivities
     reconciliation: ReconciliationActivities
     detection: DetectionActivities
+    library_changes: LibraryActivities
 
     async def close(self) -> None:
         """Closes connections."""
@@ -120,12 +125,22 @@ def build(
     sends, chain, digest_key = Sends(database), Chain(database), settings.digest_key()
     playbooks = PlannedPlaybooks()
     affected = Affected(outreaches=outreaches, admissions=admissions, sources=sources)
+    registry, matters = RegistryFile(settings.approvers, chain), Matters(database)
     approvals = Approvals(
         decisions=decisions,
         recipients=recipients,
         playbooks=playbooks,
-        registry=RegistryFile(settings.approvers, chain),
+        registry=registry,
         environment=settings.environment,
+    )
+    judge = MatterApprovals(decisions=decisions, matters=matters, registry=registry, environment=settings.environment)
+    gate = LibraryGate(
+        matters=matters,
+        decisions=decisions,
+        outreaches=outreaches,
+        approvals=judge,
+        demanded=settings.demands_library,
+        live=settings.is_live,
     )
     return Application(
         settings=settings,
@@ -139,6 +154,7 @@ def build(
             affected=affected,
             sources=sources,
             library=library,
+            gate=gate,
             environment=settings.environment,
             digest_key=digest_key,
             channels=frozenset(adapters),
@@ -168,6 +184,7 @@ def build(
             leases=Leases(database),
             answers=Answers(customers=customers, outreaches=outreaches, controls=controls),
             approvals=approvals,
+            gate=gate,
             playbooks=playbooks,
             sources=sources,
             adapters=adapters,
@@ -179,7 +196,10 @@ def build(
         reconciliation=ReconciliationActivities(
             outreaches=outreaches, doubts=Doubts(database), playbooks=playbooks, adapters=adapters, loop=loop
         ),
-        detection=DetectionActivities(admissions=admissions, sources=sources, library=library),
+        detection=DetectionActivities(admissions=admissions, sources=sources, library=library, gate=gate),
+        library_changes=LibraryActivities(
+            matters=matters, outreaches=outreaches, approvals=judge, gate=gate, environment=settings.environment
+        ),
     )
 
 
@@ -196,12 +216,15 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.outreach.hold,
         application.outreach.notify,
         application.detection.sweep,
+        application.library_changes.propose,
+        application.library_changes.receive_library_decision,
+        application.library_changes.expire_library_change,
     ]
     result = [
         Worker(
             client,
             task_queue=contract.QUEUE,
-            workflows=[OutreachWorkflow, DetectionWorkflow],
+            workflows=[OutreachWorkflow, DetectionWorkflow, LibraryChangeWorkflow],
             activities=main,
             interceptors=[OneArgument()],
             activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),

@@ -10,7 +10,8 @@ from tellfirst.policy.verdict import ALLOW, Consent, Verdict, halt, withhold
 class PageFacts(Frozen):
     """Is what holds for a whole micro-batch, read in the transaction that commits its intents.
 
-    `decision` is empty when a signed decision for exactly this page holds now, else the code of what is wrong.
+    `decision` is empty when a signed decision for exactly this page holds now, else the code of what is wrong;
+    `library` likewise of the playbook's version.
     """
 
     now: datetime
@@ -19,6 +20,7 @@ class PageFacts(Frozen):
     blocked: str
     channel_halted: str
     decision: str
+    library: str
     not_after: datetime
     step_kind: str
     channel: str
@@ -49,6 +51,8 @@ def judge_page(facts: PageFacts) -> Verdict:
         return halt(facts.channel_halted)
     if facts.decision:
         return halt(f"decision:{facts.decision}")
+    if facts.library:
+        return halt(facts.library)
     return ALLOW
 
 

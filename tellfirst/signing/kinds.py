@@ -6,10 +6,11 @@ kind, so that one document is one flat JSON object which anybody can sign with s
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
+from tellfirst.contract import library_id
 from tellfirst.domain.base import Outside
 from tellfirst.signing.documents import Choice, Count, Instant, Name
 
@@ -177,13 +178,19 @@ class LibraryChange(Bound):
     @property
     def about(self) -> str:
         """Returns the version."""
-        return f"library/{self.playbook}/{self.playbook_version}"
+        return library_id(self.playbook, self.playbook_version)
 
 
 class LibraryDecision(LibraryChange, Decided):
     """Is what a library approver signs, with an answer to each point of the checklist."""
 
     answers: tuple[Annotated[str, StringConstraints(max_length=300)], ...] = ()
+
+    @model_validator(mode="after")
+    def _every_point_is_answered(self) -> Self:
+        if self.decision == "approve" and (len(self.answers) != len(self.checklist) or not all(self.answers)):
+            raise ValueError("each point of the checklist has an answer")
+        return self
 
 
 class Grant(Bound):

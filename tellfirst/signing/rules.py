@@ -2,7 +2,10 @@
 
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.approval import ApprovalRule
-from tellfirst.signing.kinds import Proposal
+from tellfirst.signing.kinds import LibraryChange, Proposal
+
+LIBRARY_APPROVER = "Library approver"
+PRIVACY_OWNER = "Privacy owner"
 
 
 def rule_for(playbook: Playbook, proposal: Proposal) -> ApprovalRule:
@@ -12,3 +15,13 @@ def rule_for(playbook: Playbook, proposal: Proposal) -> ApprovalRule:
         needed=playbook.approval.needed(proposal.audience_count),
         excluded=frozenset({proposal.proposer, proposal.editor} - {""}),
     )
+
+
+def library_rule(change: LibraryChange) -> ApprovalRule:
+    """Returns who lets a playbook version go live: a library approver, and a privacy owner too when its data changed.
+
+    They are two people, and never the one who proposed it.
+    """
+    roles = (LIBRARY_APPROVER, PRIVACY_OWNER) if change.data_changed else (LIBRARY_APPROVER,)
+    excluded = frozenset({change.proposer})
+    return ApprovalRule(roles=roles, needed=len(roles), each=roles, excluded=excluded)

@@ -8,8 +8,6 @@ from tellfirst.domain.base import Frozen
 from tellfirst.signing.kinds import PROPOSALS, Bound
 from tellfirst.signing.trail import Entry, Fact, envelope_digest
 from tellfirst.store.chain import Chain
-from tellfirst.signing.trail import Entry
-from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import MatterRow
@@ -68,7 +66,7 @@ class Matters:
             rows = session.exec(query.order_by(col(MatterRow.opened_at), col(MatterRow.about)))
             return [_record(row) for row in rows]
 
-    def set_status(self, about: str, status: str, *, at: datetime, only: tuple[str, ...] = ()) -> bool:
+    def set_status(self, about: str, status: str, *, at: datetime, only: tuple[str, ...] = (), by: str = "") -> bool:
         """Records what became of a matter and returns whether it did; `only` names the statuses it may leave."""
         with self._database.write() as session:
             row = session.get(MatterRow, about, with_for_update=True)
@@ -78,7 +76,7 @@ class Matters:
             row.closed_at = None if status == PENDING else at
             session.add(row)
             if changed:
-                self._note(session, row, "status", at=at, facts={"status": status})
+                self._note(session, row, "status", at=at, actor=by, facts={"status": status})
             return True
 
     def _note(
@@ -86,18 +84,6 @@ class Matters:
     ) -> None:
         kind = f"{row.kind}_{what}"
         self._chain.append(Entry(kind=kind, about=row.about, actor=actor, at=at, facts=facts), session)
-
-    def revoke(self, about: str, *, by: str, at: datetime) -> bool:
-        """Takes back what was approved, and says so in the audit log; returns whether there was anything to take."""
-        with self._database.write() as session:
-            row = session.get(MatterRow, about, with_for_update=True)
-            if row is None or row.status not in (PENDING, APPROVED):
-                return False
-            row.status, row.closed_at = REVOKED, at
-            session.add(row)
-            session.flush()
-            self._chain.append(Entry(kind=row.kind, about=about, actor=by, at=at, facts={"revoked": True}), session)
-            return True
 
 
 def _record(row: MatterRow) -> MatterRecord:

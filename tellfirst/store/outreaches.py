@@ -137,6 +137,12 @@ class Outreaches:
                 entry = Entry(kind="library", about=playbook, actor="worker", at=now, facts={"version": version})
                 self._chain.append(entry, session)
 
+    def playbook_text(self, version: str) -> str | None:
+        """Returns the text that was kept under a version, or None."""
+        with self._database.read() as session:
+            row = session.get(PlaybookVersionRow, version)
+            return None if row is None else row.text
+
     def open_revision(self, outreach: str, number: int, version: str, *, now: datetime) -> None:
         """Begins a revision; a frozen one stays as it is."""
         with self._database.write() as session:

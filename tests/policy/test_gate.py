@@ -20,6 +20,7 @@ PAGE = PageFacts(
     blocked="",
     channel_halted="",
     decision="",
+    library="",
     not_after=NOON + timedelta(hours=1),
     step_kind="initial",
     channel="sms",
@@ -42,6 +43,7 @@ PAGE_WRONGS: list[tuple[dict[str, object], str]] = [
     ({"blocked": "provider_block:30007"}, "provider_block:30007"),
     ({"channel_halted": "configuration:20003"}, "configuration:20003"),
     ({"decision": "revoked"}, "decision:revoked"),
+    ({"library": "test_playbook"}, "test_playbook"),
 ]
 ROW_WRONGS: list[tuple[dict[str, object], str]] = [
     ({"condition_holds": False}, "condition_cleared"),

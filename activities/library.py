@@ -1,0 +1,222 @@
+"""The library gate: which versions of playbooks may send, and how a version comes to be let."""
+
+import secrets
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from pydantic import AwareDatetime
+from temporalio import activity
+
+from activities.clock import AttemptClock
+from activities.failures import told_plainly
+from activities.matters import MatterApprovals
+from tellfirst.contract import DecisionAnswer, library_id
+from tellfirst.domain.base import Frozen
+from tellfirst.errors import PlaybookError
+from tellfirst.playbooks.change import data_changed, points
+from tellfirst.playbooks.loader import LoadedPlaybook, parse
+from tellfirst.playbooks.schema import Playbook
+from tellfirst.signing.kinds import FOR_EVER, LibraryChange
+from tellfirst.signing.rules import library_rule
+from tellfirst.store.decisions import Decisions
+from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, Matters
+from tellfirst.store.outreaches import Outreaches
+
+REMIND_AFTER = timedelta(days=1)
+ESCALATE_AFTER = timedelta(days=3)
+EXPIRE_AFTER = timedelta(days=14)
+
+
+class ProposeRequest(Frozen):
+    """Asks to open the change of a version; `about` is the workflow that waits for it."""
+
+    about: str
+    text: str
+    proposer: str
+
+
+class ProposeAnswer(Frozen):
+    """Is how the change stands: its status, or why it is refused; whom it waits for, and until when."""
+
+    status: str
+    reason: str = ""
+    playbook: str = ""
+    owner: str = ""
+    roles: tuple[str, ...] = ()
+    remind_at: AwareDatetime | None = None
+    escalate_at: AwareDatetime | None = None
+    decide_by: AwareDatetime | None = None
+
+
+class ReceivedLibraryDecision(Frozen):
+    """Is a decision about a version as it came in, `raw` being its JSON; None when it was no JSON at all."""
+
+    about: str
+    raw: object = None
+
+
+class ExpireRequest(Frozen):
+    """Asks to let a change lapse that nobody decided in time."""
+
+    about: str
+
+
+class LibraryGate:
+    """Says which versions are live: those whose signed library decisions hold now.
+
+    `demanded` says whether only live versions may send here, `live` whether playbooks for tests may not.
+    """
+
+    def __init__(
+        self,
+        *,
+        matters: Matters,
+        decisions: Decisions,
+        outreaches: Outreaches,
+        approvals: MatterApprovals,
+        demanded: bool,
+        live: bool,
+    ) -> None:
+        self._matters, self._decisions, self._outreaches = matters, decisions, outreaches
+        self._approvals, self._demanded, self._live = approvals, demanded, live
+        self._read = lru_cache(maxsize=64)(_read)
+
+    def refusal(self, playbook: Playbook, version: str, *, now: datetime) -> str:
+        """Returns why this version may not send here and now, as a code; empty when it may."""
+        if self._live and playbook.purpose_of_use == "test":
+            return "test_playbook"
+        if not self._demanded:
+            return ""
+        code = self.holds(playbook.id, version, now=now)
+        return f"playbook_not_live:{code}" if code else ""
+
+    def holds(self, playbook: str, version: str, *, now: datetime) -> str:
+        """Returns an empty text while a version is live, else the code of what is wrong."""
+        about = library_id(playbook, version)
+        matter = self._matters.get(about)
+        if matter is None or not isinstance(matter.proposal, LibraryChange):
+            return "not_approved"
+        if self.misstates(matter.proposal):
+            return "stale_content"
+        return self._approvals.holds(about, library_rule(matter.proposal), now)
+
+    def live_version(self, playbook: str, *, now: datetime, besides: str = "") -> str:
+        """Returns the version of a playbook that went live last and still is; empty when there is none."""
+        approved = [
+            (self._decisions.approvals(matter.about)[-1:], matter.proposal.playbook_version)
+            for matter in self._matters.of_kind("library", APPROVED)
+            if isinstance(matter.proposal, LibraryChange) and matter.proposal.playbook == playbook
+        ]
+        latest_first = sorted(((d[0].received_at, version) for d, version in approved if d), reverse=True)
+        for _, version in latest_first:
+            if version != besides and not self.holds(playbook, version, now=now):
+                return version
+        return ""
+
+    def misstates(self, change: LibraryChange) -> bool:
+        """Returns whether a change says of data or checklist anything else than the texts that are kept."""
+        new = self._kept(change.playbook_version)
+        if new is None or new.playbook.id != change.playbook or points(new.playbook) != change.checklist:
+            return True
+        old = self._kept(change.replaces) if change.replaces else None
+        return change.data_changed != data_changed(old.playbook if old else None, new.playbook)
+
+    def _kept(self, version: str) -> LoadedPlaybook | None:
+        text = self._outreaches.playbook_text(version)
+        loaded = None if text is None else self._read(text)
+        return loaded if loaded is not None and loaded.version == version else None
+
+
+class LibraryActivities:
+    """Opens changes of the library, judges what is decided about them, and lets them lapse."""
+
+    def __init__(
+        self,
+        *,
+        matters: Matters,
+        outreaches: Outreaches,
+        approvals: MatterApprovals,
+        gate: LibraryGate,
+        environment: str,
+    ) -> None:
+        self._matters, self._outreaches, self._approvals = matters, outreaches, approvals
+        self._gate, self._environment = gate, environment
+
+    @activity.defn
+    def propose(self, request: ProposeRequest) -> ProposeAnswer:
+        """Keeps the text and opens its change; one that is open or decided stays as it is."""
+        with told_plainly():
+            now = AttemptClock().now()
+            try:
+                loaded = parse(request.text, "the proposed playbook")
+            except PlaybookError as error:
+                return ProposeAnswer(status="refused", reason=str(error)[:500])
+            book, version = loaded.playbook, loaded.version
+            if request.about != library_id(book.id, version):
+                return ProposeAnswer(status="refused", reason="the workflow's id names another version than its text")
+            known = self._matters.get(request.about)
+            if known is not None and known.status == APPROVED and self._gate.holds(book.id, version, now=now):
+                # A key was revoked since: whoever lets it go live again signs anew.
+                self._matters.set_status(request.about, EXPIRED, at=now, only=(APPROVED,))
+            self._outreaches.keep_playbook(version, book.id, loaded.text, now=now)
+            record = self._matters.open(self._change(loaded, request.proposer, now), request.proposer, now)
+            change = record.proposal
+            assert isinstance(change, LibraryChange)  # noqa: S101 - by its name
+            return ProposeAnswer(
+                status=record.status,
+                playbook=book.id,
+                owner=book.owners.owner,
+                roles=library_rule(change).roles,
+                remind_at=record.opened_at + REMIND_AFTER,
+                escalate_at=record.opened_at + ESCALATE_AFTER,
+                decide_by=change.decide_by,
+            )
+
+    @activity.defn
+    def receive_library_decision(self, received: ReceivedLibraryDecision) -> DecisionAnswer:
+        """Answers whether the decision was accepted, and why not."""
+        with told_plainly():
+            now = AttemptClock().now()
+            matter = self._matters.get(received.about)
+            if matter is None or not isinstance(matter.proposal, LibraryChange):
+                return DecisionAnswer(accepted=False, code="not_ready", message="nothing of that name was proposed")
+            if self._gate.misstates(matter.proposal):
+                return DecisionAnswer(
+                    accepted=False,
+                    code="stale_content",
+                    message="what is kept of this version is not what was proposed; propose it again",
+                )
+            return self._approvals.receive(received.about, received.raw, library_rule(matter.proposal), now)
+
+    @activity.defn
+    def expire_library_change(self, request: ExpireRequest) -> str:
+        """Lets a change lapse unless it was decided, and returns how it stands."""
+        with told_plainly():
+            self._matters.set_status(request.about, EXPIRED, at=AttemptClock().now(), only=(PENDING,))
+            matter = self._matters.get(request.about)
+            return EXPIRED if matter is None else matter.status
+
+    def _change(self, loaded: LoadedPlaybook, proposer: str, now: datetime) -> LibraryChange:
+        book = loaded.playbook
+        replaces = self._gate.live_version(book.id, now=now, besides=loaded.version)
+        text = self._outreaches.playbook_text(replaces) if replaces else None
+        old = None if text is None else parse(text, "the live playbook").playbook
+        return LibraryChange(
+            environment=self._environment,
+            decide_by=now + EXPIRE_AFTER,
+            valid_until=FOR_EVER,
+            nonce=secrets.token_hex(16),
+            playbook=book.id,
+            playbook_version=loaded.version,
+            replaces=replaces,
+            data_changed=data_changed(old, book),
+            checklist=points(book),
+            proposer=proposer,
+        )
+
+
+def _read(text: str) -> LoadedPlaybook | None:
+    try:
+        return parse(text, "the kept playbook")
+    except PlaybookError:
+        return None
