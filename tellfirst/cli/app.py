@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
+from tellfirst.cli.forget import forget
 from tellfirst.cli.imports import contacts, customers
 from tellfirst.cli.outcomes import report
 from tellfirst.cli.output import fail
@@ -38,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+customers.command()(forget)
 app.add_typer(customers, name="customers")
 app.add_typer(contacts, name="contacts")
 COMMANDS: tuple[Callable[..., None], ...] = (

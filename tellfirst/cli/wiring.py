@@ -23,6 +23,7 @@ from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
 from tellfirst.store.decisions import Decisions
 from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.erasure import Erasure
 from tellfirst.store.migrations import prepare
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
@@ -44,6 +45,7 @@ class Installation:
     controls: Controls
     customers: Customers
     decisions: Decisions
+    erasure: Erasure
     outcomes: Outcomes
     outreaches: Outreaches
     recipients: Recipients
@@ -107,6 +109,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             controls=Controls(database),
             customers=Customers(database),
             decisions=Decisions(database),
+            erasure=Erasure(database),
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),
             recipients=Recipients(database),

@@ -24,7 +24,10 @@ class Candidate(Frozen):
 
 
 class Recipient(Frozen):
-    """Is one row of a page; `others` counts further affected things of the same customer told in the same message."""
+    """Is one row of a page; `others` counts further affected things of the same customer told in the same message.
+
+    `leaf` is what is left of a customer who was forgotten; nothing may leave to such a row.
+    """
 
     id: int
     position: int
@@ -37,6 +40,7 @@ class Recipient(Frozen):
     others: int
     address_digest: str
     content_digest: str
+    leaf: str = ""
     verdict: str = ELIGIBLE
     cleared_at: AwareDatetime | None = None
 

@@ -5,8 +5,8 @@ from tellfirst.signing.audience import facts_digest, leaf
 
 
 def leaf_of(row: Recipient, content: str) -> str:
-    """Returns the leaf of a recipient, from what its row holds."""
-    return leaf(
+    """Returns the leaf of a recipient, from what its row holds; of one who was forgotten, the leaf that was kept."""
+    return row.leaf or leaf(
         customer=row.customer,
         subject_key=row.subject_key,
         channel=row.channel,

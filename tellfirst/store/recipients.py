@@ -171,7 +171,10 @@ class Recipients:
         )
         with self._database.read() as session:
             firsts = list(session.exec(query))
-        return [r for _, number in firsts for r in self.page(outreach, revision, number)[:per_channel]]
+        return [r for _, number in firsts for r in self._known(outreach, revision, number)[:per_channel]]
+
+    def _known(self, outreach: str, revision: int, number: int) -> list[Recipient]:
+        return [row for row in self.page(outreach, revision, number) if not row.leaf]
 
     def verdicts(self, outreach: str, revision: int) -> dict[str, int]:
         """Returns how many rows have each verdict, with `eligible` for those who will be written to."""
@@ -294,6 +297,7 @@ def read_recipient(row: RecipientRow) -> Recipient:
         others=row.others,
         address_digest=row.address_digest or "",
         content_digest=row.content_digest or "",
+        leaf=row.leaf or "",
         verdict=row.verdict,
         cleared_at=row.cleared_at,
     )

@@ -199,6 +199,7 @@ class RecipientRow(SQLModel, table=True):
     others: int = 0
     address_digest: str | None = None
     content_digest: str | None = None
+    leaf: str | None = None  # of one whose customer was forgotten: all that is left of what was signed
     verdict: str  # eligible, or why not
     withheld: str | None = None  # why an eligible recipient was set aside before randomisation
     arm: str | None = None

@@ -277,6 +277,7 @@ def upgrade() -> None:
         sa.Column("others", sa.Integer(), nullable=False),
         sa.Column("address_digest", sa.String(), nullable=True),
         sa.Column("content_digest", sa.String(), nullable=True),
+        sa.Column("leaf", sa.String(), nullable=True),
         sa.Column("verdict", sa.String(), nullable=False),
         sa.Column("withheld", sa.String(), nullable=True),
         sa.Column("arm", sa.String(), nullable=True),

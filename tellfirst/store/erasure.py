@@ -1,0 +1,124 @@
+"""Erasure: what is known of one customer goes, what was done and measured stays under a name that says nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import Session, SQLModel, col, delete, func, select, update
+
+from tellfirst.domain.message import SendState
+from tellfirst.domain.recipient import ELIGIBLE
+from tellfirst.errors import NotFoundError
+from tellfirst.signing.documents import digest
+from tellfirst.signing.leaves import leaf_of
+from tellfirst.signing.trail import Entry, Link
+from tellfirst.store.chain import Chain
+from tellfirst.store.engine import Database
+from tellfirst.store.recipients import read_recipient
+from tellfirst.store.tables import (
+    AdmissionRow,
+    ContactPointRow,
+    CustomerRow,
+    RecipientRow,
+    SendRow,
+    SubjectRow,
+)
+from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
+
+ERASURE = "customer_forgotten"
+FORGOTTEN = "forgotten"
+NAMES = ("customer_id", "customer_ref")
+"""Columns that hold a customer's id, in whatever table."""
+
+
+class Erasure:
+    """Forgets customers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._chain = database, Chain(database)
+
+    def forget(self, customer: str, alias: str, *, by: str, at: datetime) -> int:
+        """Erases a customer and returns from how many rows of audiences; `alias` is an unused, meaningless name.
+
+        Name, addresses, zone and facts are deleted and the id is replaced everywhere, in one transaction with its
+        entry in the audit log. Of a row in a frozen audience its leaf stays, so that the signed root can still be
+        recomputed. Raises NotFoundError for a customer of whom nothing is known.
+        """
+        with self._database.write() as session:
+            shared = select(func.count()).where(CustomerRow.cluster == customer, CustomerRow.id != customer)
+            alone = not session.exec(shared).one()
+            known = session.get(CustomerRow, customer)
+            if known is not None:
+                cluster = alias if known.cluster == customer and alone else known.cluster
+                session.add(CustomerRow(id=alias, cluster=cluster, created_at=known.created_at))
+                session.flush()  # before what refers to it
+                session.execute(delete(ContactPointRow).where(col(ContactPointRow.customer_id) == customer))
+            leaves = _forget_recipients(session, customer, alias, alone=alone)
+            mine = col(SendRow.customer_id) == customer
+            waiting = col(SendRow.state).in_([SendState.PLANNED, SendState.DEFERRED])
+            held = {"state": SendState.WITHHELD, "reason": FORGOTTEN, "settled_at": at}
+            session.execute(update(SendRow).where(mine, waiting).values(**held))
+            session.execute(update(SendRow).where(mine).values(body_digest=""))
+            session.execute(update(AdmissionRow).where(col(AdmissionRow.customer_ref) == customer).values(facts={}))
+            session.execute(update(SubjectRow).where(col(SubjectRow.customer_ref) == customer).values(facts={}))
+            _rename_budgets(session, customer, alias)
+            found = _rename(session, customer, alias)
+            if known is None and not found:
+                raise NotFoundError("nothing is known of that customer", remedy="give the id as it was imported")
+            if known is not None:
+                session.delete(known)
+                session.flush()
+            facts = {"rows": len(leaves), "leaves": _of(leaves)}
+            self._chain.append(Entry(kind=ERASURE, about=alias, actor=by, at=at, facts=facts), session)
+            return len(leaves)
+
+
+def unexplained(session: Session, links: Sequence[Link]) -> list[str]:
+    """Returns a sentence when rows of audiences are without content and no entry says that they were erased so."""
+    told = {link.about: link.facts.get("leaves") for link in links if link.kind == ERASURE and link.facts.get("rows")}
+    leaves: dict[str, list[str]] = {}
+    query = select(RecipientRow.customer_id, RecipientRow.leaf).where(col(RecipientRow.leaf).is_not(None))
+    for customer, leaf in session.exec(query):
+        leaves.setdefault(customer, []).append(leaf or "")
+    found = {customer: _of(of_one) for customer, of_one in leaves.items()}
+    wrong = sum(found.get(name) != told.get(name) for name in {*found, *told})
+    return [f"audit log: {wrong:,} erasures are not as they were written down"] if wrong else []
+
+
+def _forget_recipients(session: Session, customer: str, alias: str, *, alone: bool) -> list[str]:
+    leaves = []
+    for row in session.exec(select(RecipientRow).where(RecipientRow.customer_id == customer)):
+        if row.page is not None:
+            row.leaf = row.leaf or leaf_of(read_recipient(row), row.content_digest or "")
+            row.withheld = row.withheld or (None if row.arm else FORGOTTEN)
+            leaves.append(row.leaf)
+        elif row.verdict == ELIGIBLE:
+            row.verdict = FORGOTTEN
+        if row.cluster == customer and alone:
+            row.cluster = alias
+        row.facts, row.timezone, row.address_digest, row.content_digest = {}, None, None, None
+        session.add(row)
+    session.flush()
+    return leaves
+
+
+def _rename_budgets(session: Session, customer: str, alias: str) -> None:
+    keys = select(ExceptionRow.customer_budget).where(ExceptionRow.customer_id == customer).distinct()
+    for key in list(session.exec(keys)):
+        renamed = key.replace(f"/{customer}/", f"/{alias}/", 1)
+        session.execute(update(BudgetRow).where(col(BudgetRow.key) == key).values(key=renamed))
+        held = col(ExceptionRow.customer_budget) == key
+        session.execute(update(ExceptionRow).where(held).values(customer_budget=renamed))
+
+
+def _rename(session: Session, customer: str, alias: str) -> int:
+    renamed = 0
+    for table in SQLModel.metadata.sorted_tables:
+        for name in NAMES:
+            if name in table.c:
+                done = session.execute(table.update().where(table.c[name] == customer).values({name: alias}))
+                renamed += done.rowcount  # type: ignore[attr-defined]
+    return renamed
+
+
+def _of(leaves: Sequence[str]) -> str:
+    return digest({"leaves": sorted(leaves)})
