@@ -1,0 +1,246 @@
+"""The library gate: a version sends live only under a signed library decision, judged when planned and when sent."""
+
+from datetime import UTC, datetime
+
+from tellfirst import contract
+from tellfirst.contract import DecisionAnswer, LibraryProposal
+from tellfirst.playbooks.loader import LoadedPlaybook
+from tellfirst.signing.documents import Choice, digest
+from tellfirst.signing.kinds import LibraryChange, decide
+from tellfirst.store.matters import MatterRecord, Matters
+from tests.signing.make import Signer, ed25519, envelope
+from tests.world import World
+
+NOW = datetime.now(UTC)
+
+
+class Librarians:
+    """Are those who decide about the library of a world: Lia and Leo approve, Prue owns privacy, Pat proposes."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        roles = {
+            "lia": "Library approver",
+            "leo": "Library approver",
+            "prue": "Privacy owner",
+            "pat": "Library approver",
+        }
+        self.signers: dict[str, Signer] = {name: ed25519() for name in roles}
+        people = "".join(
+            f'\n[[people]]\nprincipal = "{name}"\nteam = "support"\ninternal = true\nroles = ["{role}"]\n'
+            f'[[people.keys]]\nkey = "{self.signers[name].line}"\n'
+            for name, role in roles.items()
+        )
+        world.registry.write_text(world.registry.read_text() + people)
+
+    @property
+    def matters(self) -> Matters:
+        assert self.world.app is not None
+        return Matters(self.world.app.database)
+
+    async def propose(self, loaded: LoadedPlaybook) -> str:
+        """Proposes a version as Pat and returns the name of its change once it can be decided."""
+        about = contract.library_id(loaded.playbook.id, loaded.version)
+        with self.world.env.with_time_skipping_disabled():
+            await self.world.env.client.start_workflow(
+                contract.LIBRARY_CHANGE,
+                LibraryProposal(text=loaded.text, proposer="pat"),
+                id=about,
+                task_queue=contract.QUEUE,
+            )
+        await self.world.until(lambda: (found := self.matters.get(about)) is not None and found.status == "pending")
+        return about
+
+    def matter(self, about: str) -> MatterRecord:
+        found = self.matters.get(about)
+        assert found is not None
+        return found
+
+    async def give(self, about: str, name: str, choice: Choice = "approve", prior: str = "") -> DecisionAnswer:
+        change = self.matter(about).proposal
+        assert isinstance(change, LibraryChange)
+        answers = tuple("yes, seen" for _ in change.checklist)
+        document = decide(change, choice, name, datetime.now(UTC), "because", prior, answers=answers)
+        self.last = digest(document.document())
+        return await self.world.client.submit(about, envelope(self.signers[name], document.document()))
+
+    async def let(self, loaded: LoadedPlaybook) -> str:
+        """Lets a version go live, with two people."""
+        about = await self.propose(loaded)
+        assert (await self.give(about, "lia")).accepted
+        if self.matter(about).status == "pending":
+            assert (await self.give(about, "prue", prior=self.last)).accepted
+        assert self.matter(about).status == "approved"
+        return about
+
+
+async def ending(world: World, about: str) -> str:
+    handle = world.env.client.get_workflow_handle(about, result_type=str)
+    result: str = await handle.result()
+    return result
+
+
+async def demanding(world: World, **more: object) -> Librarians:
+    librarians = Librarians(world)
+    await world.with_settings(library_gate=True, **more)
+    return librarians
+
+
+async def test_version_that_is_not_live_is_not_planned(world: World) -> None:
+    await demanding(world)
+    world.customer("c-1")
+    handle = await world.start(world.late("o-1"))
+    result = await handle.result()
+    assert (result.ending, result.reason) == ("refused", "playbook_not_live:not_approved")
+
+
+async def test_version_that_two_people_let_is_planned_and_sent(world: World) -> None:
+    librarians = await demanding(world)
+    world.customer("c-1")
+    about = await librarians.let(world.library["late_delivery"])
+    assert await ending(world, about) == "approved"
+    handle = await world.start(world.late("o-1"))
+    assert (await world.approve(handle.id)).accepted
+    await world.until(lambda: len(world.sms.sent) == 1)
+    kept = world.decisions.received(about)
+    assert [d.approver for d in kept] == ["lia", "prue"]
+    assert all(d.envelope is not None and "yes, seen" in str(d.envelope) for d in kept)
+
+
+async def test_first_version_needs_the_privacy_owner_and_a_worded_change_does_not(world: World) -> None:
+    librarians = await demanding(world)
+    first = await librarians.propose(world.library["late_delivery"])
+    change = librarians.matter(first).proposal
+    assert isinstance(change, LibraryChange)
+    assert (change.data_changed, change.replaces) == (True, "")
+    assert (await librarians.give(first, "lia")).status == "pending"
+    assert (await librarians.give(first, "leo", prior=librarians.last)).code == "other_role_needed"
+    await librarians.give(first, "lia")
+    assert (await librarians.give(first, "prue", prior=librarians.last)).status == "approved"
+
+    worded = world.playbook("late_delivery", {"when it was promised": "when it was due"})
+    about = await librarians.propose(worded)
+    change = librarians.matter(about).proposal
+    assert isinstance(change, LibraryChange)
+    assert (change.data_changed, change.replaces) == (False, world.library["late_delivery"].version)
+    assert (await librarians.give(about, "prue")).code == "not_an_approver"
+    assert (await librarians.give(about, "pat")).code == "own_proposal"
+    assert (await librarians.give(about, "lia")).status == "approved"
+
+    data = world.playbook("late_delivery", {"max_length = 40": "max_length = 41"})
+    about = await librarians.propose(data)
+    change = librarians.matter(about).proposal
+    assert isinstance(change, LibraryChange)
+    assert (change.data_changed, change.replaces) == (True, worded.version)
+    assert (await librarians.give(about, "lia")).status == "pending"
+
+
+async def test_version_taken_back_stops_what_is_under_way(world: World) -> None:
+    librarians = await demanding(world)
+    world.customer("c-1")
+    about = await librarians.let(world.library["late_delivery"])
+    handle = await world.start(world.late("o-1"))
+    await world.planned(handle.id)
+    librarians.matters.set_status(about, "revoked", at=NOW, by="leo")
+    await world.approve(handle.id)
+    await world.stage(handle, contract.Stage.NEEDS_ATTENTION)
+    assert world.sms.sent == []
+    assert "playbook_not_live:revoked" in (await world.client.view(handle.id)).details
+    await librarians.let(world.library["late_delivery"])
+    await world.client.pause(handle.id, paused=False)
+    await world.until(lambda: len(world.sms.sent) == 1)
+
+
+async def test_rows_of_another_version_are_no_approval(world: World) -> None:
+    """Whoever writes into the database copies what was approved under the name of another version."""
+    librarians = await demanding(world)
+    world.customer("c-1")
+    good = await librarians.let(world.library["late_delivery"])
+    world.override("late_delivery", {"when it was promised": "when we like"})
+    await librarians.propose(world.library["late_delivery"])
+    assert world.app is not None
+    other = contract.library_id("late_delivery", world.library["late_delivery"].version)
+    with world.app.database.write() as session:
+        execute = session.connection().exec_driver_sql
+        execute("DELETE FROM matters WHERE about = ?", (other,))
+        execute(
+            "INSERT INTO matters SELECT ?, kind, proposal, status, proposer, opened_at, closed_at FROM matters "
+            "WHERE about = ?",
+            (other, good),
+        )
+        execute(
+            "INSERT INTO decisions (about, revision, decision, approver, fingerprint, accepted, code, envelope, "
+            "received_at) SELECT ?, revision, decision, approver, fingerprint, accepted, code, envelope, received_at "
+            "FROM decisions WHERE about = ?",
+            (other, good),
+        )
+    handle = await world.start(world.late("o-1"))
+    result = await handle.result()
+    assert (result.ending, result.reason) == ("refused", "playbook_not_live:wrong_outreach")
+
+
+async def test_change_that_nobody_decides_is_reminded_of_escalated_and_lapses(world: World) -> None:
+    librarians = await demanding(world)
+    about = await librarians.propose(world.library["late_delivery"])
+    handle = world.env.client.get_workflow_handle(about, result_type=str)
+    await world.pass_time(handle, days=1, hours=1)
+    await world.pass_time(handle, days=3)
+    described = await handle.describe()
+    assert described.typed_search_attributes.get(contract.STAGE) == contract.Stage.APPROVAL_OVERDUE
+    await world.env.fast_forward(handle)
+    assert await ending(world, about) == "expired"
+    assert {notice.kind: notice.to for notice in world.controls.notices(about)} == {
+        "reminder": "Library approver, Privacy owner",
+        "overdue": "Library approver, Privacy owner",
+        "expired": "Delivery experience",
+    }
+    assert librarians.matter(about).status == "expired"
+
+
+async def test_rejection_ends_it_with_the_reason(world: World) -> None:
+    librarians = await demanding(world)
+    about = await librarians.propose(world.library["late_delivery"])
+    assert (await librarians.give(about, "lia", "reject")).accepted
+    assert await ending(world, about) == "rejected: because"
+
+
+async def test_text_that_is_no_playbook_or_another_one_is_refused(world: World) -> None:
+    client = world.env.client
+    for text, about, why in (
+        ("id = 1", "library/late_delivery/1", "refused: the proposed playbook"),
+        (world.library["payment_failed"].text, "library/late_delivery/2", "refused: the workflow's id names another"),
+    ):
+        given = LibraryProposal(text=text, proposer="pat")
+        result = await client.execute_workflow(
+            contract.LIBRARY_CHANGE, given, id=about, task_queue=contract.QUEUE, result_type=str
+        )
+        assert result.startswith(why)
+    malformed = await client.execute_workflow(
+        contract.LIBRARY_CHANGE, {"text": 1}, id="library/x/3", task_queue=contract.QUEUE, result_type=str
+    )
+    assert malformed == "refused: the proposal is malformed"
+
+
+async def test_playbook_for_tests_never_sends_in_the_live_environment(world: World) -> None:
+    world.override("late_delivery", {'shape = "batch"': 'shape = "batch"\npurpose_of_use = "test"'})
+    world.customer("c-1")
+    handle = await world.start(world.late("o-1"))
+    await world.planned(handle.id)
+    await world.with_settings(environment="live", library_gate=False)
+    await world.client.submit(handle.id, world.envelope(handle.id))
+    other = await world.start(world.late("o-2", key=f"{world.key}-2"))
+    result = await other.result()
+    assert (result.ending, result.reason) == ("refused", "test_playbook")
+    assert world.sms.sent == []
+
+
+def test_gate_is_demanded_where_it_is_live_and_nowhere_else(world: World) -> None:
+    settings = world.settings
+    for environment, given, demanded in (
+        ("live", None, True),
+        ("local", None, False),
+        ("live", False, False),
+        ("test", True, True),
+    ):
+        changed = settings.model_copy(update={"environment": environment, "library_gate": given})
+        assert changed.demands_library is demanded
