@@ -19,10 +19,10 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tellfirst import contract
-from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Event, Pause, View
+from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Event, ExceptionAsked, LibraryProposal, Pause, View
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Condition, personal_pattern
-from tellfirst.errors import ConditionError, NotFoundError, UnreachableError
+from tellfirst.errors import ConditionError, NotFoundError, RefusedError, UnreachableError
 
 ANSWER_WITHIN = timedelta(seconds=15)
 Happening = Literal["condition_changed", "condition_cleared", "abort", "escalation_acknowledged"]
@@ -75,6 +75,40 @@ class OutreachClient:
         except RPCError as error:
             raise _told(error, id_) from None
         return Started(outreach=id_)
+
+    async def propose(self, proposal: LibraryProposal, change: str) -> None:
+        """Proposes a playbook's version under the name of its change, `contract.library_id`; a proposal waits once."""
+        try:
+            await self._temporal.start_workflow(
+                contract.LIBRARY_CHANGE,
+                proposal,
+                id=change,
+                task_queue=contract.QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+        except RPCError as error:
+            raise _told(error, change) from None
+
+    async def ask(self, asked: ExceptionAsked) -> str:
+        """Puts a request for an exception and returns its workflow's id; put again, it is still one.
+
+        Raises RefusedError for an id that was used before, UnreachableError when the server does not answer.
+        """
+        id_ = contract.exception_id(asked.request)
+        try:
+            await self._temporal.start_workflow(
+                contract.EXCEPTION,
+                asked,
+                id=id_,
+                task_queue=contract.QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
+        except WorkflowAlreadyStartedError:
+            raise RefusedError("a request of this id has ended already", where=id_, remedy="give another id") from None
+        except RPCError as error:
+            raise _told(error, id_) from None
+        return id_
 
     async def submit(self, outreach: str, envelope: DecisionEnvelope) -> DecisionAnswer:
         """Submits a signed decision and returns what became of it.

@@ -16,6 +16,8 @@ from activities.approvals import Approvals, RegistryFile
 from activities.decisions import DecisionActivities
 from activities.detection import DetectionActivities
 from activities.dispatch import DispatchActivities
+from activities.exception_answers import ExceptionAnswerActivities
+from activities.exceptions import ExceptionActivities, GrantReader
 from activities.library import LibraryActivities, LibraryGate
 from activities.matters import MatterApprovals
 from activities.outreach import OutreachActivities
@@ -27,6 +29,7 @@ from tellfirst import contract
 from tellfirst.channels.base import Adapter
 from tellfirst.channels.outbox import Outbox
 from tellfirst.channels.sms import TwilioSms
+from tellfirst.channels.webhook import Hook, HookFile, Webhook
 from tellfirst.errors import SettingsError
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.settings import Settings
@@ -38,6 +41,8 @@ from tellfirst.store.customers import Customers
 from tellfirst.store.decisions import Decisions
 from tellfirst.store.doubts import Doubts
 from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.exception_sends import ExceptionSends
+from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.leases import Leases
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import migrate
@@ -47,6 +52,7 @@ from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
 from workflows.arguments import OneArgument
 from workflows.detection import DetectionWorkflow
+from workflows.exception import ExceptionWorkflow
 from workflows.library_change import LibraryChangeWorkflow
 from workflows.outreach import OutreachWorkflow
 
@@ -69,12 +75,16 @@ class Application:
     dispatch: DispatchActivities
     reconciliation: ReconciliationActivities
     detection: DetectionActivities
+    exceptions: ExceptionActivities
+    exception_answers: ExceptionAnswerActivities
+    hook: Hook
     library_changes: LibraryActivities
 
     async def close(self) -> None:
         """Closes connections."""
         for adapter in self.adapters.values():
             await adapter.close()
+        await self.hook.close()
         self.database.close()
 
 
@@ -103,6 +113,13 @@ def build_adapters(settings: Settings) -> dict[str, Adapter]:
             in_flight=settings.sms_in_flight,
         )
     return adapters
+
+
+def build_hook(settings: Settings) -> Hook:
+    """Returns what has granted exceptions carried out; without an address they are written to files."""
+    if not settings.exceptions_webhook:
+        return HookFile(settings.data_dir / "exceptions")
+    return Webhook(settings.exceptions_webhook, settings.exceptions_secret.get_secret_value())
 
 
 def build(
@@ -142,6 +159,8 @@ def build(
         demanded=settings.demands_library,
         live=settings.is_live,
     )
+    exceptions, contacts, hook = Exceptions(database), Contacts(database), build_hook(settings)
+    reader = GrantReader(exceptions=exceptions, matters=matters, outreaches=outreaches, playbooks=playbooks)
     return Application(
         settings=settings,
         database=database,
@@ -197,6 +216,35 @@ def build(
             outreaches=outreaches, doubts=Doubts(database), playbooks=playbooks, adapters=adapters, loop=loop
         ),
         detection=DetectionActivities(admissions=admissions, sources=sources, library=library, gate=gate),
+        exceptions=ExceptionActivities(
+            exceptions=exceptions,
+            matters=matters,
+            decisions=decisions,
+            outreaches=outreaches,
+            contacts=contacts,
+            controls=controls,
+            reader=reader,
+            approvals=judge,
+            registry=registry,
+            environment=settings.environment,
+            hook=hook,
+            loop=loop,
+        ),
+        exception_answers=ExceptionAnswerActivities(
+            reader=reader,
+            approvals=judge,
+            planned=ExceptionSends(database),
+            sends=sends,
+            leases=Leases(database),
+            doubts=Doubts(database),
+            answers=Answers(customers=customers, outreaches=outreaches, controls=controls),
+            adapters=adapters,
+            loop=loop,
+            digest_key=digest_key,
+            lease=timedelta(seconds=settings.lease_seconds),
+            reconcile_after=timedelta(seconds=settings.reconcile_seconds),
+        ),
+        hook=hook,
         library_changes=LibraryActivities(
             matters=matters, outreaches=outreaches, approvals=judge, gate=gate, environment=settings.environment
         ),
@@ -216,6 +264,10 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.outreach.hold,
         application.outreach.notify,
         application.detection.sweep,
+        application.exceptions.claim_exception,
+        application.exceptions.receive_grant,
+        application.exceptions.settle_exception,
+        application.exceptions.execute_exception,
         application.library_changes.propose,
         application.library_changes.receive_library_decision,
         application.library_changes.expire_library_change,
@@ -224,7 +276,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         Worker(
             client,
             task_queue=contract.QUEUE,
-            workflows=[OutreachWorkflow, DetectionWorkflow, LibraryChangeWorkflow],
+            workflows=[OutreachWorkflow, DetectionWorkflow, ExceptionWorkflow, LibraryChangeWorkflow],
             activities=main,
             interceptors=[OneArgument()],
             activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),
@@ -239,7 +291,11 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
             Worker(
                 client,
                 task_queue=contract.send_queue(channel),
-                activities=[application.dispatch.dispatch, application.reconciliation.reconcile],
+                activities=[
+                    application.dispatch.dispatch,
+                    application.reconciliation.reconcile,
+                    application.exception_answers.answer_exception,
+                ],
                 activity_executor=ThreadPoolExecutor(max_workers=PAGES_AT_ONCE, thread_name_prefix=channel),
                 max_concurrent_activities=PAGES_AT_ONCE,
                 # The server's rate limit on this queue does not see eager activities.

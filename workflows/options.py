@@ -49,6 +49,16 @@ SEND = Options(
 )
 """One page of messages: a dead worker is noticed by its silence, another goes on where the effect log stands."""
 
+CARRY_OUT = Options(
+    start_to_close_timeout=timedelta(minutes=1),
+    # Until it is acknowledged: each attempt looks first whether the grant still holds, and that ends it.
+    schedule_to_close_timeout=timedelta(days=400),
+    heartbeat_timeout=timedelta(minutes=1),
+    cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=10)),
+)
+"""One request to another system, or one message to one customer."""
+
 SMALL = 500
 """Up to so many recipients, work over the audience is as short as any statement."""
 

@@ -1,0 +1,302 @@
+"""The exception: one durable workflow per request, from the claim of its budget to the answer the customer gets.
+
+What comes from outside fills the inbox; the attendant judges it beside the loop. Silence is never approval, and a grant
+that no longer holds when it is to be carried out waits for another one.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError, FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from activities.exception_answers import Answered, ExceptionAnswerActivities
+    from activities.exceptions import (
+        ExceptionActivities,
+        ExceptionClaim,
+        ExceptionClaimed,
+        ExceptionSettlement,
+        Executed,
+        ReceivedGrant,
+    )
+    from activities.outreach import NoticeRequest, OutreachActivities
+    from tellfirst import contract
+    from tellfirst.contract import (
+        DecisionAnswer,
+        DecisionEnvelope,
+        ExceptionAsked,
+        ExceptionEnding,
+        ExceptionResult,
+        ExceptionView,
+        Stage,
+    )
+    from tellfirst.domain.condition import personal_pattern
+    from workflows.mailbox import MALFORMED, NOTHING, read_json, until
+    from workflows.options import CARRY_OUT, QUICK
+
+PENDING = "pending"
+STATUS = {"approve": "approved", "reject": "rejected", "request_changes": "rejected"}
+
+
+@workflow.defn(name=contract.EXCEPTION)
+class ExceptionWorkflow:
+    """Carries one request through claim, grant, execution and answer."""
+
+    def __init__(self) -> None:
+        self._id = workflow.info().workflow_id
+        self._request = self._id.partition("/")[2]
+        self._claim = ExceptionClaimed()
+        self._status = "claiming"
+        self._problem = ""  # why a grant could not be carried out
+        self._executing = self._withdrawn = self._reminded = self._escalated = False
+        self._waiting: deque[tuple[int, object]] = deque()
+        self._answers: dict[int, DecisionAnswer] = {}
+        self._received = self._refused = self._notices = 0
+        self._busy = False
+
+    # -- what may come
+
+    @workflow.update(name=contract.SUBMIT_DECISION)
+    async def submit_decision(self, raw: RawValue = NOTHING) -> DecisionAnswer:
+        """Takes a signed decision and answers once it is judged and recorded."""
+        number = self._put(raw)
+        await until(lambda: number in self._answers)
+        return self._answers.pop(number)
+
+    @submit_decision.validator
+    def _can_be_parsed(self, raw: RawValue = NOTHING) -> None:
+        try:
+            DecisionEnvelope.model_validate(read_json(raw))
+        except ValidationError:
+            raise ApplicationError("the message is not a signed decision", type="malformed") from None
+
+    @workflow.signal(name=contract.DECIDE)
+    async def decide(self, raw: RawValue = NOTHING) -> None:
+        """Takes a signed decision, also while no worker is alive."""
+        self._put(raw)
+
+    @workflow.query(name=contract.VIEW)
+    def view(self) -> ExceptionView:
+        """Returns how the request stands."""
+        stage, words, waiting_on, deadline = self._situation()
+        return ExceptionView(
+            request=self._request,
+            stage=stage,
+            status=self._status,
+            waiting_on=waiting_on,
+            deadline=deadline,
+            details=words,
+            needed=self._claim.needed,
+            refused_messages=self._refused,
+        )
+
+    def _put(self, raw: RawValue) -> int:
+        self._received += 1
+        self._waiting.append((self._received, read_json(raw)))
+        return self._received
+
+    # -- the life
+
+    @workflow.run
+    async def run(self, start: RawValue = NOTHING) -> ExceptionResult:
+        """Runs to the recorded ending; a request to cancel withdraws what nobody has granted yet."""
+        life = asyncio.create_task(self._live(read_json(start)))
+        while True:
+            try:
+                return await asyncio.shield(life)
+            except asyncio.CancelledError:
+                if life.done():
+                    raise
+                self._withdrawn = True
+
+    async def _live(self, data: object) -> ExceptionResult:
+        attendant = asyncio.create_task(self._attend())
+        try:
+            try:
+                asked = ExceptionAsked.model_validate(data)
+            except ValidationError as error:
+                where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "its top level"
+                return await self._closed(ExceptionEnding.REFUSED, "malformed", f"the request is malformed at {where}")
+            if self._id != contract.exception_id(asked.request):
+                reason = "the workflow id is not exception/{request}"
+                return await self._closed(ExceptionEnding.REFUSED, "wrong_id", reason)
+            if any(personal_pattern(text) for text in (asked.request, asked.customer, asked.requester, asked.ticket)):
+                reason = "an id looks like an address; use opaque ids"
+                return await self._closed(ExceptionEnding.REFUSED, "personal", reason)
+            return await self._go(asked)
+        finally:
+            attendant.cancel()
+
+    async def _go(self, asked: ExceptionAsked) -> ExceptionResult:
+        claim = ExceptionClaim(asked=asked, run=workflow.info().first_execution_run_id)
+        self._claim = await workflow.execute_local_activity_method(ExceptionActivities.claim_exception, claim, **QUICK)
+        if self._claim.code:
+            return await self._closed(ExceptionEnding.REFUSED, self._claim.code, self._claim.reason)
+        self._status = PENDING
+        while True:
+            await self._until_decided()
+            if self._status != "approved":
+                return await self._unmet()
+            self._executing = True
+            self._show()
+            done: Executed = await workflow.execute_activity_method(
+                ExceptionActivities.execute_exception, asked.request, **CARRY_OUT, summary="carry out"
+            )
+            self._executing = False
+            if not done.code:
+                return await self._answer()
+            self._problem, self._status = done.code, PENDING
+            await self._notify("attention", f"The grant of {self._id} does not hold ({done.code}); grant it anew.")
+
+    async def _until_decided(self) -> None:
+        """Waits for the grant; reminds, escalates and gives up at their times."""
+        decide_by = self._claim.decide_by
+        assert decide_by is not None  # noqa: S101 - what is claimed has its deadlines
+        while self._status == PENDING and not self._withdrawn:
+            now = workflow.now()
+            if now >= decide_by:
+                # A decision that arrived in time is judged before its deadline is.
+                await self._settle_messages()
+                self._status = "expired" if self._status == PENDING else self._status
+                return
+            if now >= (self._claim.escalate_at or decide_by) and not self._escalated:
+                self._escalated = self._reminded = True
+                await self._notify("overdue", f"{self._id} still waits for a decision.")
+            elif now >= (self._claim.remind_at or decide_by) and not self._reminded:
+                self._reminded = True
+                await self._notify("reminder", f"Please decide {self._id}.")
+            self._show()
+            received = self._received
+            due, what = self._next(decide_by)
+            await until(
+                lambda: self._status != PENDING or self._withdrawn or self._received != received,  # noqa: B023
+                timeout=max(due - workflow.now(), timedelta(0)),
+                summary=what,
+            )
+            await until(lambda: not self._waiting and not self._busy)
+        if self._status == PENDING:
+            self._status = "withdrawn"
+
+    def _next(self, decide_by: datetime) -> tuple[datetime, str]:
+        if not self._reminded and self._claim.remind_at is not None:
+            return self._claim.remind_at, "remind"
+        if not self._escalated and self._claim.escalate_at is not None:
+            return self._claim.escalate_at, "escalate"
+        return decide_by, "expire"
+
+    async def _unmet(self) -> ExceptionResult:
+        """Releases what was reserved; what a grant had taken stays taken, for it may have been carried out."""
+        ending = ExceptionEnding.STOPPED if self._problem else ExceptionEnding(self._status)
+        code = self._problem or ""
+        settlement = ExceptionSettlement(request=self._request, status=ending.value, code=code)
+        await workflow.execute_local_activity_method(ExceptionActivities.settle_exception, settlement, **QUICK)
+        if ending in (ExceptionEnding.EXPIRED, ExceptionEnding.STOPPED):
+            await self._notify("expired", f"{self._id} ended as {ending.value}; nothing more is done about it.")
+        return await self._closed(ending, code)
+
+    async def _answer(self) -> ExceptionResult:
+        answered = Answered(state="none", reason="no_channel")
+        if self._claim.channel:
+            answered = await workflow.execute_activity_method(
+                ExceptionAnswerActivities.answer_exception,
+                self._request,
+                task_queue=contract.send_queue(self._claim.channel),
+                **CARRY_OUT,
+                summary="answer",
+            )
+        if answered.state in ("unknown", "failed", "withheld"):
+            text = f"The customer's answer to {self._id} is {answered.state} ({answered.reason})."
+            await self._notify("attention", text)
+        return await self._closed(ExceptionEnding.EXECUTED, answer=answered.state)
+
+    async def _closed(
+        self, ending: ExceptionEnding, code: str = "", reason: str = "", answer: str = ""
+    ) -> ExceptionResult:
+        await self._settle_messages()
+        self._status = ending.value
+        self._show()
+        return ExceptionResult(ending=ending, code=code, reason=reason, ask=self._claim.ask, answer=answer)
+
+    # -- the attendant
+
+    async def _attend(self) -> None:
+        while True:
+            await until(lambda: bool(self._waiting) and self._status != "claiming")
+            self._busy = True
+            number, content = self._waiting.popleft()
+            received = ReceivedGrant(request=self._request, raw=None if content is MALFORMED else content)
+            try:
+                answer = await workflow.execute_local_activity_method(
+                    ExceptionActivities.receive_grant, received, **QUICK
+                )
+            except FailureError:
+                message = "it could not be recorded; try again"
+                answer = DecisionAnswer(accepted=False, code="not_recorded", message=message)
+            if not answer.accepted:
+                self._refused += 1
+            elif answer.status != PENDING and not self._executing:
+                self._status = STATUS.get(answer.decision, self._status)
+            self._answers[number] = answer
+            self._busy = False
+
+    async def _settle_messages(self) -> None:
+        self._status = "unclaimed" if self._status == "claiming" else self._status
+        await until(lambda: not self._waiting and not self._busy and workflow.all_handlers_finished())
+
+    # -- what people see
+
+    async def _notify(self, kind: str, text: str) -> None:
+        self._notices += 1
+        to = ", ".join(self._claim.roles) if kind == "reminder" else self._claim.accountable or self._claim.owner
+        request = NoticeRequest(
+            id=f"{self._id}:{kind}:{self._notices}",
+            outreach=self._id,
+            kind=kind,
+            to=to,
+            text=text,
+        )
+        with contextlib.suppress(FailureError):
+            await workflow.execute_local_activity_method(OutreachActivities.notify, request, **QUICK)
+
+    def _situation(self) -> tuple[Stage, str, str, datetime | None]:
+        people = " or ".join(self._claim.roles)
+        if self._status == PENDING:
+            count = "two people" if self._claim.needed > 1 else "one person"
+            words = f"Waits for {count} with the role {people}: `tellfirst exceptions approve {self._request}`."
+            if self._problem:
+                return (
+                    Stage.NEEDS_ATTENTION,
+                    f"{words} The last grant does not hold ({self._problem}).",
+                    people,
+                    (self._claim.decide_by),
+                )
+            stage = Stage.APPROVAL_OVERDUE if self._escalated else Stage.AWAITING_APPROVAL
+            return stage, words, people, self._claim.decide_by
+        if self._executing or self._status == "approved":
+            return Stage.SENDING, "Granted; it is carried out, and tried again until it is acknowledged.", "", None
+        if self._status in ("claiming", "unclaimed"):
+            return Stage.PLANNING, "Claims its budget.", "", None
+        return Stage.CLOSED, f"Closed: {self._status}.", "", None
+
+    def _show(self) -> None:
+        stage, words, waiting_on, deadline = self._situation()
+        workflow.set_current_details(words)
+        known = {
+            contract.TRIGGER: self._claim.playbook,
+            contract.REASON: self._claim.reason_code,
+            contract.OWNER: self._claim.owner,
+        }
+        workflow.upsert_search_attributes(
+            [
+                contract.STAGE.value_set(stage.value),
+                contract.WAITING_ON.value_set(waiting_on or "nobody"),
+                contract.DEADLINE.value_unset() if deadline is None else contract.DEADLINE.value_set(deadline),
+                *(key.value_set(value) for key, value in known.items() if value),
+            ]
+        )
