@@ -14,8 +14,8 @@ from tellfirst.cli.app import app
 from tests.cli.conftest import NOWHERE, Shell
 
 COMMANDS = {
-    "abort", "ack", "approve", "contacts import", "customers import", "detect", "pause", "pending", "playbooks check",
-    "playbooks list", "playbooks show", "reject", "report", "request-changes", "resume", "show", "start", "stuck",
+    "abort", "ack", "approve", "contacts import", "customers forget", "customers import", "detect", "pause", "pending",
+    "playbooks check", "playbooks list", "playbooks show", "reject", "report", "request-changes", "resume", "show", "start", "stuck",
     "verify",
 }  # fmt: skip
 
