@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
+from tellfirst.cli.exceptions import exceptions
 from tellfirst.cli.forget import forget
 from tellfirst.cli.imports import contacts, customers
 from tellfirst.cli.outcomes import report
@@ -49,3 +50,4 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(playbooks, name="playbooks")
+app.add_typer(exceptions, name="exceptions")

@@ -24,6 +24,8 @@ from tellfirst.store.customers import Customers
 from tellfirst.store.decisions import Decisions
 from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.erasure import Erasure
+from tellfirst.store.exceptions import Exceptions
+from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import prepare
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
@@ -45,6 +47,8 @@ class Installation:
     controls: Controls
     customers: Customers
     decisions: Decisions
+    matters: Matters
+    exceptions: Exceptions
     erasure: Erasure
     outcomes: Outcomes
     outreaches: Outreaches
@@ -109,6 +113,8 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             controls=Controls(database),
             customers=Customers(database),
             decisions=Decisions(database),
+            matters=Matters(database),
+            exceptions=Exceptions(database),
             erasure=Erasure(database),
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),

@@ -1,0 +1,87 @@
+"""People ask for exceptions and grant them: shown, signed with their own key, answered by name."""
+
+import re
+
+from tests.cli.conftest import Approver, Office, make_approver, register
+
+
+async def outreach(office: Office) -> str:
+    office.world.customer("c-1")
+    handle = await office.world.start(office.world.late("o-1"))
+    await office.planned(handle.id)
+    return handle.id
+
+
+async def ask(office: Office, name: str, amount: str, request: str, *more: str) -> str:
+    done = await office.run(
+        "exceptions", "request", name, "c-1", "refund", amount, "--id", request, "--as", "zoe", *more
+    )
+    assert done.code == 0, done.err
+    return done.out
+
+
+async def sign(office: Office, command: str, request: str, who: Approver, *more: str) -> tuple[int, str, str]:
+    done = await office.run("exceptions", command, request, "--key", who.key, "--yes", *more)
+    return done.code, done.out, done.err.splitlines()[-1] if done.err else ""
+
+
+async def test_an_exception_is_asked_for_granted_and_carried_out(office: Office) -> None:
+    name = await outreach(office)
+    request = f"{office.world.key}-a"
+    out = await ask(office, name, "50.00", request, "--ticket", "t-9")
+    assert f"{request}: refund of 50.00 EUR for customer c-1" in out
+    assert "takes one person with the role Service lead" in out
+    assert "answer: We are refunding €50.00" in out
+    assert (await sign(office, "approve", request, office.eve))[:2] == (0, f"granted: {request}, by eve\n")
+    await office.until(lambda: (office.world.folder / "exceptions" / f"{request}.json").exists())
+    await office.until(lambda: any(request in m.rendered.body for m in office.world.sms.sent))
+    shown = await office.run("exceptions", "show", request, "--json")
+    assert shown.document["status"] == "executed"
+    assert shown.document["decisions"] == [{"decision": "approve", "approver": "eve", "accepted": True, "code": ""}]
+    listed = await office.run("exceptions", "list", "--status", "executed")
+    assert re.search(rf"{request} .* 50\.00 EUR .* zoe .* executed", listed.out)
+    assert (await office.run("exceptions", "list", "--outreach", "none", "--json")).document == []
+
+
+async def test_a_large_one_takes_two_people(office: Office) -> None:
+    finn = make_approver(office.world.folder, "finn")
+    register(office.world.registry, office.eve, finn)
+    name, request = await outreach(office), f"{office.world.key}-b"
+    assert "takes two people" in await ask(office, name, "150", request)
+    first = await sign(office, "approve", request, office.eve)
+    assert first[:2] == (0, f"signed; another person must sign too: {request}, by eve\n")
+    code, _, err = await sign(office, "approve", request, office.eve, "--as", "eve")
+    assert (code, err.partition(":")[0]) == (1, "refused (same_person)")
+    assert (await sign(office, "approve", request, finn))[:2] == (0, f"granted: {request}, by finn\n")
+
+
+async def test_nobody_grants_their_own(office: Office) -> None:
+    finn = make_approver(office.world.folder, "finn")
+    register(office.world.registry, office.eve, finn)
+    name, request = await outreach(office), f"{office.world.key}-c"
+    done = await office.run("exceptions", "request", name, "c-1", "refund", "5", "--id", request, "--as", "eve")
+    assert done.code == 0
+    code, _, err = await sign(office, "approve", request, office.eve)
+    assert (code, err.partition(":")[0]) == (1, "refused (own_proposal)")
+    denied = await sign(office, "deny", request, finn, "--reason", "not due")
+    assert denied[:2] == (0, f"denied: {request}, by finn\n")
+    late = await sign(office, "approve", request, finn)
+    assert late[0] == 1
+
+
+async def test_what_lies_outside_names_whom_to_ask(office: Office) -> None:
+    name = await outreach(office)
+    done = await office.run("exceptions", "request", name, "c-1", "refund", "300.01", "--as", "zoe")
+    assert done.code == 1
+    assert done.err.splitlines()[-1].endswith("; ask Head of customer service")
+    for words, said in (
+        (("c-1", "fee_reversal", "5"), "it has goodwill_credit, refund, expedited_shipping"),
+        (("c-1", "refund", "5.001"), "not one of EUR"),
+        (("c-1", "refund", "lots"), "not a number"),
+    ):
+        refused = await office.run("exceptions", "request", name, *words)
+        assert refused.code in (1, 2)
+        assert said in refused.err
+    stranger = await office.run("exceptions", "request", name, "c-77", "refund", "5", "--as", "zoe")
+    assert "does not affect this customer" in stranger.err
+    assert (await office.run("exceptions", "show", "none")).code == 1
