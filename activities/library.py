@@ -17,7 +17,7 @@ from tellfirst.playbooks.change import data_changed, points
 from tellfirst.playbooks.loader import LoadedPlaybook, parse
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.signing.kinds import FOR_EVER, LibraryChange
-from tellfirst.signing.rules import library_rule
+from tellfirst.signing.rules import library_rule, misstates
 from tellfirst.store.decisions import Decisions
 from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, Matters
 from tellfirst.store.outreaches import Outreaches
@@ -113,13 +113,15 @@ class LibraryGate:
                 return version
         return ""
 
+    def overtaken(self, change: LibraryChange, *, now: datetime) -> bool:
+        """Returns whether a change that is not decided yet was proposed for another library than there is now."""
+        live = self.live_version(change.playbook, now=now, besides=change.playbook_version)
+        return live != change.replaces or self.misstates(change)
+
     def misstates(self, change: LibraryChange) -> bool:
         """Returns whether a change says of data or checklist anything else than the texts that are kept."""
-        new = self._kept(change.playbook_version)
-        if new is None or new.playbook.id != change.playbook or points(new.playbook) != change.checklist:
-            return True
         old = self._kept(change.replaces) if change.replaces else None
-        return change.data_changed != data_changed(old.playbook if old else None, new.playbook)
+        return misstates(change, self._kept(change.playbook_version), old)
 
     def _kept(self, version: str) -> LoadedPlaybook | None:
         text = self._outreaches.playbook_text(version)
@@ -154,11 +156,9 @@ class LibraryActivities:
             book, version = loaded.playbook, loaded.version
             if request.about != library_id(book.id, version):
                 return ProposeAnswer(status="refused", reason="the workflow's id names another version than its text")
-            known = self._matters.get(request.about)
-            if known is not None and known.status == APPROVED and self._gate.holds(book.id, version, now=now):
-                # A key was revoked since: whoever lets it go live again signs anew.
-                self._matters.set_status(request.about, EXPIRED, at=now, only=(APPROVED,))
             self._outreaches.keep_playbook(version, book.id, loaded.text, now=now)
+            if self._overtaken(request.about, now):
+                self._matters.set_status(request.about, EXPIRED, at=now, only=(PENDING, APPROVED))
             record = self._matters.open(self._change(loaded, request.proposer, now), request.proposer, now)
             change = record.proposal
             assert isinstance(change, LibraryChange)  # noqa: S101 - by its name
@@ -180,11 +180,11 @@ class LibraryActivities:
             matter = self._matters.get(received.about)
             if matter is None or not isinstance(matter.proposal, LibraryChange):
                 return DecisionAnswer(accepted=False, code="not_ready", message="nothing of that name was proposed")
-            if self._gate.misstates(matter.proposal):
+            if self._gate.overtaken(matter.proposal, now=now):
                 return DecisionAnswer(
                     accepted=False,
                     code="stale_content",
-                    message="what is kept of this version is not what was proposed; propose it again",
+                    message="the library is no longer what this change was proposed for; propose it again",
                 )
             return self._approvals.receive(received.about, received.raw, library_rule(matter.proposal), now)
 
@@ -195,6 +195,16 @@ class LibraryActivities:
             self._matters.set_status(request.about, EXPIRED, at=AttemptClock().now(), only=(PENDING,))
             matter = self._matters.get(request.about)
             return EXPIRED if matter is None else matter.status
+
+    def _overtaken(self, about: str, now: datetime) -> bool:
+        """Returns whether a change waits for what is no longer so, or was approved with keys that no longer hold."""
+        known = self._matters.get(about)
+        if known is None or not isinstance(known.proposal, LibraryChange):
+            return False
+        if known.status == PENDING:
+            return now > known.proposal.decide_by or self._gate.overtaken(known.proposal, now=now)
+        version = known.proposal.playbook_version
+        return known.status == APPROVED and bool(self._gate.holds(known.proposal.playbook, version, now=now))
 
     def _change(self, loaded: LoadedPlaybook, proposer: str, now: datetime) -> LibraryChange:
         book = loaded.playbook

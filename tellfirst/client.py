@@ -77,14 +77,17 @@ class OutreachClient:
         return Started(outreach=id_)
 
     async def propose(self, proposal: LibraryProposal, change: str) -> None:
-        """Proposes a playbook's version under the name of its change, `contract.library_id`; a proposal waits once."""
+        """Proposes a playbook's version under the name of its change, `contract.library_id`.
+
+        Proposed again, it waits on where it stood; only what the library has overtaken is proposed anew.
+        """
         try:
             await self._temporal.start_workflow(
                 contract.LIBRARY_CHANGE,
                 proposal,
                 id=change,
                 task_queue=contract.QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
             )
         except RPCError as error:
             raise _told(error, change) from None

@@ -140,7 +140,7 @@ class LibraryChangeWorkflow:
             "expired": "Nobody decided in time about this version of the playbook: it stays as it is, not live.",
         }[kind]
         request = NoticeRequest(
-            id=f"{self._id}:{workflow.info().run_id}:{kind}",
+            id=f"{self._id}:{self._change.decide_by}:{kind}",
             outreach=self._id,
             kind=kind,
             to=self._change.owner if kind == "expired" else ", ".join(self._change.roles),

@@ -9,7 +9,10 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
+from tellfirst.cli.disclosure import disclosure
+from tellfirst.cli.library import approve, diff, history, propose, reject, withdraw
 from tellfirst.cli.output import Json, counted, length, note, print_json, print_table, put, say
+from tellfirst.cli.owners import owners, registered, unheld
 from tellfirst.cli.wiring import find_playbook, read_library
 from tellfirst.domain.base import Frozen
 from tellfirst.errors import PlaybookError
@@ -21,6 +24,9 @@ from tellfirst.playbooks.schema import Playbook, Step
 from tellfirst.settings import Settings
 
 playbooks = typer.Typer(help="What may be said to whom, and who approves it.", no_args_is_help=True)
+
+for command in (diff, propose, approve, reject, withdraw, history, owners, disclosure):
+    playbooks.command()(command)
 
 EXAMPLE_DAY = datetime(2026, 9, 21, 9, tzinfo=UTC)
 """The day on which the samples of `playbooks show` are planned."""
@@ -47,7 +53,7 @@ def check(
 
     Each file is ok, or one sentence says what to mend. A rule's SQL is tried by `tellfirst detect ID --dry-run`.
     """
-    bad = 0
+    bad, people = 0, registered(Settings.load())
     for path in _inside(files) if files else _library_files():
         try:
             loaded = load_file(path)
@@ -56,6 +62,8 @@ def check(
             note(" ".join(str(error).split()))
         else:
             say(f"{path}: ok ({loaded.playbook.id}, version {loaded.version[:12]})")
+            for gap in unheld(loaded.playbook, people):
+                note(f"{path}: {gap}")
     if bad:
         raise PlaybookError(f"{counted(bad, 'playbook')} may not be used", remedy="mend the files named above")
     if not files:

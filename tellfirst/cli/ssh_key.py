@@ -12,7 +12,7 @@ from tellfirst.errors import DecisionRefusedError, InputError, RefusedError, Set
 from tellfirst.settings import Settings
 from tellfirst.signing.documents import NAMESPACE, canonical
 from tellfirst.signing.keys import SigningKey
-from tellfirst.signing.kinds import OutreachDecision
+from tellfirst.signing.kinds import Decision
 from tellfirst.signing.registry import Registry
 
 
@@ -62,7 +62,7 @@ def public_part(key: Path) -> SigningKey:
         raise InputError(error.what, where=str(beside), remedy=error.remedy) from None
 
 
-def sign(document: OutreachDecision, key: Path) -> DecisionEnvelope:
+def sign(document: Decision, key: Path) -> DecisionEnvelope:
     """Returns the document with its signature; a passphrase, an agent or a touch is asked for by ssh-keygen itself."""
     plain = document.document()
     signature = _ssh_keygen("-Y", "sign", "-n", NAMESPACE, "-f", str(key), stdin=canonical(plain))

@@ -1,5 +1,7 @@
 """What an approval of a plan takes, from the playbook it was made from and from what is signed: nothing else counts."""
 
+from tellfirst.playbooks.change import data_changed, points
+from tellfirst.playbooks.loader import LoadedPlaybook
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.kinds import LibraryChange, Proposal
@@ -25,3 +27,13 @@ def library_rule(change: LibraryChange) -> ApprovalRule:
     roles = (LIBRARY_APPROVER, PRIVACY_OWNER) if change.data_changed else (LIBRARY_APPROVER,)
     excluded = frozenset({change.proposer})
     return ApprovalRule(roles=roles, needed=len(roles), each=roles, excluded=excluded)
+
+
+def misstates(change: LibraryChange, new: LoadedPlaybook | None, old: LoadedPlaybook | None) -> bool:
+    """Returns whether a change says anything else than the texts it speaks of; `old` is the one that it replaces."""
+    if new is None or (new.playbook.id, new.version) != (change.playbook, change.playbook_version):
+        return True
+    if (old.version if old else "") != change.replaces or (old is not None and old.playbook.id != change.playbook):
+        return True
+    told = (points(new.playbook), data_changed(old.playbook if old else None, new.playbook))
+    return told != (change.checklist, change.data_changed)

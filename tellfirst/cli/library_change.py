@@ -1,0 +1,132 @@
+"""Changes of the library as the database holds them: found, compared with what is live, held against their texts."""
+
+from pathlib import Path
+
+from tellfirst.cli.wiring import Installation, find_playbook, read_library
+from tellfirst.contract import DecisionEnvelope
+from tellfirst.errors import DecisionRefusedError, InputError, NotFoundError, PlaybookError, RefusedError
+from tellfirst.playbooks.change import data_changed, difference
+from tellfirst.playbooks.loader import LoadedPlaybook, load_file, parse
+from tellfirst.settings import Settings
+from tellfirst.signing.documents import digest
+from tellfirst.signing.kinds import LibraryChange
+from tellfirst.signing.rules import library_rule, misstates
+from tellfirst.store.decisions import DecisionRecord
+from tellfirst.store.matters import APPROVED, MatterRecord
+
+
+def given_playbook(source: str, settings: Settings) -> LoadedPlaybook:
+    """Returns the playbook of a file, or an installed one by its id; raises PlaybookError or NotFoundError."""
+    path = Path(source)
+    if path.suffix == ".toml" or path.is_file():
+        return load_file(path)
+    return find_playbook(read_library(settings), source)
+
+
+def live_version(here: Installation, playbook: str, *, besides: str = "") -> str:
+    """Returns the version of a playbook that was approved last and not taken back; empty when there is none."""
+    approved = [
+        (decided[-1].received_at, change_of(record).playbook_version)
+        for record in here.matters.of_kind("library", APPROVED)
+        if change_of(record).playbook == playbook and (decided := here.decisions.approvals(record.about))
+    ]
+    return next((version for _, version in sorted(approved, reverse=True) if version != besides), "")
+
+
+def find_change(here: Installation, name: str, status: str) -> MatterRecord:
+    """Returns the one change of a status that is named by its playbook or its version's start; else raises."""
+    found = [
+        record
+        for record in here.matters.of_kind("library", status)
+        if name in (change_of(record).playbook, record.about)
+        or (len(name) >= 6 and change_of(record).playbook_version.startswith(name))
+    ]
+    if not found:
+        raise NotFoundError(
+            f"no version of that name is {status}", where=name, remedy="`tellfirst playbooks history` lists them"
+        )
+    if len(found) > 1:
+        versions = ", ".join(change_of(record).playbook_version[:12] for record in found)
+        raise InputError(f"several versions are {status}: {versions}", where=name, remedy="give the start of one")
+    return found[0]
+
+
+def change_of(record: MatterRecord) -> LibraryChange:
+    """Returns what a matter of kind library proposes."""
+    if not isinstance(record.proposal, LibraryChange):
+        raise RefusedError("what is kept is no change of the library", where=record.about)
+    return record.proposal
+
+
+def bound_playbook(here: Installation, change: LibraryChange) -> LoadedPlaybook:
+    """Returns the very text that a change lets go live; refuses one that says anything else than its texts."""
+    new, old = _kept(here, change.playbook_version), _kept(here, change.replaces)
+    live = live_version(here, change.playbook, besides=change.playbook_version)
+    if new is None or misstates(change, new, old):
+        raise DecisionRefusedError(
+            "stale_content", "what is kept of this version is not what was proposed", remedy="propose it again"
+        )
+    if live != change.replaces:
+        raise DecisionRefusedError(
+            "stale_content", "another version went live since this one was proposed", remedy="propose it again"
+        )
+    return new
+
+
+def difference_to(here: Installation, loaded: LoadedPlaybook, live: str) -> tuple[list[str], bool]:
+    """Returns the lines in which a playbook differs from version `live`, and whether its data changed."""
+    old = _kept(here, live)
+    changed = data_changed(old.playbook if old else None, loaded.playbook)
+    return difference(old.text if old else "", loaded.text), changed
+
+
+def first_approval(here: Installation, change: LibraryChange) -> str:
+    """Returns the digest of the first approval that this one joins; empty when it is the first."""
+    if library_rule(change).needed < 2:
+        return ""
+    for record in here.decisions.approvals(change.about):
+        envelope = DecisionEnvelope.model_validate(record.envelope)
+        if envelope.document.get("nonce") == change.nonce:
+            return digest(envelope.document)
+    return ""
+
+
+def change_document(record: MatterRecord, change: LibraryChange, decisions: list[DecisionRecord]) -> dict[str, object]:
+    """Returns a change and its decisions as plain JSON values."""
+    return {
+        "playbook": change.playbook,
+        "version": change.playbook_version,
+        "replaces": change.replaces,
+        "status": record.status,
+        "proposer": record.proposer,
+        "opened_at": record.opened_at.isoformat(),
+        "data_changed": change.data_changed,
+        "checklist": list(change.checklist),
+        "decisions": [
+            {
+                "decision": one.decision,
+                "approver": one.approver,
+                "accepted": one.accepted,
+                "code": one.code,
+                "received_at": one.received_at.isoformat(),
+                "answers": _answered(one),
+            }
+            for one in decisions
+        ],
+    }
+
+
+def _answered(record: DecisionRecord) -> object:
+    document = (record.envelope or {}).get("document")
+    return document.get("answers", []) if isinstance(document, dict) else []
+
+
+def _kept(here: Installation, version: str) -> LoadedPlaybook | None:
+    text = here.outreaches.playbook_text(version) if version else None
+    if text is None:
+        return None
+    try:
+        loaded = parse(text, f"version {version[:12]}")
+    except PlaybookError:
+        return None
+    return loaded if loaded.version == version else None
