@@ -15,8 +15,8 @@ from tests.cli.conftest import NOWHERE, Shell
 
 COMMANDS = {
     "abort", "ack", "approve", "contacts import", "customers forget", "customers import", "detect", "pause", "pending",
-    "playbooks check", "playbooks list", "playbooks show", "reject", "report", "request-changes", "resume", "show", "start", "stuck",
-    "verify",
+    "playbooks check", "playbooks list", "playbooks show", "reject", "report", "request-changes", "resume", "show",
+    "start", "stuck", "verify",
 }  # fmt: skip
 
 
