@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from tellfirst.channels.outbox import OutboxMessage, read_outbox
+from tellfirst.cli.exception_proof import ANSWER, answer_authorised
 from tellfirst.cli.output import counted, when
 from tellfirst.cli.provider_log import CHANNEL, ProviderLog
 from tellfirst.cli.wiring import Installation
@@ -137,16 +138,20 @@ class Prover:
         approved: dict[datetime, bool] = {}
         for send in left:
             at = send.intent_at
+            answers = send.step.startswith(ANSWER)
             if at is not None and at not in approved:
                 approved[at] = self._approved(approvals, revision, at)
             authorised = (
                 page_holds
+                and not answers
                 and at is not None
                 and approved[at]
                 and send.nonce == revision.proposal.nonce
                 and (send.outreach, send.revision, send.page) == (revision.outreach, revision.number, number)
                 and (send.step != revision.plan.initial.id or send.body_digest in ("", send.approved_text))
             )
+            if answers:
+                authorised = answer_authorised(self._here, self._registry, send)
             proof.unauthorised += not authorised
             if at is not None and _opted_out(consents.get(send.customer, ()), send.channel, purpose, at):
                 proof.after_optout += 1

@@ -41,6 +41,12 @@ async def test_an_exception_is_asked_for_granted_and_carried_out(office: Office)
     listed = await office.run("exceptions", "list", "--status", "executed")
     assert re.search(rf"{request} .* 50\.00 EUR .* zoe .* executed", listed.out)
     assert (await office.run("exceptions", "list", "--outreach", "none", "--json")).document == []
+    # The answer left under a decision of its own: the plan was never approved.
+    assert (await office.run("verify", "--json")).document["unauthorised"] == 0
+    assert office.world.app is not None
+    with office.world.app.database.write() as session:
+        session.connection().exec_driver_sql("UPDATE sends SET body_digest = 'other' WHERE step LIKE 'exception/%'")
+    assert (await office.run("verify", "--json")).document["unauthorised"] == 1
 
 
 async def test_a_large_one_takes_two_people(office: Office) -> None:
