@@ -9,7 +9,7 @@ import typer
 
 from tellfirst.cli.arguments import Outreach, Reason, Revision, read_reason
 from tellfirst.cli.binding import check_binding
-from tellfirst.cli.output import Json, note, print_json, say, when
+from tellfirst.cli.output import Json, counted, note, print_json, say, when
 from tellfirst.cli.picture import picture
 from tellfirst.cli.screen import short_summary, show_picture
 from tellfirst.cli.ssh_key import choose_key, principal_of, sign
@@ -26,6 +26,9 @@ Key = Annotated[
 ]
 As = Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Your name; default the holder of the key.")]
 AsSignal = Annotated[bool, typer.Option("--as-signal", help="Leave the decision even while no worker is alive.")]
+Count = Annotated[
+    int | None, typer.Option("--count", help="How many recipients; asked for above the playbook's tripwire.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
 
 REMEDIES = {
@@ -48,6 +51,7 @@ def approve(
     key: Key = None,
     principal: As = "",
     as_signal: AsSignal = False,
+    count: Count = None,
     yes: Yes = False,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
@@ -55,7 +59,9 @@ def approve(
 
     The signature binds exactly its words, its recipients and its promises.
     """
-    decide("approve", outreach, revision, key, principal, "", as_signal=as_signal, yes=yes, as_json=as_json)
+    decide(
+        "approve", outreach, revision, key, principal, "", count=count, as_signal=as_signal, yes=yes, as_json=as_json
+    )
 
 
 def reject(
@@ -98,6 +104,7 @@ def decide(
     reason: str,
     *,
     as_signal: bool,
+    count: int | None = None,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -118,7 +125,7 @@ def decide(
         document = revision.proposal.decide(
             choice, principal_of(path, principal, here.settings), datetime.now(UTC), reason
         )
-        _show(here, record, revision, document, yes=yes)
+        _show(here, record, revision, document, count=count, yes=yes)
         kept = Unconfirmed(here.settings.data_dir / "unconfirmed")
         envelope = kept.find(document) or sign(document, path)
         kept.keep(document, envelope)
@@ -155,16 +162,37 @@ def _only_one_waits(here: Installation, record: OutreachRecord, number: int | No
 
 
 def _show(
-    here: Installation, record: OutreachRecord, revision: RevisionRecord, document: OutreachDecision, *, yes: bool
+    here: Installation,
+    record: OutreachRecord,
+    revision: RevisionRecord,
+    document: OutreachDecision,
+    *,
+    count: int | None,
+    yes: bool,
 ) -> None:
     seen = picture(here, record, revision)
     summary = f"{document.decision.replace('_', ' ')} as {document.approver}: {short_summary(seen)}"
     if yes:
         note(summary)
-        return
-    show_picture(seen)
-    say("")
-    typer.confirm(f"{summary}?", abort=True)
+    else:
+        show_picture(seen)
+        say("")
+    if document.decision == "approve" and seen.offer is not None and document.audience_count > seen.offer.tripwire:
+        _check_count(document.audience_count, count, ask=not yes)
+    if not yes:
+        typer.confirm(f"{summary}?", abort=True)
+
+
+def _check_count(recipients: int, given: int | None, *, ask: bool) -> None:
+    if given is None and ask:
+        given = typer.prompt(f"This goes to {recipients:,} recipients. Type how many", type=int)
+    if given != recipients:
+        said = "their number was not given" if given is None else f"{given:,} is not their number"
+        raise InputError(
+            f"this goes to {counted(recipients, 'recipient')}, more than its playbook lets pass without a look; {said}",
+            where="--count",
+            remedy="look with `tellfirst show`, then give exactly how many",
+        )
 
 
 def _is_ours(here: Installation, name: str, envelope: DecisionEnvelope) -> bool:

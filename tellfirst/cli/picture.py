@@ -57,7 +57,7 @@ class Told(Frozen):
 
 
 class Offer(Frozen):
-    """Is one revision as it is offered for decision; `proposal` with four fields more is the document to sign."""
+    """Is one revision as it is offered for decision; `proposal` with five fields more is the document to sign."""
 
     revision: int
     status: str
@@ -66,6 +66,7 @@ class Offer(Frozen):
     category: str
     plan: Plan
     holdout: float
+    tripwire: int
     channels: dict[str, int]
     set_aside: dict[str, int]
     arms: dict[str, int]
@@ -166,6 +167,7 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         category=playbook.category,
         plan=revision.plan,
         holdout=playbook.measure.holdout,
+        tripwire=playbook.approval.tripwire,
         channels=dict(revision.proposal.channels),
         set_aside=here.recipients.set_aside(revision.outreach, revision.number),
         arms=here.recipients.arms(revision.outreach),

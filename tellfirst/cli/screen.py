@@ -1,6 +1,7 @@
 """One screen for an approver: why, who and how many, the very texts, what happens next, what is withheld and why."""
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 
 from rich.padding import Padding
 from rich.table import Table
@@ -54,7 +55,7 @@ def short_summary(picture: Picture) -> str:
     channels = ", ".join(f"{count:,} by {channel}" for channel, count in offer.channels.items())
     return (
         f"revision {offer.revision} of {picture.outreach}: {counted(offer.plan.recipients, 'recipient')} ({channels}), "
-        f"{_environment(picture)}, decide by {when(offer.plan.decide_by)}"
+        f"{_cost(offer)}, {_environment(picture)}, decide by {when(offer.plan.decide_by)}"
     )
 
 
@@ -67,6 +68,7 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
     if offer is not None:
         yield "", f"contacts about {offer.plan.reason_code}; purpose {offer.purpose}; owner {offer.plan.owner}"
         yield "who", _audience(offer)
+        yield "cost", _cost(offer)
     elif not picture.closed_at:
         yield "who", "the affected customers are being found"
     yield "not told", _reasons(picture.not_told) or "nobody is left out"
@@ -113,6 +115,13 @@ def _environment(picture: Picture) -> str:
     if not real:
         return f"environment {picture.environment}, DRY RUN: messages go to the outbox and reach nobody"
     return f"environment {picture.environment}, LIVE: {', '.join(real)}"
+
+
+def _cost(offer: Offer) -> str:
+    proposal = offer.proposal
+    if not proposal.currency:
+        return "cost not estimated"
+    return f"about {Decimal(proposal.cost_micros) / 1_000_000:,.2f} {proposal.currency} for everything promised"
 
 
 def _audience(offer: Offer) -> str:

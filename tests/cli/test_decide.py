@@ -47,6 +47,7 @@ async def test_an_approval_is_signed_accepted_and_sent(office: Office) -> None:
         "revision": 1,
         "code": "",
         "message": "",
+        "status": "approved",
     }
     assert "approve as eve: revision 1" in done.err
     assert "2 recipients (2 by sms)" in done.err
@@ -336,7 +337,8 @@ async def test_what_show_gives_is_signed_with_stock_tools_and_accepted(office: O
     outreach = await planned(office)
     shown = (await office.run("show", outreach, "--json")).document
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    document = {**shown["offer"]["proposal"], "decision": "approve", "approver": "eve", "reason": "", "issued_at": now}
+    document = {**shown["offer"]["proposal"], "decision": "approve", "approver": "eve", "reason": "", "prior": ""}
+    document["issued_at"] = now
     file = office.world.folder / "document.json"
     file.write_text(json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
     command = ["ssh-keygen", "-q", "-Y", "sign", "-f", office.eve.key, "-n", "decision.v1@tellfirst", file]
@@ -401,3 +403,23 @@ def test_nothing_can_be_decided_about_an_outreach_that_is_not_there(shell: Shell
     assert done.err.startswith(
         "outreach/late_delivery/none/1: there is no outreach of that name; see `tellfirst pending`"
     )
+
+
+async def test_above_the_tripwire_the_number_of_recipients_is_given(office: Office) -> None:
+    office.world.override("late_delivery", {"[approval]\n": "[approval]\ntripwire = 1\n"})
+    outreach = await planned(office, "o-1", "o-2")
+    for given, said in (((), "their number was not given"), (("--count", "3"), "3 is not their number")):
+        refused = await office.approve(outreach, *given)
+        assert refused.code == 2
+        assert "--count: this goes to 2 recipients, more than its playbook lets pass" in refused.err
+        assert said in refused.err
+    assert office.world.decisions.received(outreach) == []
+    done = await office.approve(outreach, "--count", "2", "--json")
+    assert (done.code, done.document["status"]) == (0, "pending")
+
+
+async def test_below_the_tripwire_no_number_is_asked_for_and_the_cost_is_named(office: Office) -> None:
+    outreach = await planned(office)
+    done = await office.approve(outreach)
+    assert done.code == 0
+    assert "1 recipient (1 by sms), cost not estimated, environment test, DRY RUN" in done.err
