@@ -1,0 +1,41 @@
+"""Recorded histories of every ending of an exception replay with today's code.
+
+Record new ones with `TELLFIRST_RECORD=1 pytest tests/workflows/test_exceptions.py -k ending`.
+"""
+
+import json
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from tellfirst import contract
+from tests.workflows.test_exceptions import STORIES
+from tests.world import HISTORIES
+from workflows.exception import ExceptionWorkflow
+
+FOLDER = HISTORIES / "exceptions"
+
+
+@pytest.mark.parametrize("name", sorted(STORIES))
+async def test_a_recorded_ending_replays(name: str) -> None:
+    text = (FOLDER / f"{name}.json").read_text()
+    events = json.loads(text)["events"]
+    # A history that was cut short would replay whatever the code says.
+    assert events[-1]["eventType"] == "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED"
+    replayer = Replayer(workflows=[ExceptionWorkflow], data_converter=contract.DATA_CONVERTER)
+    # The workflow holds its id against its request.
+    id_ = events[0]["workflowExecutionStartedEventAttributes"]["workflowId"]
+    result = await replayer.replay_workflow(WorkflowHistory.from_json(id_, text), raise_on_replay_failure=False)
+    assert result.replay_failure is None, result.replay_failure
+
+
+def test_every_ending_has_a_history() -> None:
+    assert {STORIES[path.stem][1] for path in FOLDER.glob("*.json")} == {str(e) for e in contract.ExceptionEnding}
+
+
+def test_no_history_holds_what_customers_read_or_are_reached_by() -> None:
+    for path in FOLDER.glob("*.json"):
+        text = path.read_text()
+        assert "+1415555" not in text
+        assert "credited" not in text
