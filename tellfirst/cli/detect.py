@@ -14,13 +14,14 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from tellfirst import contract
 from tellfirst.cli.instants import read_instant
+from tellfirst.cli.library_change import may_send
 from tellfirst.cli.output import Json, counted, print_json, print_table, progress, say, when
 from tellfirst.cli.wiring import find_playbook, on_temporal, opened, read_library
 from tellfirst.client import OutreachClient
 from tellfirst.detectors.sql import SqlSource
 from tellfirst.detectors.sweep import Sweep, sweep
 from tellfirst.domain.condition import Condition, personal_pattern
-from tellfirst.errors import ConditionError, InputError, NotFoundError
+from tellfirst.errors import ConditionError, InputError, NotFoundError, RefusedError
 from tellfirst.settings import Settings
 
 
@@ -43,13 +44,20 @@ def detect(
     Each affected thing is admitted once; an outreach is started for each condition.
     """
     settings = Settings.load()
-    playbook = find_playbook(read_library(settings), trigger).playbook
+    loaded = find_playbook(read_library(settings), trigger)
+    playbook = loaded.playbook
     instant = read_instant(at, "--at") if at else datetime.now(UTC).replace(microsecond=0)
     url = source_url or settings.source_url
     if not url:
         raise InputError("there is no operational source", remedy="give --source-url or set TELLFIRST_SOURCE_URL")
     parameters = _parameters(given or [])
     with opened(settings) as here:
+        if not dry_run and not may_send(here, loaded):
+            raise RefusedError(
+                "this version of the playbook may not send here, so nobody is admitted",
+                where=trigger,
+                remedy="`tellfirst playbooks history` tells how it stands; --dry-run only looks",
+            )
 
         def look() -> Sweep:
             with SqlSource(url) as source:

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
 
+from tellfirst.cli.library_change import may_send
 from tellfirst.cli.output import Json, print_json, say
 from tellfirst.cli.wiring import Installation, opened, read_library
-from tellfirst.contract import library_id
 from tellfirst.domain.message import Channel
 from tellfirst.errors import NotFoundError
-from tellfirst.playbooks.loader import LoadedPlaybook
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.settings import Settings
 from tellfirst.signing.kinds import Permit
@@ -68,15 +67,8 @@ def help_text(books: Iterable[Playbook], permitted: Iterable[str]) -> str:
 def _live(here: Installation, settings: Settings) -> list[Playbook]:
     installed = [loaded for _, loaded in sorted(read_library(settings).items())]
     return [
-        loaded.playbook
-        for loaded in installed
-        if loaded.playbook.purpose_of_use == "live" and (not settings.demands_library or _approved(here, loaded))
+        loaded.playbook for loaded in installed if loaded.playbook.purpose_of_use == "live" and may_send(here, loaded)
     ]
-
-
-def _approved(here: Installation, loaded: LoadedPlaybook) -> bool:
-    record = here.matters.get(library_id(loaded.playbook.id, loaded.version))
-    return record is not None and record.status == APPROVED
 
 
 def _permitted(here: Installation, now: datetime) -> set[str]:

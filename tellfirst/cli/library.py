@@ -32,7 +32,7 @@ from tellfirst.settings import Settings
 from tellfirst.signing.documents import Choice
 from tellfirst.signing.kinds import LibraryChange, LibraryDecision, decide
 from tellfirst.signing.rules import library_rule
-from tellfirst.store.matters import APPROVED, PENDING, REVOKED, MatterRecord
+from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, REVOKED, MatterRecord
 
 OPENED_WITHIN = 10.0
 """Seconds in which a worker that runs opens a change."""
@@ -70,15 +70,19 @@ def propose(
     proposal = LibraryProposal(text=loaded.text, proposer=whoever(by, settings))
     with opened(settings) as here:
         known = here.matters.get(change)
-        with_outreaches(lambda client: client.propose(proposal, change))
-        record = _opened(here, change, known)
+        if known is not None and known.status not in (PENDING, EXPIRED, REVOKED):
+            record: MatterRecord | None = known
+        else:
+            with_outreaches(lambda client: client.propose(proposal, change))
+            record = _opened(here, change, known)
     if as_json:
         status = record.status if record else ""
         print_json({"change": change, "status": status, "version": loaded.version})
     elif record is None:
         say(f"left: {change}; it can be decided once a worker has opened it")
     elif record.status != PENDING:
-        say(f"{change} is {record.status} already")
+        anew = "; to have it signed anew, withdraw it first" if record.status == APPROVED else ""
+        say(f"{change} is {record.status} already{anew}")
     else:
         bound = change_of(record)
         roles = " and ".join(library_rule(bound).roles)
@@ -230,7 +234,7 @@ def _opened(here: Installation, change: str, known: MatterRecord | None) -> Matt
     end = time.monotonic() + OPENED_WITHIN
     while time.monotonic() < end:
         record = here.matters.get(change)
-        if record is not None and (record != known or record.status in (PENDING, APPROVED, "rejected")):
+        if record is not None and (record != known or record.status == PENDING):
             return record
         time.sleep(0.1)
     return None

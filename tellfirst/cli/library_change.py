@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tellfirst.cli.wiring import Installation, find_playbook, read_library
-from tellfirst.contract import DecisionEnvelope
+from tellfirst.contract import DecisionEnvelope, library_id
 from tellfirst.errors import DecisionRefusedError, InputError, NotFoundError, PlaybookError, RefusedError
 from tellfirst.playbooks.change import data_changed, difference
 from tellfirst.playbooks.loader import LoadedPlaybook, load_file, parse
@@ -31,6 +31,14 @@ def live_version(here: Installation, playbook: str, *, besides: str = "") -> str
         if change_of(record).playbook == playbook and (decided := here.decisions.approvals(record.about))
     ]
     return next((version for _, version in sorted(approved, reverse=True) if version != besides), "")
+
+
+def may_send(here: Installation, loaded: LoadedPlaybook) -> bool:
+    """Returns whether a version may send in this installation, as far as its status tells; workers judge signatures."""
+    if loaded.playbook.purpose_of_use == "test" and here.settings.is_live:
+        return False
+    record = here.matters.get(library_id(loaded.playbook.id, loaded.version))
+    return not here.settings.demands_library or (record is not None and record.status == APPROVED)
 
 
 def find_change(here: Installation, name: str, status: str) -> MatterRecord:

@@ -61,7 +61,9 @@ async def test_version_is_proposed_and_let_go_live_by_two(office: Office, librar
     assert "lia (approve), prue (approve)" in (await office.run("playbooks", "history")).out
 
     same = await office.run("playbooks", "propose", GOOD)
-    assert same.out == f"library/late_delivery/{version} is approved already\n"
+    assert (
+        same.out == f"library/late_delivery/{version} is approved already; to have it signed anew, withdraw it first\n"
+    )
     withdrawn = await office.run("playbooks", "withdraw", "late_delivery", "--as", "lia")
     assert withdrawn.out.startswith(f"withdrawn: library/late_delivery/{version}")
     assert (await office.run("playbooks", "history", "--json")).document[0]["status"] == "revoked"
@@ -149,3 +151,12 @@ def test_what_is_permitted_in_advance_is_said(shell: Shell) -> None:
     assert "a person has permitted their exact words in advance" in text
     assert "Texts:" not in text
     assert "in advance" not in help_text([book], ["another"])
+
+
+def test_version_that_may_not_send_admits_nobody(shell: Shell) -> None:
+    shell.environment |= {"TELLFIRST_ENVIRONMENT": "live", "TELLFIRST_SOURCE_URL": f"sqlite:///{shell.folder}/none.db"}
+    done = shell("detect", "late_delivery")
+    assert (done.code, done.err.split(";")[0]) == (
+        1,
+        "late_delivery: this version of the playbook may not send here, so nobody is admitted",
+    )
