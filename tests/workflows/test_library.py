@@ -2,6 +2,11 @@
 
 from datetime import UTC, datetime
 
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ActivityError
+
+from activities.detection import SweepRequest
 from tellfirst import contract
 from tellfirst.contract import DecisionAnswer, LibraryProposal
 from tellfirst.playbooks.loader import LoadedPlaybook
@@ -92,6 +97,20 @@ async def test_version_that_is_not_live_is_not_planned(world: World) -> None:
     handle = await world.start(world.late("o-1"))
     result = await handle.result()
     assert (result.ending, result.reason) == ("refused", "playbook_not_live:not_approved")
+
+
+async def test_sweep_for_a_version_that_is_not_live_admits_nobody(world: World) -> None:
+    await demanding(world)
+    with pytest.raises(WorkflowFailureError) as failed:
+        await world.env.client.execute_workflow(
+            contract.DETECTION,
+            SweepRequest(trigger="late_delivery"),
+            id=f"detection/{world.key}",
+            task_queue=contract.QUEUE,
+        )
+    cause = failed.value.cause
+    assert isinstance(cause, ActivityError)
+    assert "may not send (playbook_not_live:not_approved)" in str(cause.cause)
 
 
 async def test_version_that_two_people_let_is_planned_and_sent(world: World) -> None:
