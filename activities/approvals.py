@@ -101,6 +101,8 @@ class Approvals:
 
     def holds(self, revision: RevisionRecord, *, now: datetime) -> str:
         """Returns an empty text while enough approvals of this revision hold, else the code of what is wrong."""
+        if (revision.proposal.outreach, revision.proposal.revision) != (revision.outreach, revision.number):
+            return "wrong_outreach"  # rows copied under another name
         if not self._playbooks.is_signed(revision):
             return "playbook_changed"
         records = self._decisions.approvals(revision.outreach, revision.number)
