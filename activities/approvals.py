@@ -6,7 +6,7 @@ from pathlib import Path
 
 from activities.playbooks import PlannedPlaybooks
 from tellfirst.contract import DecisionEnvelope
-from tellfirst.errors import SettingsError
+from tellfirst.errors import DecisionRefusedError, SettingsError
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.audience import page_digest, root
 from tellfirst.signing.decisions import AcceptedDecision, check, holding
