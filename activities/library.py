@@ -4,61 +4,25 @@ import secrets
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from pydantic import AwareDatetime
-from temporalio import activity
+from pydantic import ValidationError
 
-from activities.clock import AttemptClock
-from activities.failures import told_plainly
+from activities.matter_life import MatterKind, OpenedMatter
 from activities.matters import MatterApprovals
-from tellfirst.contract import DecisionAnswer, library_id
-from tellfirst.domain.base import Frozen
+from tellfirst.contract import LibraryProposal, library_id
 from tellfirst.errors import PlaybookError
 from tellfirst.playbooks.change import data_changed, points
 from tellfirst.playbooks.loader import LoadedPlaybook, parse
 from tellfirst.playbooks.schema import Playbook
+from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.kinds import FOR_EVER, LibraryChange
 from tellfirst.signing.rules import library_rule, misstates
 from tellfirst.store.decisions import Decisions
-from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, Matters
+from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, MatterRecord, Matters
 from tellfirst.store.outreaches import Outreaches
 
 REMIND_AFTER = timedelta(days=1)
 ESCALATE_AFTER = timedelta(days=3)
 EXPIRE_AFTER = timedelta(days=14)
-
-
-class ProposeRequest(Frozen):
-    """Asks to open the change of a version; `about` is the workflow that waits for it."""
-
-    about: str
-    text: str
-    proposer: str
-
-
-class ProposeAnswer(Frozen):
-    """Is how the change stands: its status, or why it is refused; whom it waits for, and until when."""
-
-    status: str
-    reason: str = ""
-    playbook: str = ""
-    owner: str = ""
-    roles: tuple[str, ...] = ()
-    remind_at: AwareDatetime | None = None
-    escalate_at: AwareDatetime | None = None
-    decide_by: AwareDatetime | None = None
-
-
-class ReceivedLibraryDecision(Frozen):
-    """Is a decision about a version as it came in, `raw` being its JSON; None when it was no JSON at all."""
-
-    about: str
-    raw: object = None
-
-
-class ExpireRequest(Frozen):
-    """Asks to let a change lapse that nobody decided in time."""
-
-    about: str
 
 
 class LibraryGate:
@@ -129,72 +93,51 @@ class LibraryGate:
         return loaded if loaded is not None and loaded.version == version else None
 
 
-class LibraryActivities:
-    """Opens changes of the library, judges what is decided about them, and lets them lapse."""
+class LibraryChanges(MatterKind):
+    """Opens changes of the library, and says who lets them go live."""
 
-    def __init__(
-        self,
-        *,
-        matters: Matters,
-        outreaches: Outreaches,
-        approvals: MatterApprovals,
-        gate: LibraryGate,
-        environment: str,
-    ) -> None:
-        self._matters, self._outreaches, self._approvals = matters, outreaches, approvals
+    def __init__(self, *, matters: Matters, outreaches: Outreaches, gate: LibraryGate, environment: str) -> None:
+        self._matters, self._outreaches = matters, outreaches
         self._gate, self._environment = gate, environment
 
-    @activity.defn
-    def propose(self, request: ProposeRequest) -> ProposeAnswer:
-        """Keeps the text and opens its change; one that is open or decided stays as it is."""
-        with told_plainly():
-            now = AttemptClock().now()
-            try:
-                loaded = parse(request.text, "the proposed playbook")
-            except PlaybookError as error:
-                return ProposeAnswer(status="refused", reason=str(error)[:500])
-            book, version = loaded.playbook, loaded.version
-            if request.about != library_id(book.id, version):
-                return ProposeAnswer(status="refused", reason="the workflow's id names another version than its text")
-            self._outreaches.keep_playbook(version, book.id, loaded.text, now=now)
-            if self._overtaken(request.about, now):
-                self._matters.set_status(request.about, EXPIRED, at=now, only=(PENDING, APPROVED))
-            record = self._matters.open(self._change(loaded, request.proposer, now), request.proposer, now)
-            change = record.proposal
-            assert isinstance(change, LibraryChange)  # noqa: S101 - by its name
-            return ProposeAnswer(
-                status=record.status,
-                playbook=book.id,
-                owner=book.owners.owner,
-                roles=library_rule(change).roles,
-                remind_at=record.opened_at + REMIND_AFTER,
-                escalate_at=record.opened_at + ESCALATE_AFTER,
-                decide_by=change.decide_by,
-            )
+    def open(self, about: str, given: object, now: datetime) -> OpenedMatter:
+        """Keeps the text and opens its change."""
+        try:
+            proposal = LibraryProposal.model_validate(given)
+            loaded = parse(proposal.text, "the proposed playbook")
+        except ValidationError:
+            return OpenedMatter(status="refused", reason="the proposal is malformed")
+        except PlaybookError as error:
+            return OpenedMatter(status="refused", reason=str(error)[:500])
+        book, version = loaded.playbook, loaded.version
+        if about != library_id(book.id, version):
+            return OpenedMatter(status="refused", reason="the workflow's id names another version than its text")
+        self._outreaches.keep_playbook(version, book.id, loaded.text, now=now)
+        if self._overtaken(about, now):
+            self._matters.set_status(about, EXPIRED, at=now, only=(PENDING, APPROVED))
+        record = self._matters.open(self._change(loaded, proposal.proposer, now), proposal.proposer, now)
+        return OpenedMatter(
+            status=record.status,
+            question=f"version {version[:12]} of the playbook '{book.id}' may go live",
+            otherwise="it stays as it is, not live",
+            how="run `tellfirst playbooks diff` and then `tellfirst playbooks approve` or `tellfirst playbooks reject`",
+            playbook=book.id,
+            owner=book.owners.owner,
+            roles=self.rule(record).roles,
+            remind_at=record.opened_at + REMIND_AFTER,
+            escalate_at=record.opened_at + ESCALATE_AFTER,
+            decide_by=record.proposal.decide_by,
+        )
 
-    @activity.defn
-    def receive_library_decision(self, received: ReceivedLibraryDecision) -> DecisionAnswer:
-        """Answers whether the decision was accepted, and why not."""
-        with told_plainly():
-            now = AttemptClock().now()
-            matter = self._matters.get(received.about)
-            if matter is None or not isinstance(matter.proposal, LibraryChange):
-                return DecisionAnswer(accepted=False, code="not_ready", message="nothing of that name was proposed")
-            if self._gate.overtaken(matter.proposal, now=now):
-                return DecisionAnswer(
-                    accepted=False,
-                    code="stale_content",
-                    message="the library is no longer what this change was proposed for; propose it again",
-                )
-            return self._approvals.receive(received.about, received.raw, library_rule(matter.proposal), now)
+    def rule(self, matter: MatterRecord) -> ApprovalRule:
+        """Returns the roles of the library, one person for each."""
+        return library_rule(_change_of(matter))
 
-    @activity.defn
-    def expire_library_change(self, request: ExpireRequest) -> str:
-        """Lets a change lapse unless it was decided, and returns how it stands."""
-        with told_plainly():
-            self._matters.set_status(request.about, EXPIRED, at=AttemptClock().now(), only=(PENDING,))
-            matter = self._matters.get(request.about)
-            return EXPIRED if matter is None else matter.status
+    def overtaken(self, matter: MatterRecord, now: datetime) -> str:
+        """Returns why the change was proposed for another library than there is now."""
+        if not self._gate.overtaken(_change_of(matter), now=now):
+            return ""
+        return "the library is no longer what this change was proposed for; propose it again"
 
     def _overtaken(self, about: str, now: datetime) -> bool:
         """Returns whether a change waits for what is no longer so, or was approved with keys that no longer hold."""
@@ -223,6 +166,11 @@ class LibraryActivities:
             checklist=points(book),
             proposer=proposer,
         )
+
+
+def _change_of(matter: MatterRecord) -> LibraryChange:
+    assert isinstance(matter.proposal, LibraryChange)  # noqa: S101 - by its name
+    return matter.proposal
 
 
 def _read(text: str) -> LoadedPlaybook | None:

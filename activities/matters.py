@@ -22,8 +22,13 @@ class MatterApprovals:
         self._decisions, self._matters = decisions, matters
         self._registry, self._environment = registry, environment
 
-    def receive(self, about: str, envelope: object, rule: ApprovalRule, now: datetime) -> DecisionAnswer:
-        """Judges a decision as it came, keeps it whether accepted or refused, and answers what became of it."""
+    def receive(
+        self, about: str, envelope: object, rule: ApprovalRule, now: datetime, *, overtaken: str = ""
+    ) -> DecisionAnswer:
+        """Judges a decision as it came, keeps it whether accepted or refused, and answers what became of it.
+
+        `overtaken` says why the matter can no longer be decided as it was proposed.
+        """
         try:
             given = DecisionEnvelope.model_validate(envelope)
         except ValidationError:
@@ -35,6 +40,8 @@ class MatterApprovals:
             return self._refuse(record, "not_ready", "nothing of that name was proposed")
         if matter.proposal.about != about:
             return self._refuse(record, "wrong_outreach", "what is kept under that name is about something else")
+        if overtaken:
+            return self._refuse(record, "stale_content", overtaken)
         try:
             decision = self._judge(given, matter, rule, now)
         except DecisionRefusedError as refusal:

@@ -20,6 +20,7 @@ OUTREACH = "Outreach"
 DETECTION = "Detection"
 EXCEPTION = "ExceptionRequest"
 LIBRARY_CHANGE = "LibraryChange"
+PERMIT = "Permit"
 
 QUEUE = "outreach"
 SEND_QUEUE_PREFIX = "send-"
@@ -82,6 +83,11 @@ def outreach_id(trigger: str, key: str, episode: int) -> str:
 def library_id(playbook: str, version: str) -> str:
     """Returns the workflow id of the change that lets a playbook's version go live."""
     return f"library/{playbook}/{version}"
+
+
+def permit_id(permit: str) -> str:
+    """Returns the workflow id of a standing permit; its decisions name it too."""
+    return f"permit/{permit}"
 
 
 def exception_id(request: str) -> str:

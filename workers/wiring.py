@@ -18,9 +18,11 @@ from activities.detection import DetectionActivities
 from activities.dispatch import DispatchActivities
 from activities.exception_answers import ExceptionAnswerActivities
 from activities.exceptions import ExceptionActivities, GrantReader
-from activities.library import LibraryActivities, LibraryGate
+from activities.library import LibraryChanges, LibraryGate
+from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
 from activities.outreach import OutreachActivities
+from activities.pacing import Pace
 from activities.planning import PlanningActivities
 from activities.playbooks import PlannedPlaybooks
 from activities.reconciliation import ReconciliationActivities
@@ -53,7 +55,7 @@ from tellfirst.store.sends import Sends
 from workflows.arguments import OneArgument
 from workflows.detection import DetectionWorkflow
 from workflows.exception import ExceptionWorkflow
-from workflows.library_change import LibraryChangeWorkflow
+from workflows.matter import LibraryChangeWorkflow, PermitWorkflow
 from workflows.outreach import OutreachWorkflow
 
 CHANNELS = ("sms", "email", "in_app")
@@ -78,7 +80,7 @@ class Application:
     exceptions: ExceptionActivities
     exception_answers: ExceptionAnswerActivities
     hook: Hook
-    library_changes: LibraryActivities
+    matters: MatterActivities
 
     async def close(self) -> None:
         """Closes connections."""
@@ -207,6 +209,7 @@ def build(
             playbooks=playbooks,
             sources=sources,
             adapters=adapters,
+            paces={"sms": Pace(settings.sms_rate)} if settings.sms_rate else {},
             loop=loop,
             digest_key=digest_key,
             lease=timedelta(seconds=settings.lease_seconds),
@@ -245,8 +248,14 @@ def build(
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
         ),
         hook=hook,
-        library_changes=LibraryActivities(
-            matters=matters, outreaches=outreaches, approvals=judge, gate=gate, environment=settings.environment
+        matters=MatterActivities(
+            matters=matters,
+            approvals=judge,
+            kinds={
+                "library": LibraryChanges(
+                    matters=matters, outreaches=outreaches, gate=gate, environment=settings.environment
+                ),
+            },
         ),
     )
 
@@ -268,15 +277,15 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.exceptions.receive_grant,
         application.exceptions.settle_exception,
         application.exceptions.execute_exception,
-        application.library_changes.propose,
-        application.library_changes.receive_library_decision,
-        application.library_changes.expire_library_change,
+        application.matters.open_matter,
+        application.matters.receive_matter_decision,
+        application.matters.expire_matter,
     ]
     result = [
         Worker(
             client,
             task_queue=contract.QUEUE,
-            workflows=[OutreachWorkflow, DetectionWorkflow, ExceptionWorkflow, LibraryChangeWorkflow],
+            workflows=[OutreachWorkflow, DetectionWorkflow, ExceptionWorkflow, LibraryChangeWorkflow, PermitWorkflow],
             activities=main,
             interceptors=[OneArgument()],
             activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),

@@ -1,4 +1,8 @@
-"""The library change: one durable workflow per proposed version of a playbook, until it is decided or lapses."""
+"""Matters: one durable workflow per thing to be decided apart from plans, until it is decided or lapses.
+
+They differ only in their names and in what their kinds say (`activities/matter_life.py`); every branch is taken on what
+was recorded.
+"""
 
 import asyncio
 import contextlib
@@ -12,42 +16,40 @@ from temporalio.exceptions import ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from activities.library import (
-        ExpireRequest,
-        LibraryActivities,
-        ProposeAnswer,
-        ProposeRequest,
-        ReceivedLibraryDecision,
+    from activities.matter_life import (
+        ExpireMatterRequest,
+        MatterActivities,
+        OpenedMatter,
+        OpenMatterRequest,
+        ReceivedMatterDecision,
     )
     from activities.outreach import NoticeRequest, OutreachActivities
     from tellfirst import contract
-    from tellfirst.contract import DecisionAnswer, DecisionEnvelope, LibraryProposal, Stage
+    from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Stage
     from workflows.mailbox import MALFORMED, NOTHING, read_json, until
     from workflows.options import QUICK
 
 WAITING = "pending"
 
 
-@workflow.defn(name=contract.LIBRARY_CHANGE)
-class LibraryChangeWorkflow:
-    """Waits for the signed decision about one version: reminds, escalates, and lets it lapse when nobody decides."""
+class Matter:
+    """Waits for the signed decisions about one matter: reminds, escalates, and lets it lapse when nobody decides."""
 
     def __init__(self) -> None:
         self._id = workflow.info().workflow_id
-        self._change = ProposeAnswer(status="")
+        self._opened = OpenedMatter(status="")
         self._one_at_a_time = asyncio.Lock()
 
-    @workflow.run
-    async def run(self, start: RawValue = NOTHING) -> str:
+    async def live(self, given: object) -> str:
         """Returns how it ended: approved, rejected, changes_requested, expired, or refused with the reason."""
-        self._change = await self._propose(read_json(start))
-        if self._change.status == WAITING:
+        self._opened = await self._open(given)
+        if self._opened.status == WAITING:
             self._show(Stage.AWAITING_APPROVAL)
             await self._wait()
         await until(workflow.all_handlers_finished)
         self._show(Stage.CLOSED)
-        reason = self._change.reason
-        return f"{self._change.status}: {reason}" if reason else self._change.status
+        reason = self._opened.reason
+        return f"{self._opened.status}: {reason}" if reason else self._opened.status
 
     # -- what may come
 
@@ -70,26 +72,22 @@ class LibraryChangeWorkflow:
 
     # -- inside
 
-    async def _propose(self, given: object) -> ProposeAnswer:
+    async def _open(self, given: object) -> OpenedMatter:
+        request = OpenMatterRequest(about=self._id, given=None if given is MALFORMED else given)
         try:
-            proposal = LibraryProposal.model_validate(given)
-        except ValidationError:
-            return ProposeAnswer(status="refused", reason="the proposal is malformed")
-        request = ProposeRequest(about=self._id, text=proposal.text, proposer=proposal.proposer)
-        try:
-            answer: ProposeAnswer = await workflow.execute_local_activity_method(
-                LibraryActivities.propose, request, **QUICK
+            opened: OpenedMatter = await workflow.execute_local_activity_method(
+                MatterActivities.open_matter, request, **QUICK
             )
         except FailureError:
-            return ProposeAnswer(status="refused", reason="it could not be recorded; propose it again")
-        return answer
+            return OpenedMatter(status="refused", reason="it could not be recorded; propose it again")
+        return opened
 
     async def _wait(self) -> None:
-        change = self._change
+        opened = self._opened
         steps: tuple[tuple[datetime | None, Literal["reminder", "overdue", "expired"]], ...] = (
-            (change.remind_at, "reminder"),
-            (change.escalate_at, "overdue"),
-            (change.decide_by, "expired"),
+            (opened.remind_at, "reminder"),
+            (opened.escalate_at, "overdue"),
+            (opened.decide_by, "expired"),
         )
         for at, kind in steps:
             if at is not None:
@@ -105,15 +103,15 @@ class LibraryChangeWorkflow:
 
     @property
     def _decided(self) -> bool:
-        return self._change.status != WAITING
+        return self._opened.status != WAITING
 
     async def _judge(self, raw: object) -> DecisionAnswer:
-        await until(lambda: bool(self._change.status))
-        received = ReceivedLibraryDecision(about=self._id, raw=None if raw is MALFORMED else raw)
+        await until(lambda: bool(self._opened.status))
+        received = ReceivedMatterDecision(about=self._id, raw=None if raw is MALFORMED else raw)
         async with self._one_at_a_time:
             try:
                 answer: DecisionAnswer = await workflow.execute_local_activity_method(
-                    LibraryActivities.receive_library_decision, received, **QUICK
+                    MatterActivities.receive_matter_decision, received, **QUICK
                 )
             except FailureError:
                 return DecisionAnswer(
@@ -121,7 +119,7 @@ class LibraryChangeWorkflow:
                 )
             if answer.accepted and answer.status:
                 reason = "" if answer.decision == "approve" else answer.message
-                self._change = self._change.model_copy(update={"status": answer.status, "reason": reason})
+                self._opened = self._opened.model_copy(update={"status": answer.status, "reason": reason})
         return answer
 
     async def _expire(self) -> None:
@@ -129,46 +127,65 @@ class LibraryChangeWorkflow:
             if self._decided:
                 return
             status = await workflow.execute_local_activity_method(
-                LibraryActivities.expire_library_change, ExpireRequest(about=self._id), **QUICK
+                MatterActivities.expire_matter, ExpireMatterRequest(about=self._id), **QUICK
             )
-            self._change = self._change.model_copy(update={"status": status})
+            self._opened = self._opened.model_copy(update={"status": status})
 
     async def _notify(self, kind: Literal["reminder", "overdue", "expired"]) -> None:
+        opened = self._opened
         text = {
-            "reminder": "Please decide whether this version of the playbook may go live.",
-            "overdue": "Whether this version of the playbook may go live still waits for a decision.",
-            "expired": "Nobody decided in time about this version of the playbook: it stays as it is, not live.",
+            "reminder": f"Please decide whether {opened.question}.",
+            "overdue": f"Whether {opened.question} still waits for a decision.",
+            "expired": f"Nobody decided in time whether {opened.question}: {opened.otherwise}.",
         }[kind]
         request = NoticeRequest(
-            id=f"{self._id}:{self._change.decide_by}:{kind}",
+            id=f"{self._id}:{opened.decide_by}:{kind}",
             outreach=self._id,
             kind=kind,
-            to=self._change.owner if kind == "expired" else ", ".join(self._change.roles),
+            to=opened.owner if kind == "expired" else ", ".join(opened.roles),
             text=text,
         )
         with contextlib.suppress(FailureError):
             await workflow.execute_local_activity_method(OutreachActivities.notify, request, **QUICK)
 
     def _show(self, stage: Stage) -> None:
-        waiting = stage is not Stage.CLOSED
-        roles = " and ".join(self._change.roles)
-        words = f"Closed: {self._change.status}. {self._change.reason}"
+        opened, waiting = self._opened, stage is not Stage.CLOSED
+        roles = " and ".join(opened.roles)
+        words = f"Closed: {opened.status}. {opened.reason}"
         if waiting:
             words = (
-                f"Waiting for **{roles}** to let this version go live, until "
-                f"{self._change.decide_by:%d %b %Y, %H:%M} UTC. Silence is not consent: run `tellfirst playbooks diff` "
-                "and then `tellfirst playbooks approve` or `tellfirst playbooks reject`."
+                f"Waiting for **{roles}** to decide whether {opened.question}, until "
+                f"{opened.decide_by:%d %b %Y, %H:%M} UTC. Silence is not consent: {opened.how}."
             )
         workflow.set_current_details(words)
         deadline = contract.DEADLINE
         updates: list[Any] = [
             contract.STAGE.value_set(stage.value),
             contract.WAITING_ON.value_set(roles if waiting else "nobody"),
-            deadline.value_set(self._change.decide_by)
-            if waiting and self._change.decide_by
-            else deadline.value_unset(),
+            deadline.value_set(opened.decide_by) if waiting and opened.decide_by else deadline.value_unset(),
         ]
-        if self._change.playbook:
-            updates.append(contract.TRIGGER.value_set(self._change.playbook))
-            updates.append(contract.OWNER.value_set(self._change.owner))
+        if opened.playbook:
+            updates.append(contract.TRIGGER.value_set(opened.playbook))
+        if opened.owner:
+            updates.append(contract.OWNER.value_set(opened.owner))
         workflow.upsert_search_attributes(updates)
+
+
+@workflow.defn(name=contract.LIBRARY_CHANGE)
+class LibraryChangeWorkflow(Matter):
+    """Waits until it is decided whether a version of a playbook goes live."""
+
+    @workflow.run
+    async def run(self, start: RawValue = NOTHING) -> str:
+        """Returns how it ended."""
+        return await self.live(read_json(start))
+
+
+@workflow.defn(name=contract.PERMIT)
+class PermitWorkflow(Matter):
+    """Waits until it is decided whether outreaches of a playbook are permitted in advance."""
+
+    @workflow.run
+    async def run(self, start: RawValue = NOTHING) -> str:
+        """Returns how it ended."""
+        return await self.live(read_json(start))
