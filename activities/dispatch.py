@@ -12,6 +12,7 @@ from activities.approvals import Approvals
 from activities.clock import AttemptClock
 from activities.failures import later, told_plainly
 from activities.library import LibraryGate
+from activities.pacing import Pace
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources, Watch
 from tellfirst.channels.base import Adapter
@@ -34,6 +35,10 @@ from tellfirst.store.sends import PlannedSend, Sends, Switches, Tally
 T = TypeVar("T")
 CALLED_BACK = "called_back"
 """Says of a page that its outreach has something else to do first; nothing is wrong with it."""
+LOOK_EVERY = 0.5
+"""Seconds after which a page that waits for its turn looks whether it is called back or its worker stops."""
+FRESH = timedelta(seconds=3)
+"""How old what the gate has read may be when a request begins: whoever pauses is promised five seconds."""
 
 
 class PageRequest(Frozen):
@@ -99,6 +104,7 @@ class DispatchActivities:
         playbooks: PlannedPlaybooks,
         sources: Sources,
         adapters: Mapping[str, Adapter],
+        paces: Mapping[str, Pace],
         loop: asyncio.AbstractEventLoop,
         digest_key: bytes,
         lease: timedelta,
@@ -107,7 +113,7 @@ class DispatchActivities:
         self._outreaches, self._admissions = outreaches, admissions
         self._sends, self._leases, self._answers = sends, leases, answers
         self._approvals, self._gate, self._playbooks = approvals, gate, playbooks
-        self._sources, self._adapters = sources, adapters
+        self._sources, self._adapters, self._paces = sources, adapters, paces
         self._loop, self._digest_key = loop, digest_key
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
@@ -139,17 +145,27 @@ class DispatchActivities:
     def _leave(self, page: _Page, adapter: Adapter, token: int, clock: AttemptClock, watch: Watch | None) -> PageReport:
         keyed = adapter.idempotency == "key"
         self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, retry_intents=keyed, token=token)
-        batch = self._sends.planned(page.key, adapter.in_flight)
-        while batch:
-            if activity.is_cancelled():
+        pace = self._paces.get(page.channel)
+        together = adapter.in_flight if pace is None else pace.at_once(adapter.in_flight)
+        while batch := self._sends.planned(page.key, together):
+            if not self._turn_comes(batch, pace):
                 return self._report(page, halted=CALLED_BACK)
-            if activity.is_worker_shutdown():
-                raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
             if halted := self._micro_batch(page, adapter, token, batch, clock, watch):
                 return self._report(page, halted=halted)
             activity.heartbeat(batch[-1].recipient.position)
-            batch = self._sends.planned(page.key, adapter.in_flight)
         return self._report(page)
+
+    def _turn_comes(self, batch: list[PlannedSend], pace: Pace | None) -> bool:
+        """Waits until a micro-batch may leave; returns False when its page is called back meanwhile."""
+        while True:
+            if activity.is_cancelled():
+                return False
+            if activity.is_worker_shutdown():
+                raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
+            if pace is None or not (wait := pace.take(len(batch))):
+                return True
+            activity.heartbeat(batch[0].recipient.position)
+            pace.rest(min(wait, LOOK_EVERY))
 
     def _micro_batch(
         self,
@@ -164,7 +180,7 @@ class DispatchActivities:
         affected = None if watch is None else watch.still(keys, at=clock.now())
         texts = {send.id: page.render(send) for send in batch}
         # Again for every micro-batch: a key revoked meanwhile stops the rest.
-        now = clock.now()
+        now = read_at = clock.now()
         lease_until = now + self._lease
         code = page.differs or self._approvals.holds(page.revision, now=now)
         library = self._gate.refusal(page.playbook, page.revision.proposal.playbook_version, now=now)
@@ -183,6 +199,8 @@ class DispatchActivities:
             return (affected is None or row.subject_key in affected), same_address, same_content
 
         def judge(switches: Switches, rows: dict[str, RowFacts]) -> dict[str, Verdict] | str:
+            nonlocal read_at
+            read_at = clock.now()
             of_page = PageFacts(
                 now=now,
                 pause_all=switches.pause_all,
@@ -234,8 +252,9 @@ class DispatchActivities:
             return ""
         # Slow is not dead: the database may have taken its time for the intents, and the provider may for the answers.
         activity.heartbeat(batch[0].recipient.position)
-        if clock.now() >= lease_until - self._margin:
-            # This process was stopped for a while; whoever takes the page over must not meet our requests.
+        if clock.now() >= min(lease_until - self._margin, read_at + FRESH):
+            # This process was stopped for a while; whoever takes the page over must not meet our requests, and what
+            # was read may no longer be so.
             answers = [Answer(send_id=m.send_id, kind=AnswerKind.NOT_SENT, detail="late") for m in outbound]
         else:
             answers = self._on_loop(adapter.send(outbound, now=clock.now()))

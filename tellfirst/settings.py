@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     sms: Literal["outbox", "twilio"] = Field(default="outbox", description="how texts leave")
     sms_sender: str = Field(default="", description="Twilio messaging service (MG…) or number that texts come from")
     sms_in_flight: int = Field(default=8, ge=1, le=50, description="requests to Twilio at once, and rows per commit")
+    sms_rate: float | None = Field(
+        default=None, ge=0.01, description="texts a second of one worker process; default as fast as they are answered"
+    )
     sms_timeout: float = Field(default=8.0, gt=0, description="seconds until a request to Twilio counts as ambiguous")
     twilio_api_base: str = Field(default="", description="another server in place of Twilio's")
     twilio_account_sid: str = Field(
