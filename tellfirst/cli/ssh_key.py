@@ -15,6 +15,8 @@ from tellfirst.signing.keys import SigningKey
 from tellfirst.signing.kinds import Decision
 from tellfirst.signing.registry import Registry
 
+CERTIFICATE = "-cert.pub"
+
 
 def choose_key(given: Path | None, settings: Settings) -> Path:
     """Returns the file of the key to sign with; raises InputError when there is none."""
@@ -24,6 +26,8 @@ def choose_key(given: Path | None, settings: Settings) -> Path:
     path = path.expanduser()
     if not path.is_file():
         raise InputError("the key is not a file", where=str(path), remedy="give the path of your SSH key")
+    if path.name.endswith(CERTIFICATE):
+        return _certified(path)
     return path
 
 
@@ -67,6 +71,17 @@ def sign(document: Decision, key: Path) -> DecisionEnvelope:
     plain = document.document()
     signature = _ssh_keygen("-Y", "sign", "-n", NAMESPACE, "-f", str(key), stdin=canonical(plain))
     return DecisionEnvelope(document=plain, signature=signature.decode())
+
+
+def _certified(path: Path) -> Path:
+    # The registry names keys, so a certificate would add nothing to a signature: the key it is about signs.
+    key = path.with_name(path.name.removesuffix(CERTIFICATE))
+    for beside in (key, key.with_name(f"{key.name}.pub")):
+        if beside.is_file():
+            return beside
+    raise InputError(
+        "this is a certificate, and its key is not beside it", where=str(path), remedy="give the key or its .pub file"
+    )
 
 
 def _ssh_keygen(*arguments: str, stdin: bytes = b"") -> bytes:

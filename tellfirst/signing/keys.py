@@ -6,8 +6,10 @@ Formats: RFC 4253 and RFC 8332 (RSA), RFC 5656 (ECDSA), RFC 8709 (Ed25519), Open
 import base64
 import binascii
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from functools import partial
+from typing import NamedTuple, Protocol, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -67,11 +69,6 @@ class Reader:
 class PublicKey(Protocol):
     """Checks signatures of one key; raises `InvalidSignature` or `ValueError` when one does not hold."""
 
-    @classmethod
-    def read(cls, fields: Reader) -> Self:
-        """Reads what follows the type in a public key blob."""
-        ...
-
     def check(self, algorithm: bytes, fields: Reader, data: bytes) -> None:
         """Checks what follows the algorithm in a signature blob against `data`."""
         ...
@@ -111,38 +108,71 @@ class SecurityKey:
     def check(self, algorithm: bytes, fields: Reader, data: bytes) -> None:
         """Checks the signature, and that a person touched the key: stock `ssh-keygen -Y verify` does not look."""
         _same(algorithm, b"sk-ssh-ed25519@openssh.com")
-        signature, flags, counter = fields.string(), fields.take(1), fields.take(4)
+        signature, touch = fields.string(), fields.take(5)
         fields.end()
-        application = hashlib.sha256(self.application).digest()
-        self.key.verify(signature, application + flags + counter + hashlib.sha256(data).digest())
-        if not flags[0] & USER_PRESENT:
-            raise DecisionRefusedError(
-                "no_user_presence", "the security key signed without being touched", remedy="sign again and touch it"
-            )
+        self.key.verify(signature, _touched(self.application, touch, data))
+        _check_touch(touch)
+
+
+class Curve(NamedTuple):
+    """Is a curve of RFC 5656: its name, what it is, and the hash that goes with it."""
+
+    name: bytes
+    curve: ec.EllipticCurve
+    hash: hashes.HashAlgorithm
+
+    def point(self, fields: Reader) -> ec.EllipticCurvePublicKey:
+        """Reads the curve's name and the uncompressed point."""
+        name, point = fields.string(), fields.string()
+        if name != self.name or len(point) != 1 + 2 * ((self.curve.key_size + 7) // 8):
+            raise malformed(f"the public key is not an uncompressed point of {self.name.decode()}")
+        return ec.EllipticCurvePublicKey.from_encoded_point(self.curve, point)
+
+
+P256 = Curve(b"nistp256", ec.SECP256R1(), hashes.SHA256())
+P384 = Curve(b"nistp384", ec.SECP384R1(), hashes.SHA384())
+P521 = Curve(b"nistp521", ec.SECP521R1(), hashes.SHA512())
 
 
 @dataclass(frozen=True)
-class NistP256:
-    """Is `ecdsa-sha2-nistp256`."""
+class Ecdsa:
+    """Is `ecdsa-sha2-nistp256`, `-nistp384` or `-nistp521`."""
 
     key: ec.EllipticCurvePublicKey
+    on: Curve
 
     @classmethod
-    def read(cls, fields: Reader) -> Self:
-        """Reads the curve's name and the uncompressed point."""
-        curve, point = fields.string(), fields.string()
-        if curve != b"nistp256" or len(point) != 65:
-            raise malformed("the public key is not an uncompressed point of nistp256")
-        return cls(ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))
+    def read(cls, on: Curve, fields: Reader) -> Self:
+        """Reads the curve's name and the point."""
+        return cls(on.point(fields), on)
 
     def check(self, algorithm: bytes, fields: Reader, data: bytes) -> None:
         """Checks the pair (r, s)."""
-        _same(algorithm, b"ecdsa-sha2-nistp256")
-        pair = Reader(fields.string())
+        _same(algorithm, b"ecdsa-sha2-" + self.on.name)
+        pair = _pair(fields)
         fields.end()
-        r, s = pair.positive(), pair.positive()
-        pair.end()
-        self.key.verify(encode_dss_signature(r, s), data, ec.ECDSA(hashes.SHA256()))
+        self.key.verify(pair, data, ec.ECDSA(self.on.hash))
+
+
+@dataclass(frozen=True)
+class EcdsaSecurityKey:
+    """Is `sk-ecdsa-sha2-nistp256@openssh.com`: an older key in hardware, which must have been touched too."""
+
+    key: ec.EllipticCurvePublicKey
+    application: bytes
+
+    @classmethod
+    def read(cls, fields: Reader) -> Self:
+        """Reads the curve, the point and the application."""
+        return cls(P256.point(fields), fields.string())
+
+    def check(self, algorithm: bytes, fields: Reader, data: bytes) -> None:
+        """Checks the pair (r, s), and that a person touched the key."""
+        _same(algorithm, b"sk-ecdsa-sha2-nistp256@openssh.com")
+        pair, touch = _pair(fields), fields.take(5)
+        fields.end()
+        self.key.verify(pair, _touched(self.application, touch, data), ec.ECDSA(P256.hash))
+        _check_touch(touch)
 
 
 @dataclass(frozen=True)
@@ -175,12 +205,15 @@ class Rsa:
             self.key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
 
 
-KINDS: dict[bytes, type[PublicKey]] = {
-    b"ssh-ed25519": Ed25519,
-    b"sk-ssh-ed25519@openssh.com": SecurityKey,
-    b"ecdsa-sha2-nistp256": NistP256,
-    b"ssh-rsa": Rsa,
+KINDS: dict[bytes, Callable[[Reader], PublicKey]] = {
+    b"ssh-ed25519": Ed25519.read,
+    b"sk-ssh-ed25519@openssh.com": SecurityKey.read,
+    **{b"ecdsa-sha2-" + on.name: partial(Ecdsa.read, on) for on in (P256, P384, P521)},
+    b"sk-ecdsa-sha2-nistp256@openssh.com": EcdsaSecurityKey.read,
+    b"ssh-rsa": Rsa.read,
 }
+"""Reads what follows the type in a public key blob."""
+CERTIFICATE = b"-cert-v01@openssh.com"
 
 
 class SigningKey(Frozen):
@@ -223,13 +256,20 @@ class SigningKey(Frozen):
 def read_key(blob: bytes) -> PublicKey:
     """Returns the key in a public key blob; raises DecisionRefusedError when it is malformed, weak or not admitted."""
     fields = Reader(blob)
-    kind = KINDS.get(fields.string())
-    if kind is None:
+    type_ = fields.string()
+    if type_.endswith(CERTIFICATE):
+        raise DecisionRefusedError(
+            "unsupported_key",
+            "a certificate says nothing here, the registry names the keys themselves",
+            remedy="sign with -f KEY or KEY.pub, not KEY-cert.pub",
+        )
+    read = KINDS.get(type_)
+    if read is None:
         raise DecisionRefusedError(
             "unsupported_key", "this kind of key may not sign decisions", remedy=f"use {', '.join(_names())}"
         )
     try:
-        key = kind.read(fields)
+        key = read(fields)
     except (ValueError, UnsupportedAlgorithm):
         raise malformed("the public key holds no point or number of its kind") from None
     fields.end()
@@ -238,6 +278,26 @@ def read_key(blob: bytes) -> PublicKey:
 
 def _names() -> list[str]:
     return [name.decode() for name in KINDS]
+
+
+def _pair(fields: Reader) -> bytes:
+    """Reads (r, s) and returns them as `cryptography` wants them."""
+    pair = Reader(fields.string())
+    r, s = pair.positive(), pair.positive()
+    pair.end()
+    return encode_dss_signature(r, s)
+
+
+def _touched(application: bytes, touch: bytes, data: bytes) -> bytes:
+    """Returns what hardware signs: flags and counter stand between the application and the data."""
+    return hashlib.sha256(application).digest() + touch + hashlib.sha256(data).digest()
+
+
+def _check_touch(touch: bytes) -> None:
+    if not touch[0] & USER_PRESENT:
+        raise DecisionRefusedError(
+            "no_user_presence", "the security key signed without being touched", remedy="sign again and touch it"
+        )
 
 
 def _same(algorithm: bytes, expected: bytes) -> None:

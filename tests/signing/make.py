@@ -17,6 +17,7 @@ from tellfirst.signing.kinds import OutreachDecision, Proposal, StepBinding
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SK = "sk-ssh-ed25519@openssh.com"
+SK_ECDSA = "sk-ecdsa-sha2-nistp256@openssh.com"
 
 
 def field(data: bytes | str) -> bytes:
@@ -59,17 +60,54 @@ def security_key(flags: int = 1, application: bytes = b"ssh:") -> Signer:
     return Signer(public, sign)
 
 
+CURVES: dict[int, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
+    256: (ec.SECP256R1(), hashes.SHA256()),
+    384: (ec.SECP384R1(), hashes.SHA384()),
+    521: (ec.SECP521R1(), hashes.SHA512()),
+}
+
+
+def _on_curve(bits: int, kind: str = "") -> tuple[bytes, Callable[[bytes], bytes]]:
+    """Returns the public blob of a new key, and what signs bytes into the pair of numbers."""
+    curve, hash_ = CURVES[bits]
+    key = ec.generate_private_key(curve)
+    point, size = key.public_key().public_numbers(), (bits + 7) // 8
+    encoded = b"\x04" + point.x.to_bytes(size, "big") + point.y.to_bytes(size, "big")
+    public = field(kind or f"ecdsa-sha2-nistp{bits}") + field(f"nistp{bits}") + field(encoded)
+
+    def pair(data: bytes) -> bytes:
+        r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hash_)))
+        return field(number(r) + number(s))
+
+    return public, pair
+
+
+def nistp(bits: int) -> Signer:
+    public, pair = _on_curve(bits)
+    return Signer(public, lambda data: field(f"ecdsa-sha2-nistp{bits}") + pair(data))
+
+
 def nistp256() -> Signer:
-    key = ec.generate_private_key(ec.SECP256R1())
-    point = key.public_key().public_numbers()
-    encoded = b"\x04" + point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big")
-    public = field("ecdsa-sha2-nistp256") + field("nistp256") + field(encoded)
+    return nistp(256)
+
+
+def nistp384() -> Signer:
+    return nistp(384)
+
+
+def nistp521() -> Signer:
+    return nistp(521)
+
+
+def ecdsa_security_key(flags: int = 1, application: bytes = b"ssh:") -> Signer:
+    public, pair = _on_curve(256, SK_ECDSA)
 
     def sign(data: bytes) -> bytes:
-        r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
-        return field("ecdsa-sha2-nistp256") + field(number(r) + number(s))
+        tail = bytes([flags]) + (7).to_bytes(4, "big")
+        told = hashlib.sha256(application).digest() + tail + hashlib.sha256(data).digest()
+        return field(SK_ECDSA) + pair(told) + tail
 
-    return Signer(public, sign)
+    return Signer(public + field(application), sign)
 
 
 def rsa_key(bits: int = 2048, name: str = "rsa-sha2-512", exponent: int = 65537) -> Signer:
@@ -87,6 +125,10 @@ def blob(signer: Signer, message: bytes, namespace: str = NAMESPACE, algorithm: 
     head = b"SSHSIG" + (1).to_bytes(4, "big")
     rest = field(signer.public) + field(namespace) + field(b"") + field(algorithm) + field(signer.sign(data))
     return head + rest
+
+
+KEYS = (ed25519, security_key, nistp256, nistp384, nistp521, ecdsa_security_key, rsa_key)
+"""One of each kind that may sign."""
 
 
 def armour(data: bytes) -> str:
