@@ -125,6 +125,7 @@ class PlanningActivities:
             owner=playbook.owners.owner,
             approvers=playbook.owners.approvers,
             needed=playbook.approval.needed(eligible),
+            ladder=playbook.rungs,
             planned_at=now,
             recipients=eligible,
             not_told=counts.total(),

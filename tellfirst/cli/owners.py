@@ -69,6 +69,7 @@ def unheld(book: Playbook, registry: Registry | None) -> Iterator[str]:
         "proposers": book.owners.proposers,
         "accountable": (book.owners.accountable,),
         "team": (book.owners.team,),
+        "ladder": tuple(level.to for level in book.ladder),
     }
     for what, names in named.items():
         for name in names:

@@ -31,6 +31,13 @@ class PageRange(Frozen):
     count: int
 
 
+class Rung(Frozen):
+    """Is one level of an escalation ladder: whom it tells, and how long after the escalation was opened."""
+
+    to: str
+    after: timedelta = timedelta(0)
+
+
 class Plan(Frozen):
     """Is one frozen revision as the workflow sees it."""
 
@@ -41,6 +48,7 @@ class Plan(Frozen):
     owner: str
     approvers: tuple[str, ...]
     needed: int = 1  # distinct people who must approve
+    ladder: tuple[Rung, ...] = ()  # who is told, level by level, while something needs a person
     planned_at: AwareDatetime
     recipients: int
     not_told: int

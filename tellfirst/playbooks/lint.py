@@ -12,6 +12,7 @@ from tellfirst.errors import PlaybookError
 from tellfirst.playbooks.answers import answer_findings
 from tellfirst.playbooks.fields import BUILT_IN, PROMISE, Plain, Reader, RenderError, format_locale, known_zone
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
+from tellfirst.playbooks.ladder import ladder_findings
 from tellfirst.playbooks.render import BODY_PARTS, compile_part, compile_step, fill, names_used, sample_facts
 from tellfirst.playbooks.schema import PERSONAL_FORBIDDEN, Parts, Playbook, Step
 from tellfirst.playbooks.wording import opens_with_company, says_what_to_do
@@ -49,7 +50,8 @@ class _Message:
 def lint(playbook: Playbook) -> list[Finding]:
     """Returns every finding in the order of the file's keys; an empty list means the playbook may be used."""
     findings = [finding for rule in _PLAYBOOK_RULES for finding in rule(playbook)]
-    findings += [Finding(key=key, reason=why, remedy=remedy) for key, why, remedy in answer_findings(playbook)]
+    told = (*answer_findings(playbook), *ladder_findings(playbook.ladder))
+    findings += [Finding(key=key, reason=why, remedy=remedy) for key, why, remedy in told]
     for number, step in enumerate(playbook.steps):
         findings += _channels(playbook, step, f"steps[{number}]")
         for channel, locales in step.messages.items():

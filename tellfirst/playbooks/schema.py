@@ -9,8 +9,9 @@ from pydantic_core import PydanticCustomError
 from tellfirst.domain.base import Outside
 from tellfirst.domain.condition import FactValue, Word
 from tellfirst.domain.message import Channel
-from tellfirst.domain.plan import INITIAL, RESOLVED
+from tellfirst.domain.plan import INITIAL, RESOLVED, Rung
 from tellfirst.playbooks.boundaries import Boundary, ExceptionKind
+from tellfirst.playbooks.ladder import Level, rungs
 from tellfirst.playbooks.types import Duration, Person, Text
 
 Purpose = Literal["transactional", "service", "marketing"]
@@ -213,6 +214,7 @@ class Playbook(Outside):
     audience: dict[Word, AudienceQuery] = Field(default_factory=dict)
     data: dict[Word, DataField]
     approval: Approval
+    ladder: tuple[Level, ...] = Field(default=(), max_length=5)
     measure: Measure
     limits: Limits = Limits()
     exceptions: dict[ExceptionKind, Boundary] = Field(default_factory=dict)
@@ -244,6 +246,11 @@ class Playbook(Outside):
         if due != sorted(due) or len(set(due)) != len(due):
             raise ValueError("updates stand in the order of their 'after', each later than the one before")
         return self
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """Returns its escalation ladder, or the one of a playbook that has none."""
+        return rungs(self.ladder, owner=self.owners.owner, accountable=self.owners.accountable)
 
     @property
     def initial(self) -> Step:
