@@ -1,5 +1,6 @@
 """The playbook: how one trigger is detected, who owns it, what may be said, who approves, what is promised."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -9,15 +10,18 @@ from pydantic_core import PydanticCustomError
 from tellfirst.domain.base import Outside
 from tellfirst.domain.condition import FactValue, Word
 from tellfirst.domain.message import Channel
-from tellfirst.domain.plan import INITIAL, RESOLVED, Rung
+from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED, Rung, StepKind
 from tellfirst.playbooks.boundaries import Boundary, ExceptionKind
 from tellfirst.playbooks.ladder import Level, rungs
+from tellfirst.playbooks.standing import Standing
 from tellfirst.playbooks.types import Duration, Person, Text
 
 Purpose = Literal["transactional", "service", "marketing"]
 Category = Literal["operational", "security", "fraud", "safety", "recall", "legal_notice"]
 Point = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=250)]
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+
+_UNPLANNED_ID = re.compile(rf"(?:{'|'.join(sorted(UNPLANNED))})-[0-9]+")
 
 NO_HOLDOUT: frozenset[Category] = frozenset({"security", "fraud", "safety", "recall", "legal_notice"})
 PERSONAL_FORBIDDEN: frozenset[Channel] = frozenset({"sms"})
@@ -119,11 +123,12 @@ class Step(Outside):
 
     `initial` opens; an `update` keeps the promise that falls due `after` planning and is prepared `lead` earlier;
     `resolved` goes out instead when the condition has cleared. `expires` is how long after it was due a message
-    still makes sense. The effect log knows a step by its id alone, so the opening and the closing step are named
-    like their kinds, and no update is.
+    still makes sense. A `correction` and a `free-update` stand in an addendum alone. The effect log knows a step by its
+    id alone, so the opening and the closing step are named like their kinds, unplanned ones by kind and number, and no
+    update is named like these.
     """
 
-    kind: Literal["initial", "update", "resolved"]
+    kind: StepKind
     id: StepId
     after: Duration | None = None
     lead: Duration = timedelta(0)
@@ -139,6 +144,8 @@ class Step(Outside):
             raise PydanticCustomError(
                 "step_id", "a step of kind '{kind}' has the id '{named}'", {"kind": kind, "named": named}
             )
+        if (kind in UNPLANNED) != bool(_UNPLANNED_ID.fullmatch(id_)):
+            raise PydanticCustomError("step_id", "ids such as 'correction-1' are kept for addenda", {"named": "update-1"})
         if kind == "update" and id_ in (INITIAL, RESOLVED):
             raise PydanticCustomError(
                 "step_id", "this id is kept for the step of kind '{kind}'", {"kind": id_, "named": "update-1"}
@@ -155,7 +162,7 @@ class Step(Outside):
 class Approval(Outside):
     """Says how long a decision may take and hold, and how many must agree: durations count from planning.
 
-    Above `tripwire` recipients one more person must agree.
+    Above `tripwire` recipients one more person must agree. With `standing`, smaller ones may be permitted in advance.
     """
 
     remind_after: Duration
@@ -163,6 +170,7 @@ class Approval(Outside):
     expires_after: Duration
     quorum: int = Field(default=1, ge=1, le=2)
     tripwire: int = Field(default=10_000, ge=1)
+    standing: Standing | None = None
 
     def needed(self, recipients: int) -> int:
         """Returns how many distinct people must approve a message to so many recipients."""
@@ -190,10 +198,23 @@ class Limits(Outside):
     cap_exempt: bool = False
 
 
+class Addendum(Outside):
+    """Says what a text that nobody planned is added to: a playbook's version, and the step whose receivers it is for.
+
+    `by` drafted it and never counts among those who approve it, to whom `reason` says why.
+    """
+
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    step: StepId
+    by: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
 class Playbook(Outside):
     """Is one trigger, whole; its version is the hash of its file.
 
-    With `purpose_of_use` "test" it never sends in the live environment, and needs no checklist.
+    With `purpose_of_use` "test" it never sends in the live environment, and needs no checklist. With `addendum` it is no
+    playbook of the library, but one correction or free update of an outreach.
     """
 
     id: Word
@@ -218,12 +239,20 @@ class Playbook(Outside):
     measure: Measure
     limits: Limits = Limits()
     exceptions: dict[ExceptionKind, Boundary] = Field(default_factory=dict)
+    addendum: Addendum | None = None
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _holdout_is_ethical(self) -> Self:
         if self.category in NO_HOLDOUT and self.measure.holdout > 0:
             raise ValueError(f"a playbook of category '{self.category}' has a hold-out of 0: nobody may be left untold")
+        return self
+
+    @model_validator(mode="after")
+    def _permitted_one_level_up(self) -> Self:
+        standing = self.approval.standing
+        if standing is not None and not set(standing.approvers).isdisjoint(self.owners.approvers):
+            raise ValueError("a standing permit is approved one level up, by none of the approvers of an outreach")
         return self
 
     @model_validator(mode="after")
@@ -238,6 +267,12 @@ class Playbook(Outside):
         kinds = [step.kind for step in self.steps]
         if len(set(ids)) != len(ids):
             raise ValueError("two steps have the same id")
+        if self.addendum is not None:
+            if len(kinds) != 1 or kinds[0] not in UNPLANNED:
+                raise ValueError("an addendum has one step, a correction or a free update")
+            return self
+        if not UNPLANNED.isdisjoint(kinds):
+            raise ValueError("a correction or a free update is drafted for an outreach, and stands in no playbook")
         if kinds[0] != "initial" or kinds.count("initial") != 1:
             raise ValueError("the first step, and only the first, is of kind 'initial'")
         if kinds.count("resolved") > 1:

@@ -119,6 +119,7 @@ class OutreachRow(SQLModel, table=True):
     closed_at: datetime | None = _instant()
     ending: str | None = None
     reason: str = ""
+    proposer: str = ""  # the person who asked for it; a sweep has none
 
 
 class PlaybookVersionRow(SQLModel, table=True):

@@ -224,6 +224,7 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ending", sa.String(), nullable=True),
         sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("proposer", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("trigger", "key", "episode"),
     )
@@ -237,6 +238,21 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("outreach_id", "revision", "number"),
     )
+    op.create_table(
+        "permit_uses",
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("permit", sa.String(), nullable=False),
+        sa.Column("recipients", sa.Integer(), nullable=False),
+        sa.Column("cost_micros", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("outreach_id", "revision"),
+    )
+    with op.batch_alter_table("permit_uses", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_permit_uses_permit"), ["permit"], unique=False)
+
     op.create_table(
         "playbook_versions",
         sa.Column("version", sa.String(), nullable=False),
@@ -456,6 +472,10 @@ def downgrade() -> None:
 
     op.drop_table("receipts")
     op.drop_table("playbook_versions")
+    with op.batch_alter_table("permit_uses", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_permit_uses_permit"))
+
+    op.drop_table("permit_uses")
     op.drop_table("pages")
     op.drop_table("outreaches")
     with op.batch_alter_table("outcomes", schema=None) as batch_op:
