@@ -193,9 +193,7 @@ class DispatchActivities:
                 and address is not None
                 and address_digest(self._digest_key, page.channel, address) == row.address_digest
             )
-            same_content = text is not None and (
-                page.step.kind != "initial" or content_digest(text) == row.content_digest
-            )
+            same_content = text is not None and (not page.step.opens or content_digest(text) == row.content_digest)
             return (affected is None or row.subject_key in affected), same_address, same_content
 
         def judge(switches: Switches, rows: dict[str, RowFacts]) -> dict[str, Verdict] | str:

@@ -11,16 +11,27 @@ from tellfirst.domain.message import Channel
 INITIAL = "initial"
 RESOLVED = "resolved"
 """The ids of the step that opens and of the one that says it is over: later steps look for them in the effect log."""
+CORRECTION = "correction"
+FREE_UPDATE = "free-update"
+UNPLANNED = frozenset({CORRECTION, FREE_UPDATE})
+"""The kinds of steps that no playbook plans: each is a revision of its own, its id its kind and a number."""
+
+StepKind = Literal["initial", "update", "resolved", "correction", "free-update"]
 
 
 class PlannedStep(Frozen):
     """Is one step with its instants: `due` is the promise, `act_at` when its preparation begins."""
 
     id: str
-    kind: Literal["initial", "update", "resolved"]
+    kind: StepKind
     due: AwareDatetime | None = None
     act_at: AwareDatetime | None = None
     not_after: AwareDatetime
+
+    @property
+    def opens(self) -> bool:
+        """Returns whether it opens its revision: its very texts then stand in the audience root."""
+        return self.kind == INITIAL or self.kind in UNPLANNED
 
 
 class PageRange(Frozen):
@@ -67,6 +78,11 @@ class Plan(Frozen):
     def initial(self) -> PlannedStep:
         """Returns the opening step."""
         return self.steps[0]
+
+    @property
+    def unplanned(self) -> bool:
+        """Returns whether it is a correction or a free update, which nobody is randomised or measured for."""
+        return self.initial.kind in UNPLANNED
 
     @property
     def updates(self) -> tuple[PlannedStep, ...]:

@@ -165,7 +165,8 @@ _PLAYBOOK_RULES: tuple[Callable[[Playbook], Iterator[Finding]], ...] = (
 
 def _channels(playbook: Playbook, step: Step, key: str) -> Iterator[Finding]:
     for channel in playbook.channels:
-        if not step.messages.get(channel):
+        # An addendum speaks on the channels of those it is for, which are known only when it is drafted.
+        if not step.messages.get(channel) and playbook.addendum is None:
             yield Finding(
                 key=f"{key}.messages.{channel}",
                 reason="is missing although the playbook lists the channel",

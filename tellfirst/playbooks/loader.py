@@ -56,6 +56,8 @@ def load_file(path: Path) -> LoadedPlaybook:
     except UnicodeDecodeError:
         raise PlaybookError("is not UTF-8 text", where=str(path), remedy="save it as UTF-8") from None
     loaded = parse(text, str(path))
+    if loaded.playbook.addendum is not None:
+        raise _error(str(path), "addendum", "has no place in a playbook", "draft it with `tellfirst correct`")
     if loaded.playbook.id != path.stem:
         raise _error(
             str(path),

@@ -19,7 +19,7 @@ def planned_steps(playbook: Playbook, now: datetime) -> tuple[PlannedStep, ...]:
             steps.append(
                 PlannedStep(id=step.id, kind=step.kind, due=due, act_at=due - step.lead, not_after=due + step.expires)
             )
-        elif step.kind == "initial":
+        elif step.kind != "resolved":
             steps.append(PlannedStep(id=step.id, kind=step.kind, not_after=first))
         else:
             steps.append(PlannedStep(id=step.id, kind=step.kind, not_after=last + step.expires))

@@ -145,7 +145,9 @@ class Step(Outside):
                 "step_id", "a step of kind '{kind}' has the id '{named}'", {"kind": kind, "named": named}
             )
         if (kind in UNPLANNED) != bool(_UNPLANNED_ID.fullmatch(id_)):
-            raise PydanticCustomError("step_id", "ids such as 'correction-1' are kept for addenda", {"named": "update-1"})
+            raise PydanticCustomError(
+                "step_id", "ids such as 'correction-1' are kept for addenda", {"named": "update-1"}
+            )
         if kind == "update" and id_ in (INITIAL, RESOLVED):
             raise PydanticCustomError(
                 "step_id", "this id is kept for the step of kind '{kind}'", {"kind": id_, "named": "update-1"}
@@ -213,8 +215,8 @@ class Addendum(Outside):
 class Playbook(Outside):
     """Is one trigger, whole; its version is the hash of its file.
 
-    With `purpose_of_use` "test" it never sends in the live environment, and needs no checklist. With `addendum` it is no
-    playbook of the library, but one correction or free update of an outreach.
+    With `purpose_of_use` "test" it never sends in the live environment, and needs no checklist. With `addendum` it is
+    no playbook of the library, but one correction or free update of an outreach.
     """
 
     id: Word

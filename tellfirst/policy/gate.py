@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.plan import CORRECTION
 from tellfirst.policy.consent import may_contact
 from tellfirst.policy.verdict import ALLOW, Consent, Verdict, halt, withhold
 
@@ -58,7 +59,8 @@ def judge_page(facts: PageFacts) -> Verdict:
 
 def judge_row(page: PageFacts, row: RowFacts) -> Verdict:
     """Returns whether this message may leave, assuming that its page may."""
-    if row.condition_holds == (page.step_kind == "resolved"):
+    # Who was told wrongly is told so, whether or not it is over for them.
+    if page.step_kind != CORRECTION and row.condition_holds == (page.step_kind == "resolved"):
         return withhold("condition_cleared" if page.step_kind != "resolved" else "condition_still_true")
     if page.now >= page.not_after:
         return withhold("too_late")

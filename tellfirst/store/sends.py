@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import SendState
-from tellfirst.domain.plan import INITIAL, RESOLVED
+from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED
 from tellfirst.domain.recipient import ELIGIBLE, Recipient
 from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.verdict import Consent, Verdict
@@ -80,7 +80,7 @@ class Sends:
     # -- one page
 
     def open_page(self, key: PageKey, *, kind: str, channel: str, retry_intents: bool, token: int) -> None:
-        """Plans the sends of a page: its treated recipients, and of follow-ups only who got the first message.
+        """Plans the sends of a page: its treated recipients, and of promised steps only who got the first message.
 
         With `retry_intents` the intents of earlier tokens are planned again (the provider drops a second one);
         without it they stay in doubt until they are reconciled.
@@ -93,7 +93,7 @@ class Sends:
             row.c.arm == "treated",
             row.c.verdict == ELIGIBLE,
         )
-        if kind != "initial":
+        if kind != INITIAL and kind not in UNPLANNED:
             # A recipient's sends stand on its own page: saying so keeps the look-up short however many there are.
             mine = (
                 first.c.recipient_id == row.c.id,
