@@ -13,6 +13,7 @@ from activities.matters import MatterApprovals
 from tellfirst.contract import DecisionAnswer
 from tellfirst.domain.base import Frozen
 from tellfirst.policy.approval import ApprovalRule
+from tellfirst.store.decisions import Effect
 from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, MatterRecord, Matters
 
 
@@ -70,6 +71,10 @@ class MatterKind(ABC):
         """Returns why it can no longer be decided as it was proposed; empty when it can."""
         return ""
 
+    def effect(self, matter: MatterRecord, now: datetime) -> Effect | None:
+        """Returns what an approval brings about in its own transaction."""
+        return None
+
     def approved(self, matter: MatterRecord, now: datetime) -> None:
         """Does what an approval brings about at once; asked again, it does it no second time."""
         return
@@ -103,7 +108,11 @@ class MatterActivities:
             if matter is None or kind is None:
                 return DecisionAnswer(accepted=False, code="not_ready", message="nothing of that name was proposed")
             overtaken = kind.overtaken(matter, now)
-            answer = self._approvals.receive(received.about, received.raw, kind.rule(matter), now, overtaken=overtaken)
+            answer = self._approvals.receive(
+                *(received.about, received.raw, kind.rule(matter), now),
+                overtaken=overtaken,
+                effect=kind.effect(matter, now),
+            )
             if answer.accepted and answer.status == APPROVED:
                 kind.approved(matter, now)
             return answer

@@ -11,7 +11,7 @@ from tellfirst.contract import DecisionAnswer, DecisionEnvelope
 from tellfirst.errors import DecisionRefusedError, SettingsError
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.decisions import AcceptedDecision, check, holding
-from tellfirst.store.decisions import DecisionRecord, Decisions
+from tellfirst.store.decisions import DecisionRecord, Decisions, Effect, came_before
 from tellfirst.store.matters import MatterRecord, Matters
 
 
@@ -23,11 +23,19 @@ class MatterApprovals:
         self._registry, self._environment = registry, environment
 
     def receive(
-        self, about: str, envelope: object, rule: ApprovalRule, now: datetime, *, overtaken: str = ""
+        self,
+        about: str,
+        envelope: object,
+        rule: ApprovalRule,
+        now: datetime,
+        *,
+        overtaken: str = "",
+        effect: Effect | None = None,
     ) -> DecisionAnswer:
         """Judges a decision as it came, keeps it whether accepted or refused, and answers what became of it.
 
-        `overtaken` says why the matter can no longer be decided as it was proposed.
+        `overtaken` says why the matter can no longer be decided as it was proposed, `effect` is what its approval
+        brings about.
         """
         try:
             given = DecisionEnvelope.model_validate(envelope)
@@ -61,10 +69,15 @@ class MatterApprovals:
             places, _, _ = self._holding(records, matter, rule, now)
             return [records[place] for place in places]
 
-        stands = self._decisions.accept(record, status=STATUS[decision.decision], needed=rule.needed, good=good)
+        stands = self._decisions.accept(
+            record, status=STATUS[decision.decision], needed=rule.needed, good=good, effect=effect
+        )
+        if stands.stale:
+            return _answer(record, code="stale_content", message="what it was about is no longer so")
         if not stands.taken:
             return _answer(record, code="already_decided", message=f"it is already {stands.status}")
-        return _answer(record, accepted=True, message=decision.reason, status=stands.status)
+        answer = _answer(record, accepted=True, message=decision.reason, status=stands.status)
+        return answer.model_copy(update={"approvals": stands.approvals, "needed": rule.needed})
 
     def holds(self, about: str, rule: ApprovalRule, now: datetime) -> str:
         """Returns an empty text while enough approvals of a matter hold, else the code of what is wrong."""
@@ -84,7 +97,8 @@ class MatterApprovals:
     def _judge(
         self, envelope: DecisionEnvelope, matter: MatterRecord, rule: ApprovalRule, now: datetime
     ) -> AcceptedDecision:
-        _, good, _ = self._holding(self._decisions.approvals(matter.about), matter, rule, now)
+        records = came_before(self._decisions.approvals(matter.about), envelope.model_dump(mode="json"))
+        _, good, _ = self._holding(records, matter, rule, now)
         return check(
             envelope,
             matter.proposal,

@@ -92,6 +92,23 @@ class OutreachClient:
         except RPCError as error:
             raise _told(error, change) from None
 
+    async def resume_all(self, pause: str) -> str:
+        """Asks that the pause of everything of this id ends, and returns the workflow that waits for two signatures.
+
+        Asked again, it is still one. Raises UnreachableError when the server does not answer.
+        """
+        id_ = contract.resume_id(pause)
+        try:
+            await self._temporal.start_workflow(
+                contract.RESUME,
+                id=id_,
+                task_queue=contract.QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+        except RPCError as error:
+            raise _told(error, id_) from None
+        return id_
+
     async def ask(self, asked: ExceptionAsked) -> str:
         """Puts a request for an exception and returns its workflow's id; put again, it is still one.
 

@@ -21,6 +21,7 @@ DETECTION = "Detection"
 EXCEPTION = "ExceptionRequest"
 LIBRARY_CHANGE = "LibraryChange"
 PERMIT = "Permit"
+RESUME = "Resume"
 
 QUEUE = "outreach"
 SEND_QUEUE_PREFIX = "send-"
@@ -90,6 +91,11 @@ def permit_id(permit: str) -> str:
     return f"permit/{permit}"
 
 
+def resume_id(pause: str) -> str:
+    """Returns the workflow id of the end of a pause of everything; its decisions name it too."""
+    return f"resume/{pause}"
+
+
 def exception_id(request: str) -> str:
     """Returns the workflow id of a request for an exception; its decisions name it too."""
     return f"exception/{request}"
@@ -119,7 +125,10 @@ class DecisionEnvelope(Outside):
 
 
 class DecisionAnswer(Frozen):
-    """Says what became of a submitted decision; `status` is how things stand, `pending` while others must agree."""
+    """Says what became of a submitted decision; `status` is how things stand, `pending` while others must agree.
+
+    Of an accepted one `approvals` counts those that stand together, and `needed` how many it takes.
+    """
 
     accepted: bool
     decision: str = ""
@@ -128,6 +137,8 @@ class DecisionAnswer(Frozen):
     code: str = ""
     message: str = ""
     status: str = ""
+    approvals: int = 0
+    needed: int = 0
 
 
 class Event(Outside):
@@ -149,6 +160,21 @@ class LibraryProposal(Outside):
 
     text: str = Field(min_length=1, max_length=200_000)
     proposer: str = Field(min_length=1, max_length=200)
+
+
+class PermitProposal(Outside):
+    """Proposes to permit outreaches of a playbook in advance; what is left out is as much as the playbook lets be.
+
+    `cost_micros` is the most that they may come to in all, in millionths of `currency`; without one it is not bounded.
+    """
+
+    playbook: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    proposer: str = Field(min_length=1, max_length=200)
+    per_outreach: int | None = Field(default=None, ge=1)
+    in_all: int | None = Field(default=None, ge=1)
+    valid_until: AwareDatetime | None = None
+    cost_micros: int = Field(default=0, ge=0)
+    currency: str = Field(default="", pattern=r"^([A-Z]{3})?$")
 
 
 class RevisionView(Frozen):

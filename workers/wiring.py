@@ -22,10 +22,12 @@ from activities.library import LibraryChanges, LibraryGate
 from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
 from activities.outreach import OutreachActivities
+from activities.permits import PermitKind, StandingPermits
 from activities.pacing import Pace
 from activities.planning import PlanningActivities
 from activities.playbooks import PlannedPlaybooks
 from activities.reconciliation import ReconciliationActivities
+from activities.resume import Resumes
 from activities.sources import Sources
 from tellfirst import contract
 from tellfirst.channels.base import Adapter
@@ -50,12 +52,13 @@ from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import migrate
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.permits import Permits
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
 from workflows.arguments import OneArgument
 from workflows.detection import DetectionWorkflow
 from workflows.exception import ExceptionWorkflow
-from workflows.matter import LibraryChangeWorkflow, PermitWorkflow
+from workflows.matter import LibraryChangeWorkflow, PermitWorkflow, ResumeWorkflow
 from workflows.outreach import OutreachWorkflow
 
 CHANNELS = ("sms", "email", "in_app")
@@ -145,14 +148,18 @@ def build(
     playbooks = PlannedPlaybooks()
     affected = Affected(outreaches=outreaches, admissions=admissions, sources=sources)
     registry, matters = RegistryFile(settings.approvers, chain), Matters(database)
+    judge = MatterApprovals(decisions=decisions, matters=matters, registry=registry, environment=settings.environment)
+    standing = StandingPermits(
+        permits=Permits(database), matters=matters, recipients=recipients, playbooks=playbooks, approvals=judge
+    )
     approvals = Approvals(
         decisions=decisions,
         recipients=recipients,
         playbooks=playbooks,
         registry=registry,
+        standing=standing,
         environment=settings.environment,
     )
-    judge = MatterApprovals(decisions=decisions, matters=matters, registry=registry, environment=settings.environment)
     gate = LibraryGate(
         matters=matters,
         decisions=decisions,
@@ -176,6 +183,7 @@ def build(
             sources=sources,
             library=library,
             gate=gate,
+            standing=standing,
             environment=settings.environment,
             digest_key=digest_key,
             channels=frozenset(adapters),
@@ -255,6 +263,14 @@ def build(
                 "library": LibraryChanges(
                     matters=matters, outreaches=outreaches, gate=gate, environment=settings.environment
                 ),
+                "permit": PermitKind(
+                    matters=matters,
+                    outreaches=outreaches,
+                    library=library,
+                    gate=gate,
+                    environment=settings.environment,
+                ),
+                "resume": Resumes(matters=matters, controls=controls, environment=settings.environment),
             },
         ),
     )
@@ -285,7 +301,14 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         Worker(
             client,
             task_queue=contract.QUEUE,
-            workflows=[OutreachWorkflow, DetectionWorkflow, ExceptionWorkflow, LibraryChangeWorkflow, PermitWorkflow],
+            workflows=[
+                OutreachWorkflow,
+                DetectionWorkflow,
+                ExceptionWorkflow,
+                LibraryChangeWorkflow,
+                PermitWorkflow,
+                ResumeWorkflow,
+            ],
             activities=main,
             interceptors=[OneArgument()],
             activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),

@@ -189,3 +189,13 @@ class PermitWorkflow(Matter):
     async def run(self, start: RawValue = NOTHING) -> str:
         """Returns how it ended."""
         return await self.live(read_json(start))
+
+
+@workflow.defn(name=contract.RESUME)
+class ResumeWorkflow(Matter):
+    """Waits until two people have signed that what was paused as a whole goes on."""
+
+    @workflow.run
+    async def run(self, start: RawValue = NOTHING) -> str:
+        """Returns how it ended."""
+        return await self.live(read_json(start))

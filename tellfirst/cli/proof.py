@@ -23,6 +23,7 @@ from tellfirst.signing.leaves import leaf_of
 from tellfirst.signing.registry import Registry
 from tellfirst.signing.rules import rule_for
 from tellfirst.store.audit import ACCEPTED, MAY_HAVE_LEFT, AuditedSend
+from tellfirst.store.controls import differences as switched
 from tellfirst.store.decisions import DecisionRecord, differences
 from tellfirst.store.erasure import unexplained
 from tellfirst.store.outreaches import RevisionRecord
@@ -91,7 +92,7 @@ class Prover:
             proof.duplicate += self._log.duplicate
             proof.unauthorised += self._log.unauthorised
             proof.lost += self._log.claimed_twice
-        faults = self._here.chain.faults(differences, unexplained, copies=self._anchors)
+        faults = self._here.chain.faults(differences, switched, unexplained, copies=self._anchors)
         proof.promises_broken = [*_sentences(proof), *faults, *self._late]
         proof.audit_ok &= not faults
         return proof

@@ -1,5 +1,6 @@
 """`pause`, `resume`, `abort`, `ack`, `stuck`: people steer what runs, and see what waits for them too long."""
 
+import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -12,13 +13,14 @@ from temporalio.client import Client, WorkflowExecution
 
 from tellfirst import contract
 from tellfirst.cli.arguments import Outreach, Reason, read_reason
+from tellfirst.cli.decide import Key, Yes
 from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
+from tellfirst.cli.resume_all import resume_all
 from tellfirst.cli.wiring import on_temporal, opened, whoever, with_outreaches
 from tellfirst.contract import Stage
 from tellfirst.domain.base import Frozen
 from tellfirst.errors import InputError
 from tellfirst.settings import Settings
-from tellfirst.store.controls import PAUSE_ALL
 
 NameOrAll = Annotated[str, typer.Argument(metavar="[OUTREACH]", help="The name of an outreach; or give --all.")]
 By = Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Who does it; default your login.")]
@@ -59,9 +61,18 @@ def pause(
     settings = Settings.load()
     who = whoever(by, settings)
     if not _one_or_all(outreach, everything=everything):
+        now = datetime.now(UTC)
         with opened(settings) as here:
-            here.controls.turn_on(PAUSE_ALL, "paused by a person", by=who, at=datetime.now(UTC))
-        say("everything is paused; `tellfirst resume --all` lets it go on")
+            before = here.controls.pause()
+            pause = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+            try:
+                here.controls.pause_all(pause, by=who, at=now)
+            finally:
+                # It is paused even where that cannot be written into the audit log.
+                if (is_on := here.controls.pause()) is not None and is_on.value == pause:
+                    say("everything is paused; `tellfirst resume --all`, signed by two people, lets it go on")
+        if before is not None:
+            note(f"it was paused already, by {before.by}: who has signed that it may go on signs again")
         return
     with_outreaches(lambda client: client.pause(outreach, paused=True, by=who))
     say(f"{outreach} is asked to pause; `tellfirst resume {outreach}` lets it go on")
@@ -69,21 +80,22 @@ def pause(
 
 def resume(
     outreach: NameOrAll = "",
-    everything: Annotated[bool, typer.Option("--all", help="Let everything go on.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Let everything go on; two people sign it.")] = False,
     by: By = "",
+    key: Key = None,
+    yes: Yes = False,
+    as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Let an outreach go on, or everything.
 
-    For now one person may; the next version asks for two signatures for --all.
+    With --all, two people sign it with their SSH keys: it goes on with the second signature. --key, --yes and --json
+    are for that.
     """
     settings = Settings.load()
-    who = whoever(by, settings)
     if not _one_or_all(outreach, everything=everything):
-        with opened(settings) as here:
-            was_on = here.controls.turn_off(PAUSE_ALL, by=who, at=datetime.now(UTC))
-        say("everything goes on" if was_on else "nothing was paused as a whole")
-        say("note: the next version asks for the signatures of two people here")
+        resume_all(settings, key, by, yes=yes, as_json=as_json)
         return
+    who = whoever(by, settings)
     with_outreaches(lambda client: client.pause(outreach, paused=False, by=who))
     say(f"{outreach} is asked to go on")
 

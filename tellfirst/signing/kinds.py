@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from tellfirst.contract import library_id
+from tellfirst.contract import library_id, permit_id, resume_id
 from tellfirst.domain.base import Outside
 from tellfirst.signing.documents import Choice, Count, Instant, Name
 
@@ -103,7 +103,10 @@ class OutreachDecision(Proposal, Decided):
 
 
 class Permit(Bound):
-    """Permits outreaches of one playbook version in advance: at most so many people at a time and in all."""
+    """Permits outreaches of one playbook version in advance: at most so many people at a time and in all.
+
+    With a `currency`, they may come to `cost_micros` in all, in millionths of it; without one, cost is not bounded.
+    """
 
     kind: Literal["permit"] = "permit"
     permit: Id
@@ -115,11 +118,12 @@ class Permit(Bound):
     cost_micros: Count = 0
     currency: Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")] = ""
     proposer: Annotated[str, StringConstraints(max_length=200)] = ""
+    editor: Annotated[str, StringConstraints(max_length=200)] = ""
 
     @property
     def about(self) -> str:
         """Returns the permit."""
-        return f"permit/{self.permit}"
+        return permit_id(self.permit)
 
 
 class PermitDecision(Permit, Decided):
@@ -157,7 +161,7 @@ class Resume(Bound):
     @property
     def about(self) -> str:
         """Returns the pause."""
-        return f"resume/{self.pause}"
+        return resume_id(self.pause)
 
 
 class ResumeDecision(Resume, Decided):

@@ -8,6 +8,8 @@ from tellfirst.signing.kinds import LibraryChange, Proposal
 
 LIBRARY_APPROVER = "Library approver"
 PRIVACY_OWNER = "Privacy owner"
+RESUMERS = ("Incident lead", "Service lead", "Duty manager")
+"""Roles of those who may let everything go on after a pause of everything."""
 
 
 def rule_for(playbook: Playbook, proposal: Proposal) -> ApprovalRule:
@@ -27,6 +29,14 @@ def library_rule(change: LibraryChange) -> ApprovalRule:
     roles = (LIBRARY_APPROVER, PRIVACY_OWNER) if change.data_changed else (LIBRARY_APPROVER,)
     excluded = frozenset({change.proposer})
     return ApprovalRule(roles=roles, needed=len(roles), each=roles, excluded=excluded)
+
+
+def resume_rule() -> ApprovalRule:
+    """Returns who ends a pause of everything: two people.
+
+    Whoever paused may be one of them: they know best why, and the other has to see it too.
+    """
+    return ApprovalRule(roles=RESUMERS, needed=2)
 
 
 def misstates(change: LibraryChange, new: LoadedPlaybook | None, old: LoadedPlaybook | None) -> bool:

@@ -1,7 +1,7 @@
 """Decisions as they came: accepted and refused alike, each with its entry in the audit log."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -35,13 +35,17 @@ PLAIN = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 """What a refused decision says of its signer and its choice may be anything: only plain names are written down."""
 
 Good = Callable[[Sequence[DecisionRecord]], list[DecisionRecord]]
+Effect = Callable[[Session], bool]
+"""What an approval brings about in its own transaction; False when there is nothing left to bring about."""
 
 
 class Standing(Frozen):
-    """Is how a thing stands after a decision: its status, and whether this decision was taken."""
+    """Is how a thing stands after a decision: its status, if this one was taken, and how many approvals stand."""
 
     status: str
     taken: bool
+    approvals: int = 0
+    stale: bool = False
 
 
 class Decisions:
@@ -55,14 +59,16 @@ class Decisions:
         with self._database.write() as session:
             self._keep(session, record)
 
-    def accept(self, record: DecisionRecord, *, status: str, needed: int = 1, good: Good) -> Standing:
+    def accept(
+        self, record: DecisionRecord, *, status: str, needed: int = 1, good: Good, effect: Effect | None = None
+    ) -> Standing:
         """Keeps an accepted decision and sets the status of what it is about, unless it is decided already.
 
         Of any number of decisions racing for one thing exactly one is accepted; where `needed` approvals are asked
         for, it stays pending until so many stand together. The accepted one is accepted again: whoever was to hear of
         it may have died before. `good` tells which approvals of a list hold: those that no longer do may be replaced or
         taken back (changes come too late then, for some may have been told), and one that does not hold beside the
-        others is refused.
+        others is refused. `effect` happens with the approval that completes them, or that one is refused as stale.
         """
         with self._database.write() as session:
             thing = (
@@ -73,9 +79,10 @@ class Decisions:
             if thing is None:
                 return Standing(status="missing", taken=False)
             accepted = [_record(row) for row in _accepted(session, record.about, record.revision)]
-            if accepted and _same(accepted[-1], record) and thing.status in (status, "pending"):
-                return Standing(status=thing.status, taken=True)
             before = _approvals(accepted)
+            again = any(_same(one, record) for one in before or accepted[-1:])
+            if again and thing.status in (status, "pending"):
+                return Standing(status=thing.status, taken=True, approvals=len(good(before)))
             lapsed = thing.status == "approved" and status != "changes_requested" and len(good(before)) < needed
             after = good([*before, record]) if record.decision == "approve" else []
             beside = record.decision != "approve" or any(one is record for one in after)
@@ -83,10 +90,13 @@ class Decisions:
                 self._keep(session, record.model_copy(update={"accepted": False, "code": "already_decided"}))
                 return Standing(status=thing.status, taken=False)
             if record.decision != "approve" or len(after) >= needed:
+                if record.decision == "approve" and effect is not None and not effect(session):
+                    self._keep(session, record.model_copy(update={"accepted": False, "code": "stale_content"}))
+                    return Standing(status=thing.status, taken=False, stale=True)
                 thing.status = status
                 session.add(thing)
             self._keep(session, record)
-            return Standing(status=thing.status, taken=True)
+            return Standing(status=thing.status, taken=True, approvals=len(after))
 
     def approvals(self, about: str, revision: int = 0) -> list[DecisionRecord]:
         """Returns the accepted approvals of a thing in the order they came, none when it was refused since."""
@@ -104,6 +114,12 @@ class Decisions:
         session.add(row)
         session.flush()
         self._chain.append(_entry(row), session)
+
+
+def came_before(records: Sequence[DecisionRecord], envelope: Mapping[str, object]) -> Sequence[DecisionRecord]:
+    """Returns what had come when this very envelope came first: it is judged as it was then, however often it comes."""
+    places = (place for place, record in enumerate(records) if record.envelope == envelope)
+    return records[: next(places, len(records))]
 
 
 def differences(session: Session, links: Sequence[Link]) -> list[str]:

@@ -6,8 +6,6 @@ import pytest
 
 from tellfirst.cli.steer import Stuck, find_stuck, worker_polls
 from tellfirst.contract import Stage
-from tellfirst.store.controls import Controls
-from tellfirst.store.engine import Database
 from tests.cli.conftest import Office, Shell
 
 
@@ -42,19 +40,6 @@ async def test_an_aborted_outreach_tells_why(office: Office) -> None:
     assert result["ending"] == "aborted"
     assert "aborted, the carrier was wrong" in (await office.run("show", outreach)).out
     assert (await office.run("pause", outreach)).code == 1  # it runs no more
-
-
-def test_everything_is_held_and_goes_on(shell: Shell, database: Database) -> None:
-    done = shell("pause", "--all", "--as", "eve")
-    assert (done.code, done.out) == (0, "everything is paused; `tellfirst resume --all` lets it go on\n")
-    assert [(c.name, c.by) for c in Controls(database).on()] == [("pause-all", "eve")]
-    resumed = shell("resume", "--all")
-    assert resumed.out.splitlines() == [
-        "everything goes on",
-        "note: the next version asks for the signatures of two people here",
-    ]
-    assert Controls(database).on() == []
-    assert "nothing was paused as a whole" in shell("resume", "--all").out
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
