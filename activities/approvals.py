@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from activities.playbooks import PlannedPlaybooks
 from tellfirst.contract import DecisionEnvelope
@@ -14,7 +15,7 @@ from tellfirst.signing.leaves import leaf_of
 from tellfirst.signing.registry import Registry
 from tellfirst.signing.rules import rule_for
 from tellfirst.store.chain import Chain
-from tellfirst.store.decisions import DecisionRecord, Decisions, Good
+from tellfirst.store.decisions import DecisionRecord, Decisions, Good, came_before
 from tellfirst.store.outreaches import RevisionRecord
 from tellfirst.store.recipients import Recipients
 
@@ -51,6 +52,14 @@ class RegistryFile:
         )
 
 
+class InAdvance(Protocol):
+    """Says which revisions were permitted in advance."""
+
+    def outside(self, revision: RevisionRecord, *, now: datetime) -> str:
+        """Returns an empty text while a permit that holds covers the revision, else a code."""
+        ...
+
+
 class Approvals:
     """Judges decisions from the stored envelope, the registry as it is now, and the very rows of the page."""
 
@@ -61,9 +70,11 @@ class Approvals:
         recipients: Recipients,
         playbooks: PlannedPlaybooks,
         registry: RegistryFile,
+        standing: InAdvance,
         environment: str,
     ) -> None:
         self._decisions, self._recipients, self._playbooks = decisions, recipients, playbooks
+        self._standing = standing
         self._registry, self._environment = registry, environment
 
     def rule(self, revision: RevisionRecord) -> ApprovalRule:
@@ -78,7 +89,8 @@ class Approvals:
             # Rows copied under another name would bring their approval along.
             raise DecisionRefusedError("wrong_outreach", "what is kept here was proposed for another outreach")
         rule = self.rule(revision)
-        _, good, _ = self._holding(self._decisions.approvals(revision.outreach, revision.number), revision, now)
+        records = self._decisions.approvals(revision.outreach, revision.number)
+        _, good, _ = self._holding(came_before(records, envelope.model_dump(mode="json")), revision, now)
         return check(
             envelope,
             revision.proposal,
@@ -100,17 +112,27 @@ class Approvals:
         return those
 
     def holds(self, revision: RevisionRecord, *, now: datetime) -> str:
-        """Returns an empty text while enough approvals of this revision hold, else the code of what is wrong."""
+        """Returns an empty text while enough approvals of this revision hold, else the code of what is wrong.
+
+        What a standing permit covers needs none; where the permit no longer holds, people may approve it all the same.
+        """
         if (revision.proposal.outreach, revision.proposal.revision) != (revision.outreach, revision.number):
             return "wrong_outreach"  # rows copied under another name
         if not self._playbooks.is_signed(revision):
             return "playbook_changed"
+        outside = self.outside_permit(revision, now=now)
+        if not outside:
+            return ""
         records = self._decisions.approvals(revision.outreach, revision.number)
         try:
             places, _, refusal = self._holding(records, revision, now)
         except SettingsError:
             return "no_registry"
-        return "" if len(places) >= self.rule(revision).needed else refusal or "not_approved"
+        return "" if len(places) >= self.rule(revision).needed else refusal or outside
+
+    def outside_permit(self, revision: RevisionRecord, *, now: datetime) -> str:
+        """Returns an empty text while a standing permit covers this revision, else why none does, as a code."""
+        return self._standing.outside(revision, now=now)
 
     def _holding(
         self, records: Sequence[DecisionRecord], revision: RevisionRecord, now: datetime

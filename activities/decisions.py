@@ -76,6 +76,9 @@ class DecisionActivities:
                 return self._refuse(record.model_copy(update={"code": refusal.code}), str(refusal))
             except SettingsError as error:
                 return self._refuse(record.model_copy(update={"code": "no_registry"}), str(error))
+            if revision.status == "approved" and not self._approvals.outside_permit(revision, now=now):
+                record = record.model_copy(update={"code": "already_decided"})
+                return self._refuse(record, "it was permitted in advance; `tellfirst abort` ends it")
             record = record.model_copy(
                 update={
                     "decision": decision.decision,
@@ -85,16 +88,18 @@ class DecisionActivities:
                     "code": "",
                 }
             )
+            needed = self._approvals.rule(revision).needed
             stands = self._decisions.accept(
                 record,
                 status=STATUS[decision.decision],
-                needed=self._approvals.rule(revision).needed,
+                needed=needed,
                 good=self._approvals.good(revision, now=now),
             )
             if not stands.taken:
                 message = f"it is already {stands.status}"
                 return _answer(record, accepted=False, code="already_decided", message=message)
-            return _answer(record, accepted=True, code="", message=decision.reason, status=stands.status)
+            answer = _answer(record, accepted=True, code="", message=decision.reason, status=stands.status)
+            return answer.model_copy(update={"approvals": stands.approvals, "needed": needed})
 
     def _refuse(self, record: DecisionRecord, message: str) -> DecisionAnswer:
         self._decisions.refuse(record)

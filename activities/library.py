@@ -64,6 +64,13 @@ class LibraryGate:
             return "stale_content"
         return self._approvals.holds(about, library_rule(matter.proposal), now)
 
+    def editor(self, playbook: str, version: str, *, now: datetime) -> str:
+        """Returns who proposed a version that a library decision lets go live; empty without one."""
+        matter = self._matters.get(library_id(playbook, version))
+        if matter is None or not isinstance(matter.proposal, LibraryChange):
+            return ""
+        return "" if self.holds(playbook, version, now=now) else matter.proposal.proposer
+
     def live_version(self, playbook: str, *, now: datetime, besides: str = "") -> str:
         """Returns the version of a playbook that went live last and still is; empty when there is none."""
         approved = [

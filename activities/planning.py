@@ -14,6 +14,7 @@ from activities.affected import Affected
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from activities.library import LibraryGate
+from activities.permits import StandingPermits
 from activities.sources import Sources
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import ADMITTED, Condition, Facts, Subject, personal_pattern
@@ -29,7 +30,7 @@ from tellfirst.signing.audience import address_digest, content_digest, page_dige
 from tellfirst.signing.kinds import Proposal, StepBinding
 from tellfirst.signing.leaves import leaf_of
 from tellfirst.store.customers import Customer, Customers
-from tellfirst.store.outreaches import Outreaches, OutreachRecord
+from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
 from tellfirst.store.recipients import Recipients
 
 
@@ -52,6 +53,7 @@ class PlanAnswer(Frozen):
     status: Literal["ready", "nothing_to_do", "duplicate", "refused"]
     reason: str = ""
     plan: Plan | None = None
+    permit: str = ""  # the standing permit that covers it, so that no further decision is asked for
     not_told: dict[str, int] = Field(default_factory=dict)
 
 
@@ -68,6 +70,7 @@ class PlanningActivities:
         sources: Sources,
         library: Mapping[str, LoadedPlaybook],
         gate: LibraryGate,
+        standing: StandingPermits,
         environment: str,
         digest_key: bytes,
         channels: frozenset[str],
@@ -76,7 +79,7 @@ class PlanningActivities:
     ) -> None:
         self._outreaches, self._recipients, self._customers = outreaches, recipients, customers
         self._affected, self._sources, self._library = affected, sources, library
-        self._gate = gate
+        self._gate, self._standing = gate, standing
         self._environment, self._digest_key, self._channels = environment, digest_key, channels
         self._page_size, self._reconcile_after = page_size, reconcile_after
 
@@ -102,7 +105,7 @@ class PlanningActivities:
         if request.replaces:
             self._outreaches.set_status(outreach, request.replaces, "replaced")
         if frozen := self._outreaches.revision(outreach, request.revision):
-            return PlanAnswer(status="ready", plan=frozen.plan, not_told=self._not_told(outreach, request.revision))
+            return self._ready(frozen, now)
         # Whom an old condition reaches only now is not late for that; each sweep judges their own age.
         if request.condition is not None and now - case.detected_at > playbook.detector.max_age:
             return PlanAnswer(status="nothing_to_do", reason="too_old")
@@ -141,7 +144,18 @@ class PlanningActivities:
             reconcile_after=self._reconcile_after,
         )
         self._outreaches.freeze(outreach, plan, self._proposal(outreach, plan, playbook))
-        return PlanAnswer(status="ready", plan=plan, not_told=dict(counts))
+        frozen = self._outreaches.revision(outreach, plan.revision)
+        assert frozen is not None  # noqa: S101 - frozen just now
+        return self._ready(frozen, now)
+
+    def _ready(self, frozen: RevisionRecord, now: datetime) -> PlanAnswer:
+        use = self._standing.use(frozen, now=now)
+        return PlanAnswer(
+            status="ready",
+            plan=frozen.plan,
+            permit="" if use is None or use.reason else use.permit,
+            not_told=self._not_told(frozen.outreach, frozen.number),
+        )
 
     def _refusal(self, condition: Condition, outreach: str, now: datetime) -> str:
         loaded = self._library.get(condition.trigger)

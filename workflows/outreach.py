@@ -184,7 +184,7 @@ class OutreachWorkflow(Closing):
             return await self.closed(Ending.REFUSED, answer.reason)
         if answer.plan is None:
             return None if state.revisions else await self.end(Ending.NOTHING_TO_DO, answer.reason)
-        state.revisions.append(Revision(plan=answer.plan))
+        state.revisions.append(Revision(plan=answer.plan, status="approved" if answer.permit else "pending"))
         return None
 
     async def _approval_deadlines(self, revision: Revision) -> None:
