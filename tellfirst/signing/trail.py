@@ -1,8 +1,9 @@
 """The audit trail: entries chained by their hashes, and what anchors kept elsewhere say about them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
@@ -20,6 +21,8 @@ Actor = Annotated[str, Field(max_length=200), AfterValidator(lambda name: "" if 
 
 Fact = str | int | bool | None
 Stage = Literal["next", "head"]
+
+_LINE = re.compile(r"([1-9][0-9]{0,18}) ([0-9a-f]{64}) (\S+) (next|head)")
 
 
 class Entry(Frozen):
@@ -88,15 +91,9 @@ def anchor(link: Link, stage: Stage) -> Anchor:
 
 
 def read_anchors(text: str) -> tuple[Anchor, ...]:
-    """Returns the anchors of a file; a line that a power cut left half written says nothing."""
-    found = []
-    for line in text.splitlines():
-        match line.split(" "):
-            case [sequence, hash_, at, "next" | "head" as stage] if sequence.isdecimal() and len(hash_) == len(
-                BEGINNING
-            ):
-                found.append(Anchor(sequence=int(sequence), hash=hash_, at=at, stage=stage))
-    return tuple(found)
+    """Returns the anchors of a file; a line that a power cut left half written, or that is none, says nothing."""
+    found = (_LINE.fullmatch(line) for line in text.splitlines())
+    return tuple(Anchor(sequence=int(m[1]), hash=m[2], at=m[3], stage=cast(Stage, m[4])) for m in found if m)
 
 
 def faults(links: Iterable[Link], anchors: Anchors | None = None) -> list[str]:

@@ -1,5 +1,6 @@
 """The anchor file: lines about the audit log, kept where nobody who can write to the database can write."""
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ class AnchorFile:
             handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 # One write: what two processes add never mixes. After a line cut off by a power cut begins a new one.
-                os.write(handle, b"\n" * self._is_torn(handle) + line.encode())
+                whole = b"\n" * self._is_torn(handle) + line.encode()
+                if os.write(handle, whole) < len(whole):
+                    raise OSError(errno.ENOSPC, "the line was cut off")
                 os.fsync(handle)
             finally:
                 os.close(handle)

@@ -1,6 +1,7 @@
 """The audit log: whatever is done to its rows is found, and whoever adds to it at once stands in one line."""
 
 import random
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tellfirst.errors import SourceError
 from tellfirst.signing.trail import BEGINNING, Anchors, Entry, Link, anchor, faults, link, read_anchors
 from tellfirst.store.anchor import AnchorFile
 from tellfirst.store.chain import Chain
+from tellfirst.store.decisions import differences
 from tellfirst.store.engine import Database
 from tellfirst.store.tables_audit import AuditRow
 from tests.store.make import HOUR, NOON, at_once
@@ -238,6 +240,64 @@ def test_a_row_changed_in_place_is_found(chain: Chain, anchored: Database) -> No
         assert session.exec(select(AuditRow.actor).where(AuditRow.sequence == 2)).one() == "eve"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "actor = 'boss@example.com'",  # what an entry of ours leaves out must not be left out of an edited one
+        "kind = ''",
+        """facts = '[1]'""",
+        """facts = '{"row": [1]}'""",
+        """facts = '{"row": 1.5}'""",
+    ],
+)
+def test_an_entry_edited_into_what_none_can_be_is_found_and_stops_nothing(
+    change: str, chain: Chain, anchored: Database
+) -> None:
+    nobodys = entry(2, "decision").model_copy(update={"actor": ""})
+    for one in (entry(1), nobodys):
+        chain.append(one)
+    with anchored.write() as session:
+        session.connection().exec_driver_sql(f"UPDATE audit SET {change} WHERE sequence = 2")
+    assert chain.faults(differences)[0] == "audit log: entry 2 is not as it was written"
+    assert chain.append(entry(3)).sequence == 3
+
+
+@pytest.mark.parametrize("change", ["at = 'noon'", "facts = '{'"])
+def test_an_entry_that_cannot_be_read_at_all_is_told(change: str, chain: Chain, anchored: Database) -> None:
+    if not anchored.is_sqlite:
+        return  # PostgreSQL holds its columns to their types
+    chain.append(entry(1))
+    with anchored.write() as session:
+        session.connection().exec_driver_sql(f"UPDATE audit SET {change}")
+    assert chain.faults(differences) == ["audit log: it cannot be read: an entry holds what none can hold"]
+
+
+@pytest.mark.parametrize(
+    "line", [f"2 {'z' * 64} x next", f"0 {'0' * 64} x head", f"{'9' * 5000} {'0' * 64} x head", "\0" * 90, "\x0b\x1c"]
+)
+def test_a_spoilt_line_of_the_anchor_says_nothing(line: str, chain: Chain, anchored: Database) -> None:
+    chain.append(entry(1))
+    with written(anchored).path.open("a") as out:
+        out.write(f"{line}\n")
+    chain.append(entry(2))
+    assert chain.faults() == []
+
+
+@pytest.mark.parametrize("tamper", [edit, remove, insert, reorder, truncate, rebuild])
+def test_the_first_and_the_last_entry_are_held_as_fast(
+    tamper: Callable[[Rows, random.Random], Rows], chain: Chain, anchored: Database
+) -> None:
+    """Two entries and one: every place is an end."""
+    for number in range(2):
+        chain.append(entry(number))
+    genuine, chance = chain.entries(), random.Random(tamper.__name__)
+    for _ in range(20):
+        put(anchored, tamper(genuine, chance))
+        assert chain.faults()
+    put(anchored, genuine)
+    assert chain.faults() == []
+
+
 # -- anchors
 
 
@@ -260,6 +320,20 @@ def test_a_line_cut_off_by_a_power_cut_says_nothing_and_ends_nothing(chain: Chai
     chain.append(entry(2))
     assert chain.faults() == []
     assert "2 0123\n2 " in file.read()
+
+
+def test_a_line_that_a_full_disk_cuts_off_is_no_announcement(chain: Chain, anchored: Database) -> None:
+    chain.append(entry(1))
+    file = written(anchored)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.path.stat().st_size + 5, before[1]))
+    try:
+        with pytest.raises(SourceError, match="anchor of the audit log cannot be written"):
+            file.add("2 and so on\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    chain.append(entry(2))
+    assert chain.faults() == []
 
 
 def test_a_missing_anchor_file_is_told(chain: Chain, anchored: Database) -> None:
