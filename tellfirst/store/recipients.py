@@ -201,10 +201,10 @@ class Recipients:
             return {reason or "": count for reason, count in session.exec(query).all()}
 
     def arms(self, outreach: str) -> dict[str, int]:
-        """Returns how many rows stand in each arm."""
+        """Returns how many rows were drawn into each arm; whom a correction reaches was drawn before."""
         query = (
             select(RecipientRow.arm, func.count())
-            .where(RecipientRow.outreach_id == outreach, col(RecipientRow.arm).is_not(None))
+            .where(RecipientRow.outreach_id == outreach, col(RecipientRow.t0).is_not(None))
             .group_by(col(RecipientRow.arm))
         )
         with self._database.read() as session:
