@@ -11,6 +11,7 @@ from tellfirst.cli.detect import detect, start
 from tellfirst.cli.exceptions import exceptions
 from tellfirst.cli.forget import forget
 from tellfirst.cli.imports import contacts, customers
+from tellfirst.cli.keys import keys
 from tellfirst.cli.outcomes import report
 from tellfirst.cli.output import fail
 from tellfirst.cli.playbooks import playbooks
@@ -51,3 +52,4 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(playbooks, name="playbooks")
 app.add_typer(exceptions, name="exceptions")
+app.add_typer(keys, name="keys")

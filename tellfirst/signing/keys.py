@@ -223,6 +223,11 @@ class SigningKey(Frozen):
     fingerprint: str
     public: str
 
+    @property
+    def blob(self) -> bytes:
+        """Returns the public key blob."""
+        return base64.b64decode(self.public)
+
     @classmethod
     def of(cls, blob: bytes) -> Self:
         """Returns the key in a public key blob; raises DecisionRefusedError when its kind may not sign."""

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
 
@@ -44,6 +44,9 @@ FileInstant = Annotated[datetime, BeforeValidator(_read_instant)]
 """An aware UTC instant; in the file without a zone it means UTC."""
 
 
+KeyState = Literal["valid", "not_yet_valid", "expired", "revoked"]
+
+
 class RegisteredKey(Outside):
     """Is one key of a person: valid in [valid_from, valid_until), and dead from `revoked` on."""
 
@@ -58,6 +61,14 @@ class RegisteredKey(Outside):
             raise ValueError("valid_from lies before valid_until")
         return self
 
+    def state(self, at: datetime) -> KeyState:
+        """Returns how the key stands at an aware instant, the gravest first."""
+        if self.revoked and at >= self.revoked:
+            return "revoked"
+        if self.valid_until and at >= self.valid_until:
+            return "expired"
+        return "not_yet_valid" if self.valid_from and at < self.valid_from else "valid"
+
 
 class Person(Outside):
     """Is one person who may decide: an exact principal, a team, roles, and keys."""
@@ -71,6 +82,10 @@ class Person(Outside):
     def may(self, roles: Iterable[str]) -> bool:
         """Says whether the person has one of `roles`."""
         return not set(roles).isdisjoint(self.roles)
+
+    def can_sign(self, at: datetime) -> bool:
+        """Says whether one of the person's keys is valid at an aware instant."""
+        return any(entry.state(at) == "valid" for entry in self.keys)
 
 
 class Registry(Outside):
