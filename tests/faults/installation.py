@@ -22,10 +22,15 @@ from tellfirst.detectors.finding import Finding
 from tellfirst.domain.condition import ADMITTED, Audience, Condition
 from tellfirst.playbooks.loader import LIBRARY
 from tellfirst.settings import Settings
+from tellfirst.signing.documents import digest
+from tellfirst.signing.kinds import decide
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.contacts import Contacts
+from tellfirst.store.controls import Controls
 from tellfirst.store.customers import CustomerRecord, Customers
+from tellfirst.store.decisions import Decisions
 from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.matters import PENDING, Matters
 from tellfirst.store.migrations import migrate
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.sends import Sends
@@ -59,11 +64,14 @@ class Installation:
             assert old in text
             text = text.replace(old, new)
         (playbooks / "late_delivery.toml").write_text(text)
-        self.ana = ed25519()
+        self.ana, self.ben = ed25519(), ed25519()
         self.approvers = folder / "approvers.toml"
         self.approvers.write_text(
-            '[[people]]\nprincipal = "ana"\nteam = "support"\ninternal = true\nroles = ["Service lead"]\n'
-            f'[[people.keys]]\nkey = "{self.ana.line}"\n'
+            "".join(
+                f'[[people]]\nprincipal = "{name}"\nteam = "support"\ninternal = true\nroles = ["Service lead"]\n'
+                f'[[people.keys]]\nkey = "{signer.line}"\n'
+                for name, signer in (("ana", self.ana), ("ben", self.ben))
+            )
         )
         self.provider = Provider(folder / "provider.jsonl", delay_ms=delay_ms)
         self.port, self.ui_port = _free_port(), _free_port()
@@ -92,6 +100,8 @@ class Installation:
         migrate(engine)
         self.database = Database(engine)
         self.outreaches, self.sends = Outreaches(self.database), Sends(self.database)
+        self.controls, self.matters = Controls(self.database), Matters(self.database)
+        self.decisions = Decisions(self.database)
         self._processes: list[subprocess.Popen[bytes]] = []
 
     async def __aenter__(self) -> Self:
@@ -181,6 +191,21 @@ class Installation:
         assert record is not None
         document = record.proposal.decide("approve", "ana", datetime.now(UTC))
         answer = await OutreachClient(self.client).submit(handle.id, envelope(self.ana, document))
+        assert answer.accepted, answer
+
+    async def resume_all(self, name: str) -> None:
+        """Signs in the name of `ana` or `ben` that what is paused as a whole goes on."""
+        pause = self.controls.pause()
+        assert pause is not None
+        client = OutreachClient(self.client)
+        about = await client.resume_all(pause.value)
+        await until(lambda: (one := self.matters.get(about)) is not None and one.status == PENDING, 30)
+        record = self.matters.get(about)
+        assert record is not None
+        first = self.decisions.approvals(about)
+        prior = digest(first[0].envelope["document"]) if first and first[0].envelope else ""  # type: ignore[arg-type]
+        document = decide(record.proposal, "approve", name, datetime.now(UTC), prior=prior)
+        answer = await client.submit(about, envelope(getattr(self, name), document.document()))
         assert answer.accepted, answer
 
 

@@ -1,0 +1,111 @@
+"""Everything is paused in the middle of a mass of texts, with two worker processes; two signatures let it go on."""
+
+import asyncio
+import json
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.faults.installation import TEMPORAL, Installation, until
+
+PEOPLE = int(os.environ.get("TELLFIRST_PAUSED", "1000"))
+PROMISED = 5.0
+"""Seconds after a pause within which the last request may begin."""
+
+
+async def tellfirst(place: Installation, *words: str) -> tuple[int, str]:
+    """Runs a command as people do: in a process of its own."""
+    done = await asyncio.create_subprocess_exec(
+        *(str(TEMPORAL.with_name("tellfirst")), *words),
+        env={**os.environ, **place.environment},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await done.communicate()
+    assert done.returncode is not None
+    return done.returncode, out.decode()
+
+
+async def pause(place: Installation) -> tuple[float, float]:
+    """Pauses everything and returns when that began and when it was said to be done."""
+    assert (await tellfirst(place, "pause", "--all", "--as", "ana"))[0] == 0
+    said = time.time()
+    switch = place.controls.pause()
+    assert switch is not None
+    return switch.at.timestamp(), said
+
+
+async def finished(place: Installation, outreach: str, count: int, within: float) -> None:
+    """Waits until all was told, each once, in our records and in the provider's own."""
+    await until(lambda: place.sends.tally(outreach).accepted == count, within)
+    messages = Counter(m["to"] for m in place.provider.accepted())
+    assert (len(messages), max(messages.values())) == (count, 1), "each of them one text"
+    code, out = await tellfirst(place, "verify", "--json", "--provider-log", str(place.provider.log))
+    verified = json.loads(out)
+    assert code == 0, verified
+    assert (verified["lost"], verified["duplicate"], verified["unauthorised"]) == (0, 0, 0)
+
+
+@pytest.mark.slow
+async def test_nothing_begins_five_seconds_after_everything_was_paused(tmp_path: Path) -> None:
+    async with Installation(tmp_path, delay_ms=20) as place:
+        place.people(PEOPLE)
+        workers = [place.worker(), place.worker()]
+        handle = await place.start(PEOPLE)
+        await place.approve(handle)
+        await until(lambda: len(place.provider.accepted()) > PEOPLE // 5, 120)
+        begun, said = await pause(place)
+        at_once = len(place.provider.accepted())
+        await asyncio.sleep(PROMISED + 1)
+        told = place.provider.accepted()
+        last = max(m["at"] for m in told)
+        assert PEOPLE // 5 < len(told) < PEOPLE, "in the middle"
+        # It survives whatever starts anew, and longer than a page that is held is tried again.
+        place.kill(workers[0])
+        place.worker()
+        await asyncio.sleep(35)
+        assert len(place.provider.accepted()) == len(told)
+        await place.resume_all("ana")
+        assert place.controls.pause() is not None, "one signature changes nothing"
+        await place.resume_all("ben")
+        assert place.controls.on() == []
+        resumed = time.monotonic()
+        await finished(place, handle.id, PEOPLE, 300)
+        print(
+            f"\npause --all: {PEOPLE} texts by two processes, paused at {len(told)}; the last request began "
+            f"{last - begun:+.3f} s after the pause was asked for, {last - said:+.3f} s after it was said to hold "
+            f"({len(told) - at_once} texts later); the rest in {time.monotonic() - resumed:.1f} s after two signatures"
+        )
+        assert last - begun <= PROMISED
+
+
+@pytest.mark.slow
+async def test_so_it_is_at_one_text_a_second(tmp_path: Path) -> None:
+    people = 16
+    async with Installation(tmp_path) as place:
+        place.environment["TELLFIRST_SMS_RATE"] = "1"
+        place.environment["TELLFIRST_PAGE_SIZE"] = "5"
+        place.people(people)
+        place.worker(), place.worker()
+        handle = await place.start(people)
+        await place.approve(handle)
+        await until(lambda: len(place.provider.accepted()) >= 6, 60)
+        begun, said = await pause(place)
+        await asyncio.sleep(PROMISED + 1)
+        told = place.provider.accepted()
+        times = [m["at"] for m in told]
+        last = times[-1]
+        await place.resume_all("ana")
+        await place.resume_all("ben")
+        await finished(place, handle.id, people, 120)
+        print(
+            f"\npause --all at 1 text/s in each of two processes: {len(told)} of {people} in {last - times[0]:.1f} s; "
+            f"the last request began {last - begun:+.3f} s after the pause was asked for, {last - said:+.3f} s after "
+            "it was said to hold"
+        )
+        assert last - begun <= PROMISED
+        every = [m["at"] for m in place.provider.accepted()]
+        busiest = max(sum(first <= at < first + 3 for at in every) for first in every)
+        assert busiest <= 2 * 3 + 2, "each process keeps its pace"
