@@ -10,6 +10,7 @@ from activities.matter_life import MatterKind, OpenedMatter
 from activities.matters import MatterApprovals
 from tellfirst.contract import LibraryProposal, library_id
 from tellfirst.errors import PlaybookError
+from tellfirst.playbooks.addendum import adds_only_texts
 from tellfirst.playbooks.change import data_changed, points
 from tellfirst.playbooks.loader import LoadedPlaybook, parse
 from tellfirst.playbooks.schema import Playbook
@@ -46,7 +47,15 @@ class LibraryGate:
         self._read = lru_cache(maxsize=64)(_read)
 
     def refusal(self, playbook: Playbook, version: str, *, now: datetime) -> str:
-        """Returns why this version may not send here and now, as a code; empty when it may."""
+        """Returns why this version may not send here and now, as a code; empty when it may.
+
+        An addendum may while the version may that it is added to, and only where it adds nothing but texts.
+        """
+        if playbook.addendum is not None:
+            base = self._kept(playbook.addendum.version)
+            if base is None or not adds_only_texts(base.playbook, playbook):
+                return "addendum_differs"
+            return self.refusal(base.playbook, base.version, now=now)
         if self._live and playbook.purpose_of_use == "test":
             return "test_playbook"
         if not self._demanded:
@@ -117,6 +126,8 @@ class LibraryChanges(MatterKind):
         except PlaybookError as error:
             return OpenedMatter(status="refused", reason=str(error)[:500])
         book, version = loaded.playbook, loaded.version
+        if book.addendum is not None:
+            return OpenedMatter(status="refused", reason="a correction is decided with its outreach")
         if about != library_id(book.id, version):
             return OpenedMatter(status="refused", reason="the workflow's id names another version than its text")
         self._outreaches.keep_playbook(version, book.id, loaded.text, now=now)

@@ -21,6 +21,7 @@ from tellfirst.store.contacts import ArmCount, Contacts
 from tellfirst.store.controls import Controls, Notice
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Randomisation, Recipients
 from tellfirst.store.sends import Sends
 
@@ -113,6 +114,7 @@ class OutreachActivities:
         *,
         outreaches: Outreaches,
         recipients: Recipients,
+        receivers: Receivers,
         sends: Sends,
         contacts: Contacts,
         outcomes: Outcomes,
@@ -126,6 +128,7 @@ class OutreachActivities:
         cap: FrequencyCap,
     ) -> None:
         self._outreaches, self._recipients, self._sends = outreaches, recipients, sends
+        self._receivers = receivers
         self._contacts, self._outcomes, self._controls = contacts, outcomes, controls
         self._admissions, self._affected = admissions, affected
         self._playbooks, self._sources = playbooks, sources
@@ -133,11 +136,17 @@ class OutreachActivities:
 
     @activity.defn
     def randomise(self, request: WaveRequest) -> Wave:
-        """Draws arms and reserves the frequency cap, page by page; what an earlier attempt drew stays."""
+        """Draws arms and reserves the frequency cap, page by page; what an earlier attempt drew stays.
+
+        Those an addendum is for were drawn with their first message, and have their place.
+        """
         with told_plainly():
             revision = self._outreaches.revision(request.outreach, request.revision)
             assert revision is not None  # noqa: S101 - only an approved revision gets here
             playbook = self._playbooks.of(revision)
+            if revision.plan.unplanned:
+                self._receivers.tell_all(request.outreach, request.revision)
+                return self._recipients.wave(request.outreach, request.revision)
             by = Randomisation(
                 share=playbook.measure.holdout,
                 salt=self._salt,

@@ -10,6 +10,7 @@ from pydantic import Field
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.addenda import ToldBefore
 from activities.affected import Affected
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
@@ -21,7 +22,7 @@ from tellfirst.domain.condition import ADMITTED, Condition, Facts, Subject, pers
 from tellfirst.domain.plan import PageRange, Plan, PlannedStep
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient
 from tellfirst.playbooks.fields import RenderError
-from tellfirst.playbooks.loader import LoadedPlaybook
+from tellfirst.playbooks.loader import LoadedPlaybook, parse
 from tellfirst.playbooks.promises import next_promise, planned_steps, whole_seconds
 from tellfirst.playbooks.render import Template, check_facts, choose_locale, compile_step, template_digests
 from tellfirst.playbooks.schema import Playbook
@@ -37,7 +38,8 @@ from tellfirst.store.recipients import Recipients
 class PlanRequest(Frozen):
     """Asks for one revision; the first brings the condition, later ones work on what is recorded.
 
-    `replaces` is the revision this one stands in for; without it only subjects not planned yet are planned.
+    `replaces` is the revision this one stands in for; without it only subjects not planned yet are planned. `addendum`
+    is the version of a draft, which is for those who received a step.
     """
 
     outreach: str
@@ -45,6 +47,7 @@ class PlanRequest(Frozen):
     revision: int
     condition: Condition | None = None
     replaces: int = 0
+    addendum: str = ""
 
 
 class PlanAnswer(Frozen):
@@ -71,6 +74,7 @@ class PlanningActivities:
         library: Mapping[str, LoadedPlaybook],
         gate: LibraryGate,
         standing: StandingPermits,
+        told_before: ToldBefore,
         environment: str,
         digest_key: bytes,
         channels: frozenset[str],
@@ -79,7 +83,7 @@ class PlanningActivities:
     ) -> None:
         self._outreaches, self._recipients, self._customers = outreaches, recipients, customers
         self._affected, self._sources, self._library = affected, sources, library
-        self._gate, self._standing = gate, standing
+        self._gate, self._standing, self._told_before = gate, standing, told_before
         self._environment, self._digest_key, self._channels = environment, digest_key, channels
         self._page_size, self._reconcile_after = page_size, reconcile_after
 
@@ -98,7 +102,7 @@ class PlanningActivities:
                 return PlanAnswer(status="duplicate", reason="another outreach has claimed this condition")
         case = self._outreaches.get(outreach)
         assert case is not None  # noqa: S101 - claimed above, or by the first revision
-        loaded = self._library[case.trigger]
+        loaded = self._drafted(request.addendum) if request.addendum else self._library[case.trigger]
         playbook = loaded.playbook
         if request.condition is None and self._outreaches.revision(outreach, request.revision) is None:
             self._let_through(loaded, now)
@@ -111,7 +115,10 @@ class PlanningActivities:
             return PlanAnswer(status="nothing_to_do", reason="too_old")
         self._outreaches.keep_playbook(loaded.version, playbook.id, loaded.text, now=now)
         self._outreaches.open_revision(outreach, request.revision, loaded.version, now=now)
-        self._gather(case, request.revision, playbook, now)
+        if request.addendum:
+            self._told_before.gather(outreach, request.revision, playbook)
+        else:
+            self._gather(case, request.revision, playbook, now)
         steps = planned_steps(playbook, now)
         ranges, audience_root = self._freeze_pages(request, playbook, steps)
         counts = Counter(self._recipients.verdicts(outreach, request.revision))
@@ -149,7 +156,7 @@ class PlanningActivities:
         return self._ready(frozen, now)
 
     def _ready(self, frozen: RevisionRecord, now: datetime) -> PlanAnswer:
-        use = self._standing.use(frozen, now=now)
+        use = None if frozen.plan.unplanned else self._standing.use(frozen, now=now)
         return PlanAnswer(
             status="ready",
             plan=frozen.plan,
@@ -170,6 +177,11 @@ class PlanningActivities:
         if condition.audience.query not in loaded.playbook.audience:
             return "unknown_audience_query"
         return "" if self._sources.configured else "no_operational_source"
+
+    def _drafted(self, version: str) -> LoadedPlaybook:
+        text = self._outreaches.playbook_text(version)
+        assert text is not None  # noqa: S101 - kept when it was drafted
+        return parse(text, "the draft")
 
     def _let_through(self, loaded: LoadedPlaybook, now: datetime) -> None:
         # Some were told already: what is still owed to them waits for a person, and is not given up.
@@ -308,6 +320,7 @@ class PlanningActivities:
             audience_count=plan.recipients,
             channels=counts,
             purpose=playbook.purpose,
+            addendum=playbook.adds,
             promises={step.id: step.due for step in plan.updates if step.due is not None},
             decide_by=plan.decide_by,
             valid_until=plan.valid_until,

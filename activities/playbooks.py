@@ -18,8 +18,9 @@ class PlannedPlaybooks:
         return self._read(revision.playbook_text).playbook
 
     def is_signed(self, revision: RevisionRecord) -> bool:
-        """Returns whether the text that is kept is the version that the revision's proposal binds."""
-        return self._read(revision.playbook_text).version == revision.proposal.playbook_version
+        """Returns whether the text that is kept is what the revision's proposal binds, and the same addendum."""
+        loaded, proposal = self._read(revision.playbook_text), revision.proposal
+        return (loaded.version, loaded.playbook.adds) == (proposal.playbook_version, proposal.addendum)
 
 
 def _read(text: str) -> LoadedPlaybook:

@@ -19,7 +19,17 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tellfirst import contract
-from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Event, ExceptionAsked, LibraryProposal, Pause, View
+from tellfirst.contract import (
+    DecisionAnswer,
+    DecisionEnvelope,
+    Draft,
+    DraftAnswer,
+    Event,
+    ExceptionAsked,
+    LibraryProposal,
+    Pause,
+    View,
+)
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Condition, personal_pattern
 from tellfirst.errors import ConditionError, NotFoundError, RefusedError, UnreachableError
@@ -156,6 +166,31 @@ class OutreachClient:
             cause = error.cause
             code = (cause.type or "refused") if isinstance(cause, ApplicationError) else "refused"
             return DecisionAnswer(accepted=False, code=code, message=str(cause))
+        except RPCError as error:
+            raise _told(error, outreach) from None
+
+    async def draft(self, outreach: str, draft: Draft) -> DraftAnswer:
+        """Drafts a correction or a free update and returns what became of it; the same `event_id` counts once.
+
+        Raises UnreachableError when no worker answers in time: it may still be drafted.
+        """
+        try:
+            answer: DraftAnswer = await self._handle(outreach).execute_update(
+                contract.DRAFT,
+                draft,
+                id=f"draft-{draft.event_id}",
+                result_type=DraftAnswer,
+                rpc_timeout=ANSWER_WITHIN,
+            )
+            return answer
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            raise UnreachableError(
+                "the draft is not confirmed: no worker answered, and it may still be taken",
+                where=outreach,
+                remedy="run the same command again; it counts once",
+            ) from None
+        except WorkflowUpdateFailedError as error:
+            return DraftAnswer(accepted=False, code="refused", message=str(error.cause))
         except RPCError as error:
             raise _told(error, outreach) from None
 

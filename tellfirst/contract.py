@@ -28,6 +28,7 @@ SEND_QUEUE_PREFIX = "send-"
 
 SUBMIT_DECISION = "submit_decision"
 DECIDE = "decide"
+DRAFT = "draft"
 CONDITION_CHANGED = "condition_changed"
 CONDITION_CLEARED = "condition_cleared"
 PAUSE = "pause"
@@ -155,6 +156,31 @@ class Pause(Event):
     paused: bool = True
 
 
+class Draft(Event):
+    """Drafts what nobody planned, for those who received `step`: a correction of it, or a free update to it.
+
+    `text` is the content of its file, as docs/playbooks.md tells; `by` never counts among those who approve it, to whom
+    `note` says why.
+    """
+
+    kind: Literal["correction", "free-update"] = "correction"
+    step: str = Field(default="initial", pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    text: str = Field(min_length=1, max_length=200_000)
+    by: str = Field(min_length=1, max_length=200)
+    note: str = Field(min_length=1, max_length=500)
+
+
+class DraftAnswer(Frozen):
+    """Says what became of a draft: its own step, its version and how many received what it is for, or why not."""
+
+    accepted: bool
+    code: str = ""
+    message: str = ""
+    step: str = ""
+    version: str = ""
+    recipients: int = 0
+
+
 class LibraryProposal(Outside):
     """Proposes that a playbook goes live, word for word; `proposer` never counts among those who approve it."""
 
@@ -270,6 +296,8 @@ WIRE_MODELS = (
     Condition,
     DecisionEnvelope,
     DecisionAnswer,
+    Draft,
+    DraftAnswer,
     Event,
     Pause,
     View,

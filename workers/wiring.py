@@ -10,6 +10,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.addenda import AddendumActivities, ToldBefore
 from activities.affected import Affected
 from activities.answers import Answers
 from activities.approvals import Approvals, RegistryFile
@@ -53,6 +54,7 @@ from tellfirst.store.migrations import migrate
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.permits import Permits
+from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
 from workflows.arguments import OneArgument
@@ -75,6 +77,7 @@ class Application:
     library: Mapping[str, LoadedPlaybook]
     adapters: Mapping[str, Adapter]
     planning: PlanningActivities
+    addenda: AddendumActivities
     decisions: DecisionActivities
     outreach: OutreachActivities
     dispatch: DispatchActivities
@@ -145,6 +148,7 @@ def build(
     outreaches, recipients, customers = Outreaches(database), Recipients(database), Customers(database)
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)
     sends, chain, digest_key = Sends(database), Chain(database), settings.digest_key()
+    receivers = Receivers(database)
     playbooks = PlannedPlaybooks()
     affected = Affected(outreaches=outreaches, admissions=admissions, sources=sources)
     registry, matters = RegistryFile(settings.approvers, chain), Matters(database)
@@ -184,6 +188,9 @@ def build(
             library=library,
             gate=gate,
             standing=standing,
+            told_before=ToldBefore(
+                receivers=receivers, recipients=recipients, customers=customers, digest_key=digest_key
+            ),
             environment=settings.environment,
             digest_key=digest_key,
             channels=frozenset(adapters),
@@ -191,9 +198,11 @@ def build(
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
         ),
         decisions=DecisionActivities(decisions=decisions, outreaches=outreaches, approvals=approvals),
+        addenda=AddendumActivities(outreaches=outreaches, receivers=receivers, gate=gate),
         outreach=OutreachActivities(
             outreaches=outreaches,
             recipients=recipients,
+            receivers=receivers,
             sends=sends,
             contacts=Contacts(database),
             outcomes=Outcomes(database),
@@ -280,6 +289,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
     """Returns the workers of one process: one for workflows and database work, one per channel."""
     main: Sequence[Callable[..., Any]] = [
         application.planning.plan,
+        application.addenda.keep_draft,
         application.decisions.receive_decision,
         application.outreach.randomise,
         application.outreach.look,

@@ -295,6 +295,11 @@ class Playbook(Outside):
         return self.steps[0]
 
     @property
+    def adds(self) -> str:
+        """Returns what an addendum is to which step, such as `correction/initial`; empty for the playbook itself."""
+        return "" if self.addendum is None else f"{self.initial.kind}/{self.addendum.step}"
+
+    @property
     def updates(self) -> tuple[Step, ...]:
         """Returns the promised steps in the order they fall due."""
         return tuple(step for step in self.steps if step.kind == "update")

@@ -65,7 +65,8 @@ class Proposal(Bound):
     """Is what a plan revision offers for decision: words, people, channels, promises, cost.
 
     `cost_micros` is the estimate for everything promised, in millionths of `currency`. `proposer` and `editor` (who
-    proposed the playbook's version) never count among the approvers.
+    proposed the playbook's version) never count among the approvers. `addendum` says what an unplanned text is to which
+    step, such as `correction/initial`.
     """
 
     kind: Literal["outreach"] = "outreach"
@@ -81,6 +82,7 @@ class Proposal(Bound):
     promises: dict[Name, Instant]
     proposer: Annotated[str, StringConstraints(max_length=200)] = ""
     editor: Annotated[str, StringConstraints(max_length=200)] = ""
+    addendum: Annotated[str, StringConstraints(max_length=100)] = ""
     cost_micros: Count = 0
     currency: Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")] = ""
 

@@ -14,10 +14,11 @@ RESUMERS = ("Incident lead", "Service lead", "Duty manager")
 
 def rule_for(playbook: Playbook, proposal: Proposal) -> ApprovalRule:
     """Returns the roles of the playbook, as many people as its audience needs, and never who proposed or wrote it."""
+    drafter = playbook.addendum.by if playbook.addendum is not None else ""
     return ApprovalRule(
         roles=playbook.owners.approvers,
         needed=playbook.approval.needed(proposal.audience_count),
-        excluded=frozenset({proposal.proposer, proposal.editor} - {""}),
+        excluded=frozenset({proposal.proposer, proposal.editor, drafter} - {""}),
     )
 
 

@@ -129,12 +129,14 @@ class Outreaches:
                 )
         return found
 
-    def keep_playbook(self, version: str, playbook: str, text: str, *, now: datetime) -> None:
-        """Keeps the exact text that a plan is made from."""
+    def keep_playbook(
+        self, version: str, playbook: str, text: str, *, now: datetime, kind: str = "library", by: str = "worker"
+    ) -> None:
+        """Keeps the exact text that a plan is made from; `kind` and `by` are what the audit log calls it, and who."""
         with self._database.write() as session:
             values = {"version": version, "playbook": playbook, "text": text, "seen_at": now}
             if insert_new(session, PlaybookVersionRow, [values]):
-                entry = Entry(kind="library", about=playbook, actor="worker", at=now, facts={"version": version})
+                entry = Entry(kind=kind, about=playbook, actor=by, at=now, facts={"version": version})
                 self._chain.append(entry, session)
 
     def playbook_text(self, version: str) -> str | None:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Subquery, func, literal
+from sqlalchemy import ColumnElement, Subquery, func, literal
+from sqlalchemy import select as select_columns
 from sqlmodel import col, insert, select, update
 
 from tellfirst.domain.base import Frozen
@@ -90,7 +92,7 @@ class Receivers:
         """
         row, first = table(RecipientRow), _receivers(outreach, step)
         kept = ("customer_id", "subject_key", "channel", "locale", "timezone", "cluster", "facts", "address_digest")
-        columns = {
+        columns: dict[str, ColumnElement[Any]] = {
             "outreach_id": literal(outreach),
             "revision": literal(revision),
             "position": func.row_number().over(order_by=first.c.id) - 1,
@@ -99,7 +101,7 @@ class Receivers:
             **{name: first.c[name] for name in (*kept, "share", "cleared_at")},
         }
         with self._database.write() as session:
-            chosen = select(*columns.values()).where(first.c.place == 1)
+            chosen = select_columns(*columns.values()).where(first.c.place == 1)
             session.execute(insert(row).from_select(list(columns), chosen))
 
     def copied(self, outreach: str, revision: int) -> Iterator[list[Recipient]]:
@@ -142,7 +144,7 @@ def _receivers(outreach: str, step: str) -> Subquery:
     customer = row.c.customer_id
     everything = func.sum(row.c.others).over(partition_by=customer) + func.count().over(partition_by=customer)
     return (
-        select(
+        select_columns(
             *row.c,
             func.row_number().over(partition_by=customer, order_by=row.c.id).label("place"),
             everything.label("everything"),
