@@ -1,12 +1,10 @@
-"""Switches stay as they were turned on, and a person is told a thing once."""
+"""Switches stay as they were turned on."""
 
-from tellfirst.store.controls import PAUSE_ALL, Control, Controls, Notice
+from collections.abc import Callable
+
+from tellfirst.store.controls import PAUSE_ALL, Control, Controls
 from tellfirst.store.engine import Database
-from tests.store.make import HOUR, NOON, OUTREACH, at_once
-
-
-def notice(id_: str = "n-1", outreach: str = OUTREACH, text: str = "decide", hours: int = 0) -> Notice:
-    return Notice(id=id_, outreach=outreach, kind="reminder", to="Service lead", text=text, at=NOON + hours * HOUR)
+from tests.store.make import HOUR, NOON, at_once
 
 
 def test_switch_stays_as_it_was_turned_on(database: Database) -> None:
@@ -26,20 +24,19 @@ def test_turning_off_says_whether_it_was_on(database: Database) -> None:
     assert [control.name for control in controls.on()] == [PAUSE_ALL]
 
 
-def test_notice_is_told_once(database: Database) -> None:
+def test_each_pause_of_everything_is_one_of_its_own(database: Database) -> None:
     controls = Controls(database)
-    assert controls.tell(notice())
-    assert not controls.tell(notice(text="again"))
-    assert controls.notices(OUTREACH) == [notice()]
+    assert controls.pause() is None
+    controls.pause_all("p-1", by="ana", at=NOON)
+    controls.pause_all("p-2", by="ben", at=NOON + HOUR)
+    assert controls.on() == [Control(name="pause-all", value="p-2", by="ben", at=NOON + HOUR)]
 
 
-def test_of_many_who_tell_the_same_one_does(database: Database) -> None:
+def test_of_many_who_pause_at_once_one_pause_stands(database: Database) -> None:
     controls = Controls(database)
-    assert at_once([lambda: controls.tell(notice())] * 8).count(True) == 1
 
+    def job(number: int) -> Callable[[], None]:
+        return lambda: controls.pause_all(f"p-{number}", by="ana", at=NOON)
 
-def test_notices_are_of_one_outreach_in_order(database: Database) -> None:
-    controls = Controls(database)
-    for given in (notice("b", hours=2), notice("z"), notice("a"), notice("c", outreach="outreach/other")):
-        assert controls.tell(given)
-    assert [n.id for n in controls.notices(OUTREACH)] == ["a", "z", "b"]
+    at_once([job(number) for number in range(8)])
+    assert len(controls.on()) == 1
