@@ -2,6 +2,8 @@
 
 import random
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,23 @@ def test_twenty_at_once_stand_in_one_line(chain: Chain) -> None:
     links = chain.entries()
     assert [one.sequence for one in links] == list(range(1, 21))
     assert sorted(one.facts["row"] for one in links) == list(range(20))  # type: ignore[type-var]
+    assert chain.faults() == []
+
+
+def test_two_processes_at_once_stand_in_one_line(chain: Chain, anchored: Database) -> None:
+    url = anchored.engine.url.render_as_string(hide_password=False)
+    grow = (
+        "import sys; from pathlib import Path; from tellfirst.store.chain import Chain\n"
+        "from tellfirst.store.engine import Database, open_engine; from tests.store.test_chain import entry\n"
+        "chain = Chain(Database(open_engine(sys.argv[1]), anchor=Path(sys.argv[2])))\n"
+        "for number in range(15): chain.append(entry(number))\n"
+    )
+    given = (sys.executable, "-c", grow, url, str(anchored.anchor))
+    both = [subprocess.Popen(given) for _ in range(2)]  # noqa: S603 - ourselves
+    assert [one.wait() for one in both] == [0, 0]
+    links = chain.entries()
+    assert [one.sequence for one in links] == list(range(1, 31))
+    assert sorted(one.facts["row"] for one in links) == sorted([*range(15), *range(15)])  # type: ignore[type-var]
     assert chain.faults() == []
 
 
