@@ -7,18 +7,22 @@ from typing import Annotated
 
 import typer
 
+from tellfirst.cli.agreement import agreement
 from tellfirst.cli.arguments import Outreach, Reason, Revision, read_reason
 from tellfirst.cli.binding import check_binding
 from tellfirst.cli.output import Json, counted, note, print_json, say, when
 from tellfirst.cli.picture import picture
 from tellfirst.cli.screen import short_summary, show_picture
 from tellfirst.cli.ssh_key import choose_key, principal_of, sign
+from tellfirst.cli.submitting import submit
 from tellfirst.cli.unconfirmed import Unconfirmed
 from tellfirst.cli.wiring import Installation, opened, with_outreaches
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope
 from tellfirst.errors import InputError, RefusedError
+from tellfirst.playbooks.loader import parse
 from tellfirst.signing.documents import Choice
 from tellfirst.signing.kinds import OutreachDecision
+from tellfirst.signing.rules import rule_for
 from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
 
 Key = Annotated[
@@ -41,6 +45,9 @@ REMEDIES = {
     "not_an_approver": "ask one who has the role",
     "key_revoked": "decide again with another key",
     "key_expired": "use a key that is valid",
+    "same_person": "another person approves it too, with `tellfirst approve`",
+    "own_proposal": "ask somebody who neither proposed nor wrote it",
+    "wrong_prior": "look with `tellfirst show` who approved, and approve again",
     "not_ready": "wait until the outreach is planned",
 }
 
@@ -122,20 +129,20 @@ def decide(
         _only_one_waits(here, record, number)
         check_binding(here, revision)
         path = choose_key(key, here.settings)
-        document = revision.proposal.decide(
-            choice, principal_of(path, principal, here.settings), datetime.now(UTC), reason
-        )
-        _show(here, record, revision, document, count=count, yes=yes)
-        kept = Unconfirmed(here.settings.data_dir / "unconfirmed")
-        envelope = kept.find(document) or sign(document, path)
-        kept.keep(document, envelope)
+        who = principal_of(path, principal, here.settings)
+        rule = rule_for(parse(revision.playbook_text, "the planned playbook").playbook, revision.proposal)
+
+        def document() -> OutreachDecision:
+            # Read again whenever it is signed: somebody else may have been first.
+            agreed = agreement(here, revision.proposal, rule, revision.number)
+            prior = agreed.prior(who) if choice == "approve" else ""
+            return revision.proposal.decide(choice, who, datetime.now(UTC), reason, prior)
+
+        _show(here, record, revision, choice, who, count=count, yes=yes)
         if as_signal:
-            with_outreaches(lambda client: client.decide(name, envelope))
-            kept.drop(document)
-            _print_left(name, document, as_json=as_json)
+            _leave(here, name, document(), path, as_json=as_json)
             return
-        answer = with_outreaches(lambda client: client.submit(name, envelope))
-        kept.drop(document)
+        answer, envelope = submit(here, name, document, path)
         if answer.code == "already_decided" and _is_ours(here, name, envelope):
             answer = answer.model_copy(update={"accepted": True, "code": "", "message": reason})
     _print_answer(name, answer, as_json=as_json)
@@ -165,20 +172,22 @@ def _show(
     here: Installation,
     record: OutreachRecord,
     revision: RevisionRecord,
-    document: OutreachDecision,
+    choice: Choice,
+    who: str,
     *,
     count: int | None,
     yes: bool,
 ) -> None:
     seen = picture(here, record, revision)
-    summary = f"{document.decision.replace('_', ' ')} as {document.approver}: {short_summary(seen)}"
+    summary = f"{choice.replace('_', ' ')} as {who}: {short_summary(seen)}"
     if yes:
         note(summary)
     else:
         show_picture(seen)
         say("")
-    if document.decision == "approve" and seen.offer is not None and document.audience_count > seen.offer.tripwire:
-        _check_count(document.audience_count, count, ask=not yes)
+    recipients = revision.proposal.audience_count
+    if choice == "approve" and seen.offer is not None and recipients > seen.offer.tripwire:
+        _check_count(recipients, count, ask=not yes)
     if not yes:
         typer.confirm(f"{summary}?", abort=True)
 
@@ -200,7 +209,12 @@ def _is_ours(here: Installation, name: str, envelope: DecisionEnvelope) -> bool:
     return any(d.accepted and d.envelope == sent for d in here.decisions.received(name))
 
 
-def _print_left(name: str, document: OutreachDecision, *, as_json: bool) -> None:
+def _leave(here: Installation, name: str, document: OutreachDecision, key: Path, *, as_json: bool) -> None:
+    kept = Unconfirmed(here.settings.data_dir / "unconfirmed")
+    envelope = kept.find(document) or sign(document, key)
+    kept.keep(document, envelope)
+    with_outreaches(lambda client: client.decide(name, envelope))
+    kept.drop(document)
     if as_json:
         print_json({"outreach": name, "revision": document.revision, "left": True})
     else:
@@ -214,6 +228,8 @@ def _print_answer(name: str, answer: DecisionAnswer, *, as_json: bool) -> None:
         if not as_json:
             said = {"approve": "approved", "reject": "rejected"}.get(answer.decision, "sent back for changes")
             say(f"{said}: revision {answer.revision} of {name}, by {answer.approver}")
+            if answer.status == "pending":
+                say(f"{answer.approvals} of {answer.needed} approvals; another person must approve too")
         return
     remedy = REMEDIES.get(answer.code, "")
     # The worker's own words end with a remedy too; the code is what machines and people look up.

@@ -11,15 +11,16 @@ from uuid import uuid4
 
 import typer
 
+from tellfirst.cli.agreement import agreement
 from tellfirst.cli.arguments import Outreach, Reason, read_reason
 from tellfirst.cli.decide import REMEDIES, As, Key, Yes
 from tellfirst.cli.output import Json, note, print_json, print_table, say, when
-from tellfirst.cli.ssh_key import choose_key, principal_of, sign
-from tellfirst.cli.unconfirmed import Unconfirmed
+from tellfirst.cli.ssh_key import choose_key, principal_of
+from tellfirst.cli.submitting import submit
 from tellfirst.cli.wiring import Installation, opened, whoever, with_outreaches
-from tellfirst.contract import DecisionAnswer, DecisionEnvelope, ExceptionAsked, exception_id
+from tellfirst.contract import DecisionAnswer, ExceptionAsked, exception_id
 from tellfirst.domain.message import Rendered
-from tellfirst.errors import InputError, NotFoundError, RefusedError, SettingsError
+from tellfirst.errors import InputError, NotFoundError, RefusedError
 from tellfirst.playbooks.answers import major, render_answer
 from tellfirst.playbooks.boundaries import Boundary
 from tellfirst.playbooks.loader import parse
@@ -28,10 +29,8 @@ from tellfirst.policy.approval import ApprovalRule
 from tellfirst.policy.exceptions import Asked, grant_rule
 from tellfirst.settings import Settings
 from tellfirst.signing.audience import content_digest
-from tellfirst.signing.decisions import holding
-from tellfirst.signing.documents import Choice, digest
-from tellfirst.signing.kinds import Grant, decide
-from tellfirst.signing.registry import Registry
+from tellfirst.signing.documents import Choice
+from tellfirst.signing.kinds import Decision, Grant, decide
 from tellfirst.store.exceptions import REFUSED, ExceptionRecord
 
 CLAIMED_WITHIN = 10.0
@@ -164,13 +163,12 @@ def _decide(
             (note if yes else say)(line)
         if not yes:
             typer.confirm(f"{choice} as {who}?", abort=True)
-        prior = _prior(here, grant, rule, settings) if choice == "approve" else ""
-        document = decide(grant, choice, who, datetime.now(UTC), reason, prior)
-        kept = Unconfirmed(settings.data_dir / "unconfirmed")
-        envelope = kept.find(document) or sign(document, path)
-        kept.keep(document, envelope)
-        answer = with_outreaches(lambda client: client.submit(exception_id(request), envelope))
-        kept.drop(document)
+
+        def document() -> Decision:
+            prior = agreement(here, grant, rule).prior(who) if choice == "approve" else ""
+            return decide(grant, choice, who, datetime.now(UTC), reason, prior)
+
+        answer, _ = submit(here, exception_id(request), document, path)
     _print_answer(request, answer, as_json=as_json)
 
 
@@ -189,19 +187,6 @@ def _bound(here: Installation, record: ExceptionRecord) -> tuple[Grant, Approval
     if kept != said or grant.answer_digest != ("none" if text is None else content_digest(text)):
         raise RefusedError("what would be signed is not what is shown", where=record.id, remedy="do not sign it")
     return grant, rule
-
-
-def _prior(here: Installation, grant: Grant, rule: ApprovalRule, settings: Settings) -> str:
-    """Returns the digest of the first grant that stands, where a second one joins it; else an empty text."""
-    approvals = here.decisions.approvals(grant.about) if rule.needed > 1 else []
-    if not approvals:
-        return ""
-    try:
-        registry = Registry.load(settings.approvers)
-    except SettingsError:  # it is deployed where the workers run, which may be elsewhere
-        return digest(DecisionEnvelope.model_validate(approvals[0].envelope).document)
-    _, good, _ = holding(approvals, grant, rule, registry, settings.environment, datetime.now(UTC))
-    return good[0].document_digest if 0 < len(good) < rule.needed else ""
 
 
 def _lines(here: Installation, record: ExceptionRecord) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from tellfirst.cli.agreement import agreement
 from tellfirst.cli.arguments import Reason, read_reason
 from tellfirst.cli.decide import REMEDIES, As, Key, Yes
 from tellfirst.cli.library_change import (
@@ -17,13 +18,12 @@ from tellfirst.cli.library_change import (
     change_of,
     difference_to,
     find_change,
-    first_approval,
     given_playbook,
     live_version,
 )
 from tellfirst.cli.output import Json, note, print_json, print_table, put, say, when
-from tellfirst.cli.ssh_key import choose_key, principal_of, sign
-from tellfirst.cli.unconfirmed import Unconfirmed
+from tellfirst.cli.ssh_key import choose_key, principal_of
+from tellfirst.cli.submitting import submit
 from tellfirst.cli.wiring import Installation, opened, whoever, with_outreaches
 from tellfirst.contract import DecisionAnswer, LibraryProposal, library_id
 from tellfirst.errors import InputError
@@ -201,14 +201,14 @@ def _decide(
             note(summary)
         else:
             typer.confirm(f"{summary}?", abort=True)
-        prior = first_approval(here, change) if choice == "approve" else ""
-        document = decide(change, choice, who, datetime.now(UTC), reason, prior, answers=answers)
-        assert isinstance(document, LibraryDecision)  # noqa: S101 - by its kind
-        kept = Unconfirmed(settings.data_dir / "unconfirmed")
-        envelope = kept.find(document) or sign(document, path)
-        kept.keep(document, envelope)
-        answer = with_outreaches(lambda client: client.submit(record.about, envelope))
-        kept.drop(document)
+
+        def document() -> LibraryDecision:
+            prior = agreement(here, change, library_rule(change)).prior(who) if choice == "approve" else ""
+            decided = decide(change, choice, who, datetime.now(UTC), reason, prior, answers=answers)
+            assert isinstance(decided, LibraryDecision)  # noqa: S101 - by its kind
+            return decided
+
+        answer, _ = submit(here, record.about, document, path)
     _print_answer(record.about, change, answer, as_json=as_json)
 
 

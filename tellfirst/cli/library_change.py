@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from tellfirst.cli.wiring import Installation, find_playbook, read_library
-from tellfirst.contract import DecisionEnvelope, library_id
+from tellfirst.contract import library_id
 from tellfirst.errors import DecisionRefusedError, InputError, NotFoundError, PlaybookError, RefusedError
 from tellfirst.playbooks.change import data_changed, difference
 from tellfirst.playbooks.loader import LoadedPlaybook, load_file, parse
 from tellfirst.settings import Settings
-from tellfirst.signing.documents import digest
 from tellfirst.signing.kinds import LibraryChange
-from tellfirst.signing.rules import library_rule, misstates
+from tellfirst.signing.rules import misstates
 from tellfirst.store.decisions import DecisionRecord
 from tellfirst.store.matters import APPROVED, MatterRecord
 
@@ -86,17 +85,6 @@ def difference_to(here: Installation, loaded: LoadedPlaybook, live: str) -> tupl
     old = _kept(here, live)
     changed = data_changed(old.playbook if old else None, loaded.playbook)
     return difference(old.text if old else "", loaded.text), changed
-
-
-def first_approval(here: Installation, change: LibraryChange) -> str:
-    """Returns the digest of the first approval that this one joins; empty when it is the first."""
-    if library_rule(change).needed < 2:
-        return ""
-    for record in here.decisions.approvals(change.about):
-        envelope = DecisionEnvelope.model_validate(record.envelope)
-        if envelope.document.get("nonce") == change.nonce:
-            return digest(envelope.document)
-    return ""
 
 
 def change_document(record: MatterRecord, change: LibraryChange, decisions: list[DecisionRecord]) -> dict[str, object]:

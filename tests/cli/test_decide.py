@@ -48,6 +48,8 @@ async def test_an_approval_is_signed_accepted_and_sent(office: Office) -> None:
         "code": "",
         "message": "",
         "status": "approved",
+        "approvals": 1,
+        "needed": 1,
     }
     assert "approve as eve: revision 1" in done.err
     assert "2 recipients (2 by sms)" in done.err

@@ -62,7 +62,7 @@ def test_one_of_twenty_decisions_is_accepted(database: Database, decisions: Deci
 
 def test_decision_comes_back_as_it_was_received(decisions: Decisions) -> None:
     given = record()
-    assert decisions.accept(given, status="approved", good=good) == Standing(status="approved", taken=True)
+    assert decisions.accept(given, status="approved", good=good) == Standing(status="approved", taken=True, approvals=1)
     assert decisions.received(OUTREACH) == [given]
     assert decisions.approvals(OUTREACH, 1) == [given]
 
@@ -139,7 +139,9 @@ def test_decisions_are_of_one_revision(database: Database, decisions: Decisions)
 def test_the_accepted_one_is_accepted_again(database: Database, decisions: Decisions) -> None:
     """Whoever was to hear of it may have died before."""
     for _ in range(2):
-        assert decisions.accept(record("ana"), status="approved", good=good) == Standing(status="approved", taken=True)
+        assert decisions.accept(record("ana"), status="approved", good=good) == Standing(
+            status="approved", taken=True, approvals=1
+        )
     assert len(decisions.received(OUTREACH)) == 1
 
 
