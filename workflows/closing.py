@@ -23,24 +23,27 @@ class Closing(Front):
 
     async def measure(self) -> Result | None:
         """Returns the measured result, or None while contacts are still awaited."""
-        state, last = self.state, self.state.revisions[-1]
-        end = state.window_end
-        if end is None:
+        state, planned = self.state, [r for r in self.state.revisions if not r.plan.unplanned]
+        last, end = planned[-1], state.window_end
+        await self.settle_messages()
+        if end is None or state.to_plan:
             return None
         give_up = end + last.plan.watermark_timeout
         request = CloseRequest(
             outreach=self._id,
-            revision=next(r for r in reversed(state.revisions) if r.wave is not None).plan.revision,
+            revision=next(r for r in reversed(planned) if r.wave is not None).plan.revision,
             window_end=end,
             last_chance=workflow.now() >= give_up,
             reason=state.aborted,
         )
+        self.closing = True
         try:
             closing = await over_audience(OutreachActivities.close, request, state.recipients)
         except FailureError as error:
-            state.contacts_at = workflow.now() + LONGEST_WAIT_FOR_CONTACTS
+            self.closing, state.contacts_at = False, workflow.now() + LONGEST_WAIT_FOR_CONTACTS
             await self.needs_attention(f"measuring failed: {cause_of(error)}")
             return None
+        self.closing = not closing.waiting
         if closing.waiting:
             pause = min(max(last.plan.window / 20, timedelta(seconds=1)), LONGEST_WAIT_FOR_CONTACTS)
             state.contacts_at = min(workflow.now() + pause, give_up)

@@ -21,6 +21,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
+    from activities.addenda import AddendumActivities, DraftRequest
     from activities.decisions import DecisionActivities, ReceivedDecision
     from activities.outreach import HoldRequest, OutreachActivities
     from tellfirst import contract
@@ -28,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.options import QUICK
     from workflows.state import State
 
-Kind = Literal["decision", "changed", "cleared", "pause", "abort", "acknowledged"]
+Kind = Literal["decision", "draft", "changed", "cleared", "pause", "abort", "acknowledged"]
 MALFORMED = object()
 NOTHING = RawValue(Payload())
 """What a message without an argument carries; the SDK hands an argument over raw only where its type says just that."""
@@ -87,6 +88,9 @@ class Mailbox:
         self._busy = False
         self._count = 0
         self._answers: dict[int, DecisionAnswer] = {}
+        self._drafts: dict[int, contract.DraftAnswer] = {}
+        self.closing = False
+        """Says that it is being measured: what is drafted now comes too late."""
         self.news = 0
         """Grows with every message that was applied."""
 
@@ -105,6 +109,20 @@ class Mailbox:
             DecisionEnvelope.model_validate(read_json(raw))
         except ValidationError:
             raise ApplicationError("the message is not a signed decision", type="malformed") from None
+
+    @workflow.update(name=contract.DRAFT)
+    async def draft(self, raw: RawValue = NOTHING) -> contract.DraftAnswer:
+        """Takes a draft of a correction or a free update, and answers once it is kept."""
+        number = self._put("draft", raw)
+        await until(lambda: number in self._drafts)
+        return self._drafts.pop(number)
+
+    @draft.validator
+    def _can_be_read(self, raw: RawValue = NOTHING) -> None:
+        try:
+            contract.Draft.model_validate(read_json(raw))
+        except ValidationError:
+            raise ApplicationError("the message is not a draft", type="malformed") from None
 
     @workflow.signal(name=contract.DECIDE)
     async def decide(self, raw: RawValue = NOTHING) -> None:
@@ -159,6 +177,8 @@ class Mailbox:
             try:
                 if message.kind == "decision":
                     await self._judge(message)
+                elif message.kind == "draft":
+                    await self._draft(message)
                 else:
                     await self._apply(message)
             except FailureError:
@@ -169,6 +189,22 @@ class Mailbox:
     async def settle_messages(self) -> None:
         """Waits until everything that came in is applied and answered."""
         await until(lambda: not self._waiting and not self._busy and workflow.all_handlers_finished())
+
+    async def _draft(self, message: Message) -> None:
+        state, draft = self.state, contract.Draft.model_validate(message.raw)
+        if draft.event_id in state.seen:
+            self._drafts[message.number] = contract.DraftAnswer(accepted=True, message="it was drafted before")
+            return
+        ended = self.closing or bool(state.aborted)
+        request = DraftRequest(outreach=self._id, draft=draft, number=state.drafted + 1, ended=ended)
+        try:
+            answer = await workflow.execute_local_activity_method(AddendumActivities.keep_draft, request, **QUICK)
+        except FailureError:
+            answer = contract.DraftAnswer(accepted=False, code="not_recorded", message="it was not kept; try again")
+        if answer.accepted and state.first_time(draft.event_id):
+            state.drafted += 1
+            state.drafts.append(answer.version)
+        self._drafts[message.number] = answer
 
     async def _judge(self, message: Message) -> None:
         raw = None if message.raw is MALFORMED else message.raw

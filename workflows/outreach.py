@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst import contract
     from tellfirst.contract import Ending, Result
     from tellfirst.domain.condition import Condition, personal_pattern
-    from tellfirst.domain.plan import PlannedStep
+    from tellfirst.domain.plan import CORRECTION, PlannedStep
     from workflows.closing import Closing, cause_of
     from workflows.mailbox import NOTHING, Alarm, read_json, until
     from workflows.options import DATABASE, over_audience
@@ -157,14 +157,16 @@ class OutreachWorkflow(Closing):
 
     async def _plan(self) -> Result | None:
         state, number = self.state, self.state.planned + 1
-        replaced = next((r for r in state.revisions if r.status == "changes_requested"), None)
+        replaced = next((r for r in state.revisions if r.sent_back), None)
         grow, state.grow = state.grow, False
+        draft = state.drafts.pop(0) if state.drafts and not grow and replaced is None else ""
         request = PlanRequest(
             outreach=self._id,
             run=workflow.info().first_execution_run_id,
             revision=number,
             condition=self._condition if number == 1 else None,
             replaces=replaced.plan.revision if replaced else 0,
+            addendum=draft,
         )
         try:
             answer: PlanAnswer = await workflow.execute_activity_method(
@@ -182,6 +184,9 @@ class OutreachWorkflow(Closing):
             return await self.closed(Ending.DUPLICATE, answer.reason)
         if answer.status == "refused":
             return await self.closed(Ending.REFUSED, answer.reason)
+        if answer.plan is None and draft:
+            text = "What was drafted reaches nobody: all who received that step are gone, opted out or have moved."
+            await self.notify("expired", state.revisions[-1].plan, text)
         if answer.plan is None:
             return None if state.revisions else await self.end(Ending.NOTHING_TO_DO, answer.reason)
         state.revisions.append(Revision(plan=answer.plan, status="approved" if answer.permit else "pending"))
@@ -226,7 +231,7 @@ class OutreachWorkflow(Closing):
         t0 = workflow.now()
         request = WaveRequest(outreach=self._id, revision=revision.plan.revision, t0=t0)
         revision.wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
-        revision.t0 = t0
+        revision.t0 = None if revision.plan.unplanned else t0
         if revision.wave.treated:
             revision.due.append(revision.plan.initial.id)
 
@@ -248,7 +253,7 @@ class OutreachWorkflow(Closing):
 
     async def _let_go(self) -> None:
         """Lets go of whatever has not left; what may have left is still asked about."""
-        self.state.look, self.state.grow = "", False
+        self.state.look, self.state.grow, self.state.drafts = "", False, []
         await self.give_up([r for r in self.state.revisions if r.open], "aborted")
         for revision in self.state.revisions:
             revision.due = []
@@ -274,7 +279,9 @@ class OutreachWorkflow(Closing):
         state.grow |= look.new > 0
         state.cleared = look.still == 0 and not look.new
         if state.cleared:
-            await self.give_up([r for r in state.revisions if r.open], "cleared")
+            # Who was told wrongly is told so, although it is over.
+            over = [r for r in state.revisions if r.open and r.plan.initial.kind != CORRECTION]
+            await self.give_up(over, "cleared")
             if not state.randomised:
                 return await self.end(Ending.CLEARED, "the condition ended before anyone was told")
         return None

@@ -39,6 +39,11 @@ class Revision(BaseModel):
     over: int = 0
 
     @property
+    def sent_back(self) -> bool:
+        """Returns whether another plan is wanted in its place; a draft that was sent back is drafted anew by people."""
+        return self.status == "changes_requested" and not self.plan.unplanned
+
+    @property
     def open(self) -> bool:
         """Returns whether it may still be sent and nobody was drawn yet."""
         return self.wave is None and self.status in ("pending", "approved", "changes_requested")
@@ -67,6 +72,8 @@ class State(BaseModel):
     revisions: list[Revision] = Field(default_factory=list)
     planned: int = 0
     grow: bool = False  # subjects that no revision has planned for were seen
+    drafted: int = 0  # drafts of corrections and free updates that were kept
+    drafts: list[str] = Field(default_factory=list)  # versions of those that no revision was planned of yet
     look: Literal["", "look", "cleared"] = ""
     cleared: bool = False
     paused: bool = False
@@ -82,8 +89,8 @@ class State(BaseModel):
 
     @property
     def to_plan(self) -> bool:
-        """Returns whether another revision is wanted: for new subjects, or instead of one that was sent back."""
-        return self.grow or any(r.status == "changes_requested" for r in self.revisions)
+        """Returns whether another revision is wanted: for new subjects, of a draft, or instead of one sent back."""
+        return self.grow or bool(self.drafts) or any(r.sent_back for r in self.revisions)
 
     @property
     def randomised(self) -> bool:
@@ -92,8 +99,8 @@ class State(BaseModel):
 
     @property
     def recipients(self) -> int:
-        """Returns how many are planned for; a revision that another replaced does not count."""
-        return sum(r.plan.recipients for r in self.revisions if r.status != "replaced")
+        """Returns how many are planned for; a revision that another replaced, or a correction, does not count."""
+        return sum(r.plan.recipients for r in self.revisions if r.status != "replaced" and not r.plan.unplanned)
 
     @property
     def window_end(self) -> datetime | None:
@@ -220,7 +227,7 @@ def overdue(state: State, now: datetime) -> str:
 
 def owing(state: State) -> bool:
     """Returns whether a decision or a promise is still open, so that the outreach may not close."""
-    return any(
+    return bool(state.drafts) or any(
         r.status == "pending" or (r.status == "approved" and r.wave is None) or promised(state, r) is not None
         for r in state.revisions
     )

@@ -33,7 +33,7 @@ def test_nothing_else_is_published() -> None:
 def test_the_workflow_answers_to_the_published_names() -> None:
     outreach = workflow._Definition.must_from_class(OutreachWorkflow)
     assert outreach.name == contract.OUTREACH
-    assert set(outreach.updates) == {contract.SUBMIT_DECISION}
+    assert set(outreach.updates) == {contract.SUBMIT_DECISION, contract.DRAFT}
     assert set(outreach.queries) == {contract.VIEW}
     assert set(outreach.signals) == {
         contract.DECIDE,
@@ -67,7 +67,7 @@ def test_an_example_is_what_the_schema_and_the_model_take(name: str, text: str) 
     MODELS[name].model_validate(example)
 
 
-@pytest.mark.parametrize("name", ["Condition", "DecisionEnvelope", "Event", "Pause"])
+@pytest.mark.parametrize("name", ["Condition", "DecisionEnvelope", "Draft", "Event", "Pause"])
 def test_a_typing_error_is_heard(name: str) -> None:
     schema = json.loads((FOLDER / f"{name}.json").read_text())
     example = json.loads(dict(EXAMPLES)[name])
