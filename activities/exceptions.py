@@ -19,6 +19,7 @@ from activities.playbooks import PlannedPlaybooks
 from tellfirst.channels.webhook import Hook
 from tellfirst.contract import DecisionAnswer, ExceptionAsked, exception_id
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.plan import Rung
 from tellfirst.errors import SettingsError
 from tellfirst.playbooks.answers import render_answer
 from tellfirst.playbooks.boundaries import Boundary
@@ -66,6 +67,7 @@ class ExceptionClaimed(Frozen):
     owner: str = ""
     accountable: str = ""
     roles: tuple[str, ...] = ()
+    ladder: tuple[Rung, ...] = ()
     needed: int = 0
     channel: str = ""
     remind_at: AwareDatetime | None = None
@@ -202,6 +204,7 @@ class ExceptionActivities:
                 owner=playbook.owners.owner,
                 accountable=playbook.owners.accountable,
                 roles=verdict.roles,
+                ladder=playbook.rungs,
                 needed=verdict.needed,
                 channel=record.channel,
                 remind_at=record.opened_at + boundary.remind_after,

@@ -142,6 +142,7 @@ class LibraryChanges(MatterKind):
             playbook=book.id,
             owner=book.owners.owner,
             roles=self.rule(record).roles,
+            ladder=book.rungs,
             remind_at=record.opened_at + REMIND_AFTER,
             escalate_at=record.opened_at + ESCALATE_AFTER,
             decide_by=record.proposal.decide_by,

@@ -12,6 +12,7 @@ from activities.failures import told_plainly
 from activities.matters import MatterApprovals
 from tellfirst.contract import DecisionAnswer
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.plan import Rung
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.store.decisions import Effect
 from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, MatterRecord, Matters
@@ -27,7 +28,8 @@ class OpenMatterRequest(Frozen):
 class OpenedMatter(Frozen):
     """Is how a matter stands: its status, or why it is refused; whom it waits for, until when, and in which words.
 
-    `question` goes on "whether …", `otherwise` says what is when nobody decides, `how` what to run.
+    `ladder` says who is told when it is overdue, where that is not simply who decides; `question` goes
+    on "whether …", `otherwise` says what is when nobody decides, `how` what to run.
     """
 
     status: str
@@ -38,6 +40,7 @@ class OpenedMatter(Frozen):
     playbook: str = ""
     owner: str = ""
     roles: tuple[str, ...] = ()
+    ladder: tuple[Rung, ...] = ()
     remind_at: AwareDatetime | None = None
     escalate_at: AwareDatetime | None = None
     decide_by: AwareDatetime | None = None

@@ -1,7 +1,5 @@
 """The steps of an outreach's life beside planning and sending: waves, looks at the source, notices, endings."""
 
-from typing import Literal
-
 from pydantic import AwareDatetime, Field
 from temporalio import activity
 
@@ -18,7 +16,7 @@ from tellfirst.signing.trail import Entry
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.chain import Chain
 from tellfirst.store.contacts import ArmCount, Contacts
-from tellfirst.store.controls import Controls, Notice
+from tellfirst.store.controls import Controls
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.receivers import Receivers
@@ -27,11 +25,13 @@ from tellfirst.store.sends import Sends
 
 
 class WaveRequest(Frozen):
-    """Asks to randomise a revision's recipients at `t0`."""
+    """Asks to randomise at `t0` the recipients on a revision's pages from `first` on, up to `end` where it says one."""
 
     outreach: str
     revision: int
     t0: AwareDatetime
+    first: int = 0
+    end: int = 0
 
 
 class LookRequest(Frozen):
@@ -96,16 +96,6 @@ class HoldRequest(Frozen):
     aborted: bool = False
 
 
-class NoticeRequest(Frozen):
-    """Asks to tell a person something; the same `id` is told once."""
-
-    id: str
-    outreach: str
-    kind: Literal["reminder", "overdue", "expired", "attention", "promise_at_risk"]
-    to: str
-    text: str = Field(max_length=500)
-
-
 class OutreachActivities:
     """Keeps an outreach's promises apart from sending."""
 
@@ -155,11 +145,12 @@ class OutreachActivities:
                 cap=self._cap,
                 cap_exempt=playbook.limits.cap_exempt,
             )
-            for page in range(sum(r.count for r in revision.plan.pages)):
+            end = request.end or revision.plan.page_count
+            for page in range(request.first, end):
                 self._recipients.randomise(request.outreach, request.revision, by, page=page)
                 if not activity.info().is_local:  # nobody listens to one inside a workflow task
                     activity.heartbeat(page)
-            return self._recipients.wave(request.outreach, request.revision)
+            return self._recipients.wave(request.outreach, request.revision, end=end)
 
     @activity.defn
     def look(self, request: LookRequest) -> Look:
@@ -256,18 +247,3 @@ class OutreachActivities:
             # Last, so that a hold never waits for the log; an attempt that dies before it is made again.
             kind = "abort" if request.aborted else "pause" if request.paused else "resume"
             self._chain.append(Entry(kind=kind, about=request.outreach, actor=request.by, at=now))
-
-    @activity.defn
-    def notify(self, request: NoticeRequest) -> None:
-        """Tells a person something, once."""
-        with told_plainly():
-            notice = Notice(
-                id=request.id,
-                outreach=request.outreach,
-                kind=request.kind,
-                to=request.to,
-                text=request.text,
-                at=AttemptClock().now(),
-            )
-            if self._controls.tell(notice):
-                activity.logger.warning("%s for %s: %s", request.kind, request.to, request.text)

@@ -112,6 +112,7 @@ class PermitKind(MatterKind):
             playbook=permit.playbook,
             owner=loaded.playbook.owners.owner if loaded else "",
             roles=self.rule(record).roles,
+            ladder=loaded.playbook.rungs if loaded else (),
             remind_at=record.opened_at + REMIND_AFTER,
             escalate_at=record.opened_at + ESCALATE_AFTER,
             decide_by=permit.decide_by,

@@ -21,6 +21,7 @@ DETECTION = "Detection"
 EXCEPTION = "ExceptionRequest"
 LIBRARY_CHANGE = "LibraryChange"
 PERMIT = "Permit"
+NOTICE = "Notice"
 RESUME = "Resume"
 
 QUEUE = "outreach"
@@ -33,6 +34,7 @@ CONDITION_CHANGED = "condition_changed"
 CONDITION_CLEARED = "condition_cleared"
 PAUSE = "pause"
 ABORT = "abort"
+ESCALATE = "escalate"
 ESCALATION_ACKNOWLEDGED = "escalation_acknowledged"
 VIEW = "view"
 
@@ -97,6 +99,11 @@ def resume_id(pause: str) -> str:
     return f"resume/{pause}"
 
 
+def continue_id(outreach: str, revision: int) -> str:
+    """Returns the name under which people decide whether those behind the first few are told too."""
+    return f"continue/{outreach}/{revision}"
+
+
 def exception_id(request: str) -> str:
     """Returns the workflow id of a request for an exception; its decisions name it too."""
     return f"exception/{request}"
@@ -128,10 +135,12 @@ class DecisionEnvelope(Outside):
 class DecisionAnswer(Frozen):
     """Says what became of a submitted decision; `status` is how things stand, `pending` while others must agree.
 
-    Of an accepted one `approvals` counts those that stand together, and `needed` how many it takes.
+    Of an accepted one `approvals` counts those that stand together, and `needed` how many it takes. `kind` tells what
+    was decided: `outreach` about a revision, `continue` about those behind its first few.
     """
 
     accepted: bool
+    kind: str = "outreach"
     decision: str = ""
     approver: str = ""
     revision: int = 0
@@ -154,6 +163,23 @@ class Pause(Event):
     """Holds an outreach, or lets it go on."""
 
     paused: bool = True
+
+
+EscalationKind = Literal["attention", "overdue", "promise_at_risk", "negative_reply", "raised", "unknown_sends"]
+"""What may need a person, the most pressing first: it cannot go on, a decision is late, a promise is at risk, customers
+answered badly, somebody raised it, or messages are unknown."""
+
+
+class Escalate(Event):
+    """Says from outside that an outreach needs a person; `note` tells why, in words without personal data."""
+
+    kind: Literal["negative_reply", "raised"] = "raised"
+
+
+class Acknowledgement(Event):
+    """Says that somebody is on it; with `done` that it is settled, where nothing else ends its cause."""
+
+    done: bool = False
 
 
 class Draft(Event):
@@ -214,6 +240,20 @@ class RevisionView(Frozen):
     root: str = ""
 
 
+class EscalationView(Frozen):
+    """Shows what needs a person: at which of its levels it stands, and who is on it since when."""
+
+    kind: EscalationKind
+    text: str
+    opened_at: AwareDatetime
+    level: int
+    levels: int
+    waiting_on: str
+    next_at: AwareDatetime | None = None
+    acknowledged_by: str = ""
+    acknowledged_at: AwareDatetime | None = None
+
+
 class View(Frozen):
     """Is the answer of the query `view`."""
 
@@ -225,6 +265,7 @@ class View(Frozen):
     details: str = ""
     paused: bool = False
     revisions: tuple[RevisionView, ...] = ()
+    escalations: tuple[EscalationView, ...] = ()
     refused_messages: int = 0
 
 
@@ -300,6 +341,8 @@ WIRE_MODELS = (
     DraftAnswer,
     Event,
     Pause,
+    Escalate,
+    Acknowledgement,
     View,
     Result,
     ExceptionAsked,

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     exceptions_secret: SecretStr = Field(
         default=SecretStr(""), description="whsec_… secret that those posts are signed with (Standard Webhooks)"
     )
+    notify: Path | None = Field(
+        default=None, description="file that says how roles, teams and people are told; default the worker's log"
+    )
     public_url: str = Field(default="", description="public base URL of the web process, for provider callbacks")
     web_host: str = Field(default="127.0.0.1", description="address the web process listens on")
     web_port: int = Field(default=8090, description="port the web process listens on")

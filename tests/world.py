@@ -27,6 +27,8 @@ from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.decisions import Decisions
+from tellfirst.store.escalations import Escalations
+from tellfirst.store.notices import Notices
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.recipients import Recipients
@@ -116,6 +118,7 @@ class World:
         )
         self.sends, self.decisions, self.contacts = Sends(database), Decisions(database), Contacts(database)
         self.outcomes, self.controls = Outcomes(database), Controls(database)
+        self.notices, self.escalations = Notices(database), Escalations(database)
         await self.work()
         return self
 

@@ -14,17 +14,19 @@ from activities.addenda import AddendumActivities, ToldBefore
 from activities.affected import Affected
 from activities.answers import Answers
 from activities.approvals import Approvals, RegistryFile
+from activities.canary import CanaryActivities, ContinueGate
 from activities.decisions import DecisionActivities
 from activities.detection import DetectionActivities
 from activities.dispatch import DispatchActivities
+from activities.escalations import EscalationActivities
 from activities.exception_answers import ExceptionAnswerActivities
 from activities.exceptions import ExceptionActivities, GrantReader
 from activities.library import LibraryChanges, LibraryGate
 from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
 from activities.outreach import OutreachActivities
-from activities.permits import PermitKind, StandingPermits
 from activities.pacing import Pace
+from activities.permits import PermitKind, StandingPermits
 from activities.planning import PlanningActivities
 from activities.playbooks import PlannedPlaybooks
 from activities.reconciliation import ReconciliationActivities
@@ -32,6 +34,8 @@ from activities.resume import Resumes
 from activities.sources import Sources
 from tellfirst import contract
 from tellfirst.channels.base import Adapter
+from tellfirst.channels.notices import Notifiers
+from tellfirst.channels.notify_file import read_notifiers
 from tellfirst.channels.outbox import Outbox
 from tellfirst.channels.sms import TwilioSms
 from tellfirst.channels.webhook import Hook, HookFile, Webhook
@@ -46,11 +50,13 @@ from tellfirst.store.customers import Customers
 from tellfirst.store.decisions import Decisions
 from tellfirst.store.doubts import Doubts
 from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.escalations import Escalations
 from tellfirst.store.exception_sends import ExceptionSends
 from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.leases import Leases
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import migrate
+from tellfirst.store.notices import Notices
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.permits import Permits
@@ -60,6 +66,7 @@ from tellfirst.store.sends import Sends
 from workflows.arguments import OneArgument
 from workflows.detection import DetectionWorkflow
 from workflows.exception import ExceptionWorkflow
+from workflows.ladder import NoticeWorkflow
 from workflows.matter import LibraryChangeWorkflow, PermitWorkflow, ResumeWorkflow
 from workflows.outreach import OutreachWorkflow
 
@@ -79,6 +86,7 @@ class Application:
     planning: PlanningActivities
     addenda: AddendumActivities
     decisions: DecisionActivities
+    canary: CanaryActivities
     outreach: OutreachActivities
     dispatch: DispatchActivities
     reconciliation: ReconciliationActivities
@@ -86,6 +94,8 @@ class Application:
     exceptions: ExceptionActivities
     exception_answers: ExceptionAnswerActivities
     hook: Hook
+    escalations: EscalationActivities
+    notifiers: Notifiers
     matters: MatterActivities
 
     async def close(self) -> None:
@@ -93,6 +103,7 @@ class Application:
         for adapter in self.adapters.values():
             await adapter.close()
         await self.hook.close()
+        await self.notifiers.close()
         self.database.close()
 
 
@@ -164,6 +175,7 @@ def build(
         standing=standing,
         environment=settings.environment,
     )
+    continues = ContinueGate(approvals=judge, matters=matters, recipients=recipients, playbooks=playbooks)
     gate = LibraryGate(
         matters=matters,
         decisions=decisions,
@@ -173,6 +185,7 @@ def build(
         live=settings.is_live,
     )
     exceptions, contacts, hook = Exceptions(database), Contacts(database), build_hook(settings)
+    notifiers = read_notifiers(settings.notify)
     reader = GrantReader(exceptions=exceptions, matters=matters, outreaches=outreaches, playbooks=playbooks)
     return Application(
         settings=settings,
@@ -197,7 +210,17 @@ def build(
             page_size=settings.page_size,
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
         ),
-        decisions=DecisionActivities(decisions=decisions, outreaches=outreaches, approvals=approvals),
+        decisions=DecisionActivities(
+            decisions=decisions, outreaches=outreaches, approvals=approvals, continues=continues
+        ),
+        canary=CanaryActivities(
+            matters=matters,
+            outreaches=outreaches,
+            recipients=recipients,
+            sends=sends,
+            playbooks=playbooks,
+            environment=settings.environment,
+        ),
         addenda=AddendumActivities(outreaches=outreaches, receivers=receivers, gate=gate),
         outreach=OutreachActivities(
             outreaches=outreaches,
@@ -222,6 +245,7 @@ def build(
             leases=Leases(database),
             answers=Answers(customers=customers, outreaches=outreaches, controls=controls),
             approvals=approvals,
+            continues=continues,
             gate=gate,
             playbooks=playbooks,
             sources=sources,
@@ -265,6 +289,10 @@ def build(
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
         ),
         hook=hook,
+        escalations=EscalationActivities(
+            escalations=Escalations(database), notices=Notices(database), notifiers=notifiers, loop=loop
+        ),
+        notifiers=notifiers,
         matters=MatterActivities(
             matters=matters,
             approvals=judge,
@@ -291,13 +319,17 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.planning.plan,
         application.addenda.keep_draft,
         application.decisions.receive_decision,
+        application.canary.open_rest,
+        application.canary.close_rest,
         application.outreach.randomise,
         application.outreach.look,
         application.outreach.close,
         application.outreach.end,
         application.outreach.set_status,
         application.outreach.hold,
-        application.outreach.notify,
+        application.escalations.notify,
+        application.escalations.keep_escalation,
+        application.escalations.deliver_notice,
         application.detection.sweep,
         application.exceptions.claim_exception,
         application.exceptions.receive_grant,
@@ -315,6 +347,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                 OutreachWorkflow,
                 DetectionWorkflow,
                 ExceptionWorkflow,
+                NoticeWorkflow,
                 LibraryChangeWorkflow,
                 PermitWorkflow,
                 ResumeWorkflow,

@@ -5,7 +5,6 @@ that no longer holds when it is to be carried out waits for another one.
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from datetime import datetime, timedelta
 
@@ -16,6 +15,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
+    from activities.escalations import NoticeRequest
     from activities.exception_answers import Answered, ExceptionAnswerActivities
     from activities.exceptions import (
         ExceptionActivities,
@@ -25,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
         Executed,
         ReceivedGrant,
     )
-    from activities.outreach import NoticeRequest, OutreachActivities
     from tellfirst import contract
     from tellfirst.contract import (
         DecisionAnswer,
@@ -37,6 +36,9 @@ with workflow.unsafe.imports_passed_through():
         Stage,
     )
     from tellfirst.domain.condition import personal_pattern
+    from tellfirst.domain.plan import Rung
+    from workflows.escalations import Escalation, Escalations, stage_of, standing
+    from workflows.ladder import Ladder
     from workflows.mailbox import MALFORMED, NOTHING, read_json, until
     from workflows.options import CARRY_OUT, QUICK
 
@@ -55,6 +57,8 @@ class ExceptionWorkflow:
         self._status = "claiming"
         self._problem = ""  # why a grant could not be carried out
         self._executing = self._withdrawn = self._reminded = self._escalated = False
+        self._escalations = Escalations()
+        self._ladder = Ladder(self._id, lambda: self._escalations, self._rungs, self._over, self._show)
         self._waiting: deque[tuple[int, object]] = deque()
         self._answers: dict[int, DecisionAnswer] = {}
         self._received = self._refused = self._notices = 0
@@ -80,6 +84,11 @@ class ExceptionWorkflow:
     async def decide(self, raw: RawValue = NOTHING) -> None:
         """Takes a signed decision, also while no worker is alive."""
         self._put(raw)
+
+    @workflow.signal(name=contract.ESCALATION_ACKNOWLEDGED)
+    async def escalation_acknowledged(self, raw: RawValue = NOTHING) -> None:
+        """Says that somebody is on it."""
+        self._ladder.acknowledge(read_json(raw))
 
     @workflow.query(name=contract.VIEW)
     def view(self) -> ExceptionView:
@@ -116,7 +125,7 @@ class ExceptionWorkflow:
                 self._withdrawn = True
 
     async def _live(self, data: object) -> ExceptionResult:
-        attendant = asyncio.create_task(self._attend())
+        beside = [asyncio.create_task(self._attend()), asyncio.create_task(self._ladder.climb())]
         try:
             try:
                 asked = ExceptionAsked.model_validate(data)
@@ -131,7 +140,8 @@ class ExceptionWorkflow:
                 return await self._closed(ExceptionEnding.REFUSED, "personal", reason)
             return await self._go(asked)
         finally:
-            attendant.cancel()
+            for task in beside:
+                task.cancel()
 
     async def _go(self, asked: ExceptionAsked) -> ExceptionResult:
         claim = ExceptionClaim(asked=asked, run=workflow.info().first_execution_run_id)
@@ -152,7 +162,8 @@ class ExceptionWorkflow:
             if not done.code:
                 return await self._answer()
             self._problem, self._status = done.code, PENDING
-            await self._notify("attention", f"The grant of {self._id} does not hold ({done.code}); grant it anew.")
+            text = f"The grant of {self._id} does not hold ({done.code}); grant it anew."
+            self._escalations.escalate("attention", "attention", text, workflow.now())
 
     async def _until_decided(self) -> None:
         """Waits for the grant; reminds, escalates and gives up at their times."""
@@ -167,7 +178,8 @@ class ExceptionWorkflow:
                 return
             if now >= (self._claim.escalate_at or decide_by) and not self._escalated:
                 self._escalated = self._reminded = True
-                await self._notify("overdue", f"{self._id} still waits for a decision.")
+                text = f"{self._id} still waits for a decision."
+                self._escalations.escalate("overdue", "overdue", text, now)
             elif now >= (self._claim.remind_at or decide_by) and not self._reminded:
                 self._reminded = True
                 await self._notify("reminder", f"Please decide {self._id}.")
@@ -219,6 +231,7 @@ class ExceptionWorkflow:
         self, ending: ExceptionEnding, code: str = "", reason: str = "", answer: str = ""
     ) -> ExceptionResult:
         await self._settle_messages()
+        await self._ladder.rest(closing=True)
         self._status = ending.value
         self._show()
         return ExceptionResult(ending=ending, code=code, reason=reason, ask=self._claim.ask, answer=answer)
@@ -253,7 +266,7 @@ class ExceptionWorkflow:
 
     async def _notify(self, kind: str, text: str) -> None:
         self._notices += 1
-        to = ", ".join(self._claim.roles) if kind == "reminder" else self._claim.accountable or self._claim.owner
+        to = self._claim.roles if kind == "reminder" else (self._claim.accountable or self._claim.owner,)
         request = NoticeRequest(
             id=f"{self._id}:{kind}:{self._notices}",
             outreach=self._id,
@@ -261,8 +274,13 @@ class ExceptionWorkflow:
             to=to,
             text=text,
         )
-        with contextlib.suppress(FailureError):
-            await workflow.execute_local_activity_method(OutreachActivities.notify, request, **QUICK)
+        await self._ladder.notify(request)
+
+    def _rungs(self, _: Escalation) -> tuple[Rung, ...]:
+        return self._claim.ladder
+
+    def _over(self, one: Escalation) -> bool:
+        return self._status != PENDING
 
     def _situation(self) -> tuple[Stage, str, str, datetime | None]:
         people = " or ".join(self._claim.roles)
@@ -270,14 +288,12 @@ class ExceptionWorkflow:
             count = "two people" if self._claim.needed > 1 else "one person"
             words = f"Waits for {count} with the role {people}: `tellfirst exceptions approve {self._request}`."
             if self._problem:
-                return (
-                    Stage.NEEDS_ATTENTION,
-                    f"{words} The last grant does not hold ({self._problem}).",
-                    people,
-                    (self._claim.decide_by),
-                )
-            stage = Stage.APPROVAL_OVERDUE if self._escalated else Stage.AWAITING_APPROVAL
-            return stage, words, people, self._claim.decide_by
+                words += f" The last grant does not hold ({self._problem})."
+            if open_ := self._escalations.open:
+                stage, first = stage_of(open_), open_[0]
+                waiting_on = first.waiting_on(self._rungs(first)) if stage is Stage.ESCALATED else people
+                return stage, f"{words} {standing(open_, self._rungs)}", waiting_on, self._claim.decide_by
+            return Stage.AWAITING_APPROVAL, words, people, self._claim.decide_by
         if self._executing or self._status == "approved":
             return Stage.SENDING, "Granted; it is carried out, and tried again until it is acknowledged.", "", None
         if self._status in ("claiming", "unclaimed"):

@@ -1,19 +1,17 @@
 """The front of an outreach: its search attributes, its words in the UI, its view, and the notices it gives."""
 
-import contextlib
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.outreach import NoticeRequest, OutreachActivities
+    from activities.escalations import NoticeRequest
     from tellfirst import contract
     from tellfirst.contract import RevisionView, View
     from tellfirst.domain.plan import Plan
+    from workflows.ladder import Ladder
     from workflows.mailbox import Mailbox
-    from workflows.options import QUICK
     from workflows.state import Revision, Situation, situation
 
 
@@ -24,10 +22,17 @@ class Front(Mailbox):
         super().__init__()
         self._shown: Situation | None = None
         self._attributes: dict[SearchAttributeKey[Any], Any] = {}
+        self.ladder = Ladder(
+            self._id,
+            lambda: self.state.escalations,
+            lambda one: self.state.rungs(one),
+            lambda one: self.state.over(one),
+            self.show,
+        )
 
     async def notify(self, kind: Any, plan: Plan, text: str) -> None:
         """Tells the people of a plan something, once; no outreach stops because a notice could not be kept."""
-        to = plan.owner if kind in ("attention", "promise_at_risk", "expired") else ", ".join(plan.approvers)
+        to = (plan.owner,) if kind == "expired" else plan.approvers
         request = NoticeRequest(
             id=f"{self._id}:{plan.revision}:{kind}:{workflow.info().get_current_history_length()}",
             outreach=self._id,
@@ -35,14 +40,11 @@ class Front(Mailbox):
             to=to,
             text=text[:500],
         )
-        with contextlib.suppress(FailureError):
-            await workflow.execute_local_activity_method(OutreachActivities.notify, request, **QUICK)
+        await self.ladder.notify(request)
 
     async def needs_attention(self, why: str) -> None:
         """Stops sending and asks for a person; the outreach shows as needing attention until it is resumed."""
         self.state.ask(why, workflow.now())
-        if self.state.revisions:
-            await self.notify("attention", self.state.revisions[-1].plan, why)
 
     def show(self, shown: Situation | None = None) -> None:
         """Flips the search attributes where they changed, and says in words how the outreach stands."""
@@ -83,6 +85,7 @@ class Front(Mailbox):
             details=shown.words,
             paused=self.state.paused,
             revisions=tuple(_view(r) for r in self.state.revisions),
+            escalations=tuple(one.seen(self.state.rungs(one)) for one in self.state.escalations.open),
             refused_messages=self.state.refused,
         )
 

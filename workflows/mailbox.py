@@ -25,11 +25,13 @@ with workflow.unsafe.imports_passed_through():
     from activities.decisions import DecisionActivities, ReceivedDecision
     from activities.outreach import HoldRequest, OutreachActivities
     from tellfirst import contract
-    from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Event, Pause
+    from tellfirst.contract import Acknowledgement, DecisionAnswer, DecisionEnvelope, Escalate, Event, Pause
+    from tellfirst.domain.condition import personal_pattern
     from workflows.options import QUICK
-    from workflows.state import State
+    from workflows.state import Revision, State
 
-Kind = Literal["decision", "draft", "changed", "cleared", "pause", "abort", "acknowledged"]
+Kind = Literal["decision", "draft", "changed", "cleared", "pause", "abort", "escalate", "acknowledged"]
+MODELS: dict[Kind, type[Event]] = {"pause": Pause, "escalate": Escalate, "acknowledged": Acknowledgement}
 MALFORMED = object()
 NOTHING = RawValue(Payload())
 """What a message without an argument carries; the SDK hands an argument over raw only where its type says just that."""
@@ -149,6 +151,11 @@ class Mailbox:
         """Ends the sending of this outreach for good."""
         self._put("abort", raw)
 
+    @workflow.signal(name=contract.ESCALATE)
+    async def escalate(self, raw: RawValue = NOTHING) -> None:
+        """Says from outside that it needs a person."""
+        self._put("escalate", raw)
+
     @workflow.signal(name=contract.ESCALATION_ACKNOWLEDGED)
     async def escalation_acknowledged(self, raw: RawValue = NOTHING) -> None:
         """Says that somebody is on it."""
@@ -224,8 +231,12 @@ class Mailbox:
         for revision in self.state.revisions:
             if revision.plan.revision != answer.revision:
                 continue
+            if answer.kind == "continue":
+                self._continued(revision, answer)
+                continue
             if answer.status == "pending":
-                continue  # another person must agree
+                revision.approvals = answer.approvals  # another person must agree
+                continue
             if answer.decision == "approve":
                 if revision.status == "approved":  # it stands in for one that no longer holds
                     self.state.attention = ""
@@ -236,10 +247,17 @@ class Mailbox:
             else:
                 revision.status = "changes_requested"
 
+    def _continued(self, revision: Revision, answer: DecisionAnswer) -> None:
+        canary = revision.canary
+        if canary is None:
+            return
+        if canary.leaves and answer.decision == "approve":  # it stands in for one that no longer holds
+            self.state.attention = ""
+        canary.status = "approved" if answer.decision == "approve" else "rejected"
+
     async def _apply(self, message: Message) -> None:
-        model = Pause if message.kind == "pause" else Event
         try:
-            event = model.model_validate(message.raw)
+            event = MODELS.get(message.kind, Event).model_validate(message.raw)
         except ValidationError:
             self.state.refused += 1
             return
@@ -250,8 +268,13 @@ class Mailbox:
             state.look = state.look or "look"
         elif message.kind == "cleared":
             state.look = "cleared"
-        elif message.kind == "acknowledged":
-            state.acknowledged = bool(state.attention)
+        elif isinstance(event, Acknowledgement):
+            state.escalations.acknowledge(event.by, workflow.now(), done=event.done)
+        elif isinstance(event, Escalate):
+            # Its words are shown and sent to people: what holds an address is raised without them.
+            said = "" if personal_pattern(event.note) else event.note
+            text = said or f"Somebody says that it needs a person ({event.kind.replace('_', ' ')})."
+            state.escalations.escalate(f"outside:{event.kind}", event.kind, text[:300], workflow.now())
         elif message.kind == "abort":
             state.aborted, state.attention = event.note or "aborted", ""
             await self._hold(paused=True, by=event.by, aborted=True)
@@ -260,7 +283,7 @@ class Mailbox:
             await self._hold(paused=event.paused or bool(state.aborted), by=event.by)
             state.paused = event.paused
             if not event.paused:
-                state.attention, state.acknowledged, state.retry_at = "", False, None
+                state.attention, state.retry_at = "", None
 
     async def _hold(self, *, paused: bool, by: str, aborted: bool = False) -> None:
         channels = tuple(sorted({r.channel for revision in self.state.revisions for r in revision.plan.pages}))

@@ -5,7 +5,6 @@ was recorded.
 """
 
 import asyncio
-import contextlib
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
+    from activities.escalations import NoticeRequest
     from activities.matter_life import (
         ExpireMatterRequest,
         MatterActivities,
@@ -23,9 +23,11 @@ with workflow.unsafe.imports_passed_through():
         OpenMatterRequest,
         ReceivedMatterDecision,
     )
-    from activities.outreach import NoticeRequest, OutreachActivities
     from tellfirst import contract
     from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Stage
+    from tellfirst.domain.plan import Rung
+    from workflows.escalations import Escalation, Escalations, stage_of, standing
+    from workflows.ladder import Ladder
     from workflows.mailbox import MALFORMED, NOTHING, read_json, until
     from workflows.options import QUICK
 
@@ -39,15 +41,26 @@ class Matter:
         self._id = workflow.info().workflow_id
         self._opened = OpenedMatter(status="")
         self._one_at_a_time = asyncio.Lock()
+        self._escalations = Escalations()
+        self._ladder = Ladder(
+            self._id,
+            lambda: self._escalations,
+            self._rungs,
+            lambda _: self._decided,
+            self._show,
+        )
 
     async def live(self, given: object) -> str:
         """Returns how it ended: approved, rejected, changes_requested, expired, or refused with the reason."""
         self._opened = await self._open(given)
+        ladder = asyncio.create_task(self._ladder.climb())
         if self._opened.status == WAITING:
-            self._show(Stage.AWAITING_APPROVAL)
+            self._show()
             await self._wait()
         await until(workflow.all_handlers_finished)
-        self._show(Stage.CLOSED)
+        await self._ladder.rest(closing=True)
+        ladder.cancel()
+        self._show()
         reason = self._opened.reason
         return f"{self._opened.status}: {reason}" if reason else self._opened.status
 
@@ -69,6 +82,11 @@ class Matter:
     async def decide(self, raw: RawValue = NOTHING) -> None:
         """Takes a signed decision, also while no worker is alive."""
         await self._judge(read_json(raw))
+
+    @workflow.signal(name=contract.ESCALATION_ACKNOWLEDGED)
+    async def escalation_acknowledged(self, raw: RawValue = NOTHING) -> None:
+        """Says that somebody is on it."""
+        self._ladder.acknowledge(read_json(raw))
 
     # -- inside
 
@@ -96,10 +114,8 @@ class Matter:
                 return
             if kind == "expired":
                 await self._expire()
-            elif kind == "overdue":
-                self._show(Stage.APPROVAL_OVERDUE)
             if not self._decided or kind == "expired":
-                await self._notify(kind)
+                await self._tell(kind)
 
     @property
     def _decided(self) -> bool:
@@ -131,37 +147,45 @@ class Matter:
             )
             self._opened = self._opened.model_copy(update={"status": status})
 
-    async def _notify(self, kind: Literal["reminder", "overdue", "expired"]) -> None:
+    def _rungs(self, _: Escalation) -> tuple[Rung, ...]:
+        return self._opened.ladder or (Rung(to=", ".join(self._opened.roles)),)
+
+    async def _tell(self, kind: Literal["reminder", "overdue", "expired"]) -> None:
         opened = self._opened
         text = {
             "reminder": f"Please decide whether {opened.question}.",
             "overdue": f"Whether {opened.question} still waits for a decision.",
             "expired": f"Nobody decided in time whether {opened.question}: {opened.otherwise}.",
         }[kind]
+        if kind == "overdue":
+            self._escalations.escalate(kind, kind, text, workflow.now())
+            return
         request = NoticeRequest(
             id=f"{self._id}:{opened.decide_by}:{kind}",
             outreach=self._id,
             kind=kind,
-            to=opened.owner if kind == "expired" else ", ".join(opened.roles),
+            to=(opened.owner,) if kind == "expired" else opened.roles,
             text=text,
         )
-        with contextlib.suppress(FailureError):
-            await workflow.execute_local_activity_method(OutreachActivities.notify, request, **QUICK)
+        await self._ladder.notify(request)
 
-    def _show(self, stage: Stage) -> None:
-        opened, waiting = self._opened, stage is not Stage.CLOSED
+    def _show(self) -> None:
+        opened, waiting = self._opened, not self._decided
+        open_ = self._escalations.open
+        stage = (stage_of(open_) if open_ else Stage.AWAITING_APPROVAL) if waiting else Stage.CLOSED
         roles = " and ".join(opened.roles)
+        waiting_on = open_[0].waiting_on(self._rungs(open_[0])) if stage is Stage.ESCALATED else roles
         words = f"Closed: {opened.status}. {opened.reason}"
         if waiting:
             words = (
                 f"Waiting for **{roles}** to decide whether {opened.question}, until "
                 f"{opened.decide_by:%d %b %Y, %H:%M} UTC. Silence is not consent: {opened.how}."
-            )
+            ) + (f" {standing(open_, self._rungs)}" if open_ else "")
         workflow.set_current_details(words)
         deadline = contract.DEADLINE
         updates: list[Any] = [
             contract.STAGE.value_set(stage.value),
-            contract.WAITING_ON.value_set(roles if waiting else "nobody"),
+            contract.WAITING_ON.value_set(waiting_on if waiting else "nobody"),
             deadline.value_set(opened.decide_by) if waiting and opened.decide_by else deadline.value_unset(),
         ]
         if opened.playbook:

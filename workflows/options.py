@@ -59,6 +59,15 @@ CARRY_OUT = Options(
 )
 """One request to another system, or one message to one customer."""
 
+NOTIFY = Options(
+    start_to_close_timeout=timedelta(minutes=5),
+    schedule_to_close_timeout=timedelta(days=1),
+    heartbeat_timeout=timedelta(seconds=60),
+    cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
+)
+"""One notice to people, by all its ways: after a day whoever was not reached knows by other means."""
+
 SMALL = 500
 """Up to so many recipients, work over the audience is as short as any statement."""
 

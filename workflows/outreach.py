@@ -20,10 +20,11 @@ with workflow.unsafe.imports_passed_through():
     )
     from activities.planning import PlanAnswer, PlanningActivities, PlanRequest
     from tellfirst import contract
-    from tellfirst.contract import Ending, Result
+    from tellfirst.contract import Ending, EscalationKind, Result
     from tellfirst.domain.condition import Condition, personal_pattern
     from tellfirst.domain.plan import CORRECTION, PlannedStep
-    from workflows.closing import Closing, cause_of
+    from workflows.canary import Continuing
+    from workflows.closing import cause_of
     from workflows.mailbox import NOTHING, Alarm, read_json, until
     from workflows.options import DATABASE, over_audience
     from workflows.sending import Sender
@@ -31,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn(name=contract.OUTREACH)
-class OutreachWorkflow(Closing):
+class OutreachWorkflow(Continuing):
     """Carries one condition through plan, approval, waves, promises and window."""
 
     def __init__(self) -> None:
@@ -73,7 +74,7 @@ class OutreachWorkflow(Closing):
     # -- the loop
 
     async def _live(self, refusal: str) -> Result:
-        attendant = asyncio.create_task(self.attend())
+        beside = [asyncio.create_task(self.attend()), asyncio.create_task(self.ladder.climb())]
         try:
             if refusal:
                 return await self.closed(Ending.REFUSED, refusal)
@@ -89,9 +90,11 @@ class OutreachWorkflow(Closing):
                     return result
                 if self._sender.wants_new_run:
                     await self.settle_messages()
+                    await self.ladder.rest()
                     workflow.continue_as_new(self.state)
         finally:
-            attendant.cancel()
+            for task in beside:
+                task.cancel()
 
     async def _breathe(self) -> None:
         """Waits for news, or a while: attention does not hold everything, and what fails at once fills the history."""
@@ -151,6 +154,7 @@ class OutreachWorkflow(Closing):
         for revision in self.state.revisions:
             if revision.status == "pending":
                 await self._approval_deadlines(revision)
+            await self.rest_deadlines(revision)
         return None
 
     # -- plan
@@ -203,7 +207,7 @@ class OutreachWorkflow(Closing):
         elif now >= plan.escalate_at and not revision.escalated:
             revision.escalated = revision.reminded = True
             text = f"Revision {plan.revision} for {plan.recipients} recipients still waits for a decision."
-            await self.notify("overdue", plan, text)
+            self.state.escalations.escalate(f"overdue:{plan.revision}", "overdue", text, now, revision=plan.revision)
         elif now >= plan.remind_at and not revision.reminded:
             revision.reminded = True
             text = f"Please decide revision {plan.revision} for {plan.recipients} recipients."
@@ -220,19 +224,35 @@ class OutreachWorkflow(Closing):
             revision.resolved_sent = True
             revision.due += [resolved.id] if (resolved := revision.plan.resolved) else []
         if revision.sending is None and revision.due:
-            revision.sending = Sending(step=revision.due.pop(0))
+            step = revision.due.pop(0)
+            revision.sending = Sending(step=step, next_page=revision.first_page(step))
         if revision.sending is None:
-            return False
+            return await self._rest_due(revision)
         await self._send(revision, revision.sending)
         return True
 
+    async def _rest_due(self, revision: Revision) -> bool:
+        """Does what is due behind the first few of a revision; returns whether there was anything."""
+        canary = revision.canary
+        if not revision.rest_is_open or self.state.cleared:
+            return False
+        if canary is None:
+            await self.open_rest(revision)
+        elif canary.leaves:
+            await self._wave(revision)
+            canary.drawn = True
+        else:
+            return False
+        return True
+
     async def _wave(self, revision: Revision) -> None:
-        """Randomises the recipients of a revision and sends the treated ones their first message."""
-        t0 = workflow.now()
-        request = WaveRequest(outreach=self._id, revision=revision.plan.revision, t0=t0)
+        """Randomises those of a revision who may be told now, and sends the treated ones their first message."""
+        t0, before = workflow.now(), revision.wave.treated if revision.wave else 0
+        pages = {"first": revision.first_page(revision.plan.initial.id), "end": revision.reach}
+        request = WaveRequest(outreach=self._id, revision=revision.plan.revision, t0=t0, **pages)
         revision.wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
         revision.t0 = None if revision.plan.unplanned else t0
-        if revision.wave.treated:
+        if revision.wave.treated > before:
             revision.due.append(revision.plan.initial.id)
 
     async def _send(self, revision: Revision, sending: Sending) -> None:
@@ -249,7 +269,7 @@ class OutreachWorkflow(Closing):
             text = (
                 f"Of step '{sending.step}' {count} messages are unknown to us and to the provider; decide about each."
             )
-            await self.notify("attention", revision.plan, text)
+            self._escalate("unknown_sends", revision, sending.step, text)
 
     async def _let_go(self) -> None:
         """Lets go of whatever has not left; what may have left is still asked about."""
@@ -257,6 +277,8 @@ class OutreachWorkflow(Closing):
         await self.give_up([r for r in self.state.revisions if r.open], "aborted")
         for revision in self.state.revisions:
             revision.due = []
+            if revision.rest_is_open:
+                await self.give_rest_up(revision, "aborted")
             if revision.sending is not None:
                 await self._sender.reconcile(revision, revision.sending)
                 revision.sending = None
@@ -294,7 +316,7 @@ class OutreachWorkflow(Closing):
         if why := hindrance(self.state, revision):
             revision.at_risk = update.id
             text = f"The update promised in step '{update.id}' is at risk: {why}."
-            await self.notify("promise_at_risk", revision.plan, text)
+            self._escalate("promise_at_risk", revision, update.id, text)
             return
         if self.state.cleared:
             return  # `resolved` keeps the promise
@@ -302,6 +324,10 @@ class OutreachWorkflow(Closing):
         if revision.over and revision.plan.resolved is not None:
             revision.due.append(revision.plan.resolved.id)
         revision.due.append(update.id)
+
+    def _escalate(self, kind: EscalationKind, revision: Revision, step: str, text: str) -> None:
+        number = revision.plan.revision
+        self.state.escalations.escalate(f"{kind}:{number}:{step}", kind, text, workflow.now(), revision=number)
 
     def _owes_resolved(self, revision: Revision) -> bool:
         told = revision.wave is not None and revision.wave.treated > 0

@@ -39,7 +39,7 @@ class Sender:
         Pages are called back when `stop` says so or the time is up: one may wait a day for its provider or a worker.
         `revision.sending` stays set while anything of the step is left, so that another turn goes on with it.
         """
-        total = sum(r.count for r in revision.plan.pages)
+        total = revision.reach
         running: dict[asyncio.Task[PageReport], int] = {}
         halted = ""
         bell = asyncio.create_task(until(stop, **alarm))
@@ -98,18 +98,18 @@ class Sender:
                 break
             await workflow.sleep(revision.plan.reconcile_after * turn, summary="reconcile")
             left = 0
-            for pages in revision.plan.pages:
+            for channel in revision.plan.channels:
                 request = ReconcileRequest(
                     outreach=self._outreach,
                     revision=revision.plan.revision,
                     step=sending.step,
-                    channel=pages.channel,
+                    channel=channel,
                     last=last,
                 )
                 result = await workflow.execute_activity_method(
                     ReconciliationActivities.reconcile,
                     request,
-                    task_queue=contract.send_queue(pages.channel),
+                    task_queue=contract.send_queue(channel),
                     **DATABASE,
                 )
                 left += result.left

@@ -6,8 +6,9 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from tellfirst.contract import Stage
-from tellfirst.domain.plan import Plan, PlannedStep
+from tellfirst.domain.plan import Plan, PlannedStep, Rung
 from tellfirst.domain.recipient import Wave
+from workflows.escalations import Escalation, Escalations, stage_of, standing
 
 Status = Literal["pending", "approved", "rejected", "expired", "replaced", "changes_requested", "cleared", "aborted"]
 SEEN_EVENTS = 500
@@ -22,14 +23,41 @@ class Sending(BaseModel):
     in_doubt: int = 0
 
 
+class Canary(BaseModel):
+    """Is the rest of a revision, which waits for a person once the first few were told."""
+
+    told: int
+    rest: int
+    opened_at: datetime
+    remind_at: datetime
+    escalate_at: datetime
+    decide_by: datetime
+    status: Literal["pending", "approved", "rejected", "expired", "cleared", "aborted"] = "pending"
+    reminded: bool = False
+    escalated: bool = False
+    drawn: bool = False  # the rest has its arms
+
+    @property
+    def waits(self) -> bool:
+        """Returns whether a person still has to let the rest go."""
+        return self.status == "pending"
+
+    @property
+    def leaves(self) -> bool:
+        """Returns whether a person has let the rest go."""
+        return self.status == "approved"
+
+
 class Revision(BaseModel):
     """Is one plan revision and how far it has come."""
 
     plan: Plan
     status: Status = "pending"
+    approvals: int = 0  # how many stand while more are needed
     reminded: bool = False
     escalated: bool = False
     wave: Wave | None = None
+    canary: Canary | None = None
     t0: datetime | None = None
     sending: Sending | None = None
     due: list[str] = Field(default_factory=list)  # steps to send next
@@ -47,6 +75,24 @@ class Revision(BaseModel):
     def open(self) -> bool:
         """Returns whether it may still be sent and nobody was drawn yet."""
         return self.wave is None and self.status in ("pending", "approved", "changes_requested")
+
+    @property
+    def reach(self) -> int:
+        """Returns how many of its pages may leave: after the first few the others wait for a person."""
+        held = self.plan.canary and not (self.canary and self.canary.leaves)
+        return self.plan.canary if held else self.plan.page_count
+
+    def first_page(self, step: str) -> int:
+        """Returns the page at which a step begins: the opening one goes on behind the first few."""
+        begun = self.canary is not None and self.canary.leaves
+        return self.plan.canary if begun and step == self.plan.initial.id else 0
+
+    @property
+    def rest_is_open(self) -> bool:
+        """Returns whether it is not settled yet what becomes of those behind the first few."""
+        if not self.plan.canary or self.wave is None or self.status != "approved":
+            return False
+        return self.canary is None or self.canary.waits or (self.canary.leaves and not self.canary.drawn)
 
     @property
     def on_its_way(self) -> str:
@@ -80,7 +126,7 @@ class State(BaseModel):
     aborted: str = ""
     attention: str = ""  # why a person is needed; empty when none is
     attention_since: datetime | None = None
-    acknowledged: bool = False
+    escalations: Escalations = Field(default_factory=Escalations)
     reason: str = ""  # why it was rejected
     retry_at: datetime | None = None  # pages held by pause-all are tried again then
     contacts_at: datetime | None = None  # contacts had not arrived; they are asked for again then
@@ -109,7 +155,25 @@ class State(BaseModel):
 
     def ask(self, why: str, now: datetime) -> None:
         """Asks for a person; nothing more is sent until the outreach is resumed."""
-        self.attention, self.attention_since, self.acknowledged = why[:200], now, False
+        self.attention, self.attention_since = why[:200], now
+        self.escalations.escalate("attention", "attention", self.attention, now)
+
+    def rungs(self, one: Escalation) -> tuple[Rung, ...]:
+        """Returns who is told of an escalation, level by level, as its revision or the latest one says."""
+        plans = [r.plan for r in self.revisions if r.plan.revision == one.revision or not one.revision][-1:]
+        return next((plan.ladder or (Rung(to=plan.owner),) for plan in plans), ())
+
+    def over(self, one: Escalation) -> bool:
+        """Returns whether the cause of an escalation has ended."""
+        revision = next((r for r in self.revisions if r.plan.revision == one.revision), None)
+        if one.kind == "attention":
+            return not self.attention
+        if one.kind == "overdue":
+            return revision is None or revision.status != "pending"
+        if one.kind == "promise_at_risk":
+            owed = None if revision is None else promised(self, revision)
+            return owed is None or owed.id != one.cause.rpartition(":")[2]
+        return False
 
     def first_time(self, event_id: str) -> bool:
         """Returns whether this event is new, and remembers it."""
@@ -130,29 +194,13 @@ class Situation(BaseModel):
 
 def situation(state: State, now: datetime) -> Situation:
     """Returns how the outreach stands and what is waited for, in words that say who, since when, and what to do."""
-    pending = [r for r in state.revisions if r.status == "pending"]
-    if state.attention:
-        owner = state.revisions[-1].plan.owner if state.revisions else ""
-        return Situation(
-            stage=Stage.ESCALATED if state.acknowledged else Stage.NEEDS_ATTENTION,
-            waiting_on=owner,
-            words=f"Waiting for **{owner}** since {_when(state.attention_since or now)}: {state.attention}. "
-            "Mend it and `tellfirst resume`, or `tellfirst abort`.",
-        )
+    if open_ := state.escalations.open:
+        return _escalated(state, open_)
     if state.paused and not state.aborted:
         return Situation(stage=Stage.PAUSED, words="Held by a person; `tellfirst resume` lets it go on.")
-    if pending:
+    if pending := [r for r in state.revisions if r.status == "pending"]:
         revision = pending[0]
-        plan, roles = revision.plan, ", ".join(revision.plan.approvers)
-        people = f"{plan.recipients:,} recipient{'' if plan.recipients == 1 else 's'}"
-        asked = f"since {_when(plan.planned_at)} (revision {plan.revision}, {people})"
-        if revision.escalated:
-            words = (
-                f"Approval is overdue: waiting for **{roles}** {asked}. "
-                f"Silence is not consent: it expires {_when(plan.decide_by)}. Run `tellfirst show` and then "
-                "`tellfirst approve` or `tellfirst reject`."
-            )
-            return Situation(stage=Stage.APPROVAL_OVERDUE, waiting_on=roles, deadline=plan.decide_by, words=words)
+        plan, roles, asked = revision.plan, ", ".join(revision.plan.approvers), _asked(revision)
         words = f"Waiting for **{roles}** to decide {asked}, until {_when(plan.decide_by)}. Run `tellfirst show`."
         return Situation(stage=Stage.AWAITING_APPROVAL, waiting_on=roles, deadline=plan.decide_by, words=words)
     if not state.revisions or state.to_plan:
@@ -167,6 +215,40 @@ def situation(state: State, now: datetime) -> Situation:
     if end is not None:
         words += f"The window for contacts closes {_when(end)}."
     return Situation(stage=Stage.AWAITING_WINDOW, deadline=due, words=words)
+
+
+def _escalated(state: State, escalations: list[Escalation]) -> Situation:
+    first, rungs = escalations[0], state.rungs(escalations[0])
+    climbed = standing(escalations, state.rungs)
+    waiting_on, deadline = first.waiting_on(rungs), first.next_at(rungs)
+    if first.kind == "overdue":
+        revision = next(r for r in state.revisions if r.plan.revision == first.revision)
+        plan = revision.plan
+        roles = ", ".join(plan.approvers)
+        # Whoever was told sees to it; only these can decide.
+        waiting_on = waiting_on if stage_of(escalations) is Stage.ESCALATED else roles
+        deadline = min(deadline or plan.decide_by, plan.decide_by)
+        words = (
+            f"Approval is overdue: waiting for **{roles}** {_asked(revision)}. Silence is not consent: it expires "
+            f"{_when(plan.decide_by)}. Run `tellfirst show` and then `tellfirst approve` or `tellfirst reject`."
+        )
+    elif first.kind == "attention":
+        words = (
+            f"Waiting for **{waiting_on}** since {_when(first.opened_at)}: {first.text}. "
+            "Mend it and `tellfirst resume`, or `tellfirst abort`."
+        )
+    elif first.kind == "promise_at_risk":
+        words = f"Since {_when(first.opened_at)}: {first.text} `tellfirst resume` lets it go on."
+    else:
+        words = f"Since {_when(first.opened_at)}: {first.text} `tellfirst ack --done` says that it is settled."
+    return Situation(stage=stage_of(escalations), waiting_on=waiting_on, deadline=deadline, words=f"{words} {climbed}")
+
+
+def _asked(revision: Revision) -> str:
+    plan = revision.plan
+    people = f"{plan.recipients:,} recipient{'' if plan.recipients == 1 else 's'}"
+    asked = f"since {_when(plan.planned_at)} (revision {plan.revision}, {people})"
+    return asked if plan.needed == 1 else f"{asked}; {revision.approvals} of {plan.needed} approvals are here"
 
 
 def promised(state: State, revision: Revision) -> PlannedStep | None:
@@ -208,7 +290,14 @@ def next_deadline(state: State) -> tuple[datetime, str] | None:
             if not revision.escalated:
                 deadlines.append((plan.escalate_at, "escalate"))
             deadlines.append((plan.decide_by, "expire"))
-        elif (update := falls_due(state, revision)) is not None and update.act_at is not None:
+            continue
+        if (canary := revision.canary) is not None and canary.waits and not (state.aborted or state.cleared):
+            if not canary.reminded:
+                deadlines.append((canary.remind_at, "remind"))
+            if not canary.escalated:
+                deadlines.append((canary.escalate_at, "escalate"))
+            deadlines.append((canary.decide_by, "expire"))
+        if (update := falls_due(state, revision)) is not None and update.act_at is not None:
             deadlines.append((update.act_at, "promise"))
     if state.retry_at is not None:
         deadlines.append((state.retry_at, "retry"))
@@ -228,7 +317,10 @@ def overdue(state: State, now: datetime) -> str:
 def owing(state: State) -> bool:
     """Returns whether a decision or a promise is still open, so that the outreach may not close."""
     return bool(state.drafts) or any(
-        r.status == "pending" or (r.status == "approved" and r.wave is None) or promised(state, r) is not None
+        r.status == "pending"
+        or (r.status == "approved" and r.wave is None)
+        or (r.rest_is_open and not state.cleared and not state.aborted)
+        or promised(state, r) is not None
         for r in state.revisions
     )
 

@@ -24,11 +24,14 @@ from tellfirst.store.customers import Customers
 from tellfirst.store.decisions import Decisions
 from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.erasure import Erasure
+from tellfirst.store.escalations import Escalations
 from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import prepare
+from tellfirst.store.notices import Notices
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
+from tellfirst.store.permits import Permits
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
 
@@ -50,8 +53,11 @@ class Installation:
     matters: Matters
     exceptions: Exceptions
     erasure: Erasure
+    escalations: Escalations
+    notices: Notices
     outcomes: Outcomes
     outreaches: Outreaches
+    permits: Permits
     recipients: Recipients
     sends: Sends
 
@@ -116,8 +122,11 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             matters=Matters(database),
             exceptions=Exceptions(database),
             erasure=Erasure(database),
+            escalations=Escalations(database),
+            notices=Notices(database),
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),
+            permits=Permits(database),
             recipients=Recipients(database),
             sends=Sends(database),
         )

@@ -1,4 +1,4 @@
-"""Switches that every process reads before it sends, and what people were told."""
+"""Switches that every process reads before it sends."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from tellfirst.signing.trail import Entry, Link
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import insert_new
-from tellfirst.store.tables import ControlRow, NoticeRow
+from tellfirst.store.tables import ControlRow
 
 PAUSE_ALL = "pause-all"
 """The switch that stops everything; its value is the id of the pause, which those who end it sign."""
@@ -27,19 +27,8 @@ class Control(Frozen):
     at: datetime
 
 
-class Notice(Frozen):
-    """Is something a person is told; the same id is told once."""
-
-    id: str
-    outreach: str
-    kind: str
-    to: str
-    text: str
-    at: datetime
-
-
 class Controls:
-    """Turns switches on and off and keeps notices."""
+    """Turns switches on and off."""
 
     def __init__(self, database: Database) -> None:
         self._database, self._chain = database, Chain(database)
@@ -97,23 +86,6 @@ class Controls:
         with self._database.read() as session:
             rows = session.exec(select(ControlRow).order_by(col(ControlRow.name)))
             return [Control(name=r.name, value=r.value, by=r.by, at=r.at) for r in rows]
-
-    def tell(self, notice: Notice) -> bool:
-        """Keeps a notice and returns whether it is new."""
-        values = notice.model_dump()
-        values["outreach_id"] = values.pop("outreach")
-        with self._database.write() as session:
-            return insert_new(session, NoticeRow, [values]) == 1
-
-    def notices(self, outreach: str) -> list[Notice]:
-        """Returns what was told about an outreach, in order."""
-        with self._database.read() as session:
-            rows = session.exec(
-                select(NoticeRow)
-                .where(NoticeRow.outreach_id == outreach)
-                .order_by(col(NoticeRow.at), col(NoticeRow.id))
-            )
-            return [Notice(id=r.id, outreach=r.outreach_id, kind=r.kind, to=r.to, text=r.text, at=r.at) for r in rows]
 
 
 def differences(session: Session, links: Sequence[Link]) -> list[str]:

@@ -366,16 +366,3 @@ class ControlRow(SQLModel, table=True):
     value: str
     by: str
     at: datetime = _instant(nullable=False)
-
-
-class NoticeRow(SQLModel, table=True):
-    """Is something a person was told: a reminder, an escalation, an alarm."""
-
-    __tablename__: ClassVar[Any] = "notices"
-
-    id: str = Field(primary_key=True)
-    outreach_id: str = Field(index=True)
-    kind: str
-    to: str
-    text: str
-    at: datetime = _instant(nullable=False)

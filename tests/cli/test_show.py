@@ -131,7 +131,7 @@ async def test_live_is_said_where_texts_leave(office: Office) -> None:
 async def test_reminders_are_shown(office: Office) -> None:
     outreach = await sent_to_six(office)
     await office.world.pass_time(office.world.env.client.get_workflow_handle(outreach), hours=5)
-    await office.world.until(lambda: office.world.controls.notices(outreach))
+    await office.world.until(lambda: office.world.notices.of(outreach))
     assert "to Service lead: " in (await office.run("show", outreach)).out
 
 

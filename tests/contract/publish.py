@@ -11,7 +11,16 @@ from pydantic import BaseModel
 from tellfirst.contract import WIRE_MODELS
 
 FOLDER = Path(__file__).parents[2] / "docs/contract"
-SENT_TO_US = {"Condition", "ExceptionAsked", "DecisionEnvelope", "Draft", "Event", "Pause"}
+SENT_TO_US = {
+    "Condition",
+    "ExceptionAsked",
+    "DecisionEnvelope",
+    "Draft",
+    "Event",
+    "Pause",
+    "Escalate",
+    "Acknowledgement",
+}
 
 
 def published(model: type[BaseModel]) -> str:

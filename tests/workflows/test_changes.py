@@ -211,7 +211,7 @@ async def test_an_approval_is_reminded_of_while_another_revision_waits_for_a_wor
     await world.planned(handle.id, revision=2)
     await world.without(SEND_SMS)
     await world.approve(handle.id)
-    await world.until(lambda: [n for n in world.controls.notices(handle.id) if n.id.startswith(f"{handle.id}:2:")], 10)
+    await world.until(lambda: [n for n in world.notices.of(handle.id) if n.id.startswith(f"{handle.id}:2:")], 10)
 
 
 async def test_reconciliation_that_fails_asks_for_a_person_and_goes_on_after_the_resume(world: World) -> None:

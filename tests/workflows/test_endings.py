@@ -37,10 +37,10 @@ async def expired(world: World) -> tuple[str, Result]:
     handle = await world.start(world.late("o-1"))
     await world.planned(handle.id)
     await world.pass_time(handle, hours=3)
-    assert [n.kind for n in world.controls.notices(handle.id)] == ["reminder"]
+    assert [n.kind for n in world.notices.of(handle.id)] == ["reminder"]
     await world.stage(handle, Stage.AWAITING_APPROVAL)
     await world.pass_time(handle, hours=2)
-    assert [n.kind for n in world.controls.notices(handle.id)] == ["reminder", "overdue"]
+    assert [n.kind for n in world.notices.of(handle.id)] == ["reminder", "overdue"]
     await world.stage(handle, Stage.APPROVAL_OVERDUE)
     return handle.id, await world.finish(handle)
 

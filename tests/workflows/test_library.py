@@ -208,7 +208,7 @@ async def test_change_that_nobody_decides_is_reminded_of_escalated_and_lapses(wo
     assert described.typed_search_attributes.get(contract.STAGE) == contract.Stage.APPROVAL_OVERDUE
     await world.env.fast_forward(handle)
     assert await ending(world, about) == "expired"
-    assert {notice.kind: notice.to for notice in world.controls.notices(about)} == {
+    assert {notice.kind: notice.to for notice in world.notices.of(about)} == {
         "reminder": "Library approver, Privacy owner",
         "overdue": "Library approver, Privacy owner",
         "expired": "Delivery experience",

@@ -193,7 +193,7 @@ async def test_a_promise_at_risk_is_told_once_and_kept_after_the_resume(world: W
     await world.approve(handle.id)
     await world.stage(handle, Stage.NEEDS_ATTENTION)
     await world.pass_time(handle, days=1, hours=23)
-    told = [n.kind for n in world.controls.notices(handle.id)]
+    told = [n.kind for n in world.notices.of(handle.id)]
     assert told == ["attention", "promise_at_risk"]
     assert (await world.client.view(handle.id)).stage == Stage.NEEDS_ATTENTION
     await world.client.pause(handle.id, paused=False)
@@ -210,7 +210,7 @@ async def test_a_promise_that_falls_due_while_paused_is_told_and_kept_after_the_
     await world.client.pause(handle.id, paused=True)
     await world.stage(handle, Stage.PAUSED)
     await world.pass_time(handle, days=1, hours=23)
-    assert [n.kind for n in world.controls.notices(handle.id)] == ["promise_at_risk"]
+    assert [n.kind for n in world.notices.of(handle.id)] == ["promise_at_risk"]
     await world.client.pause(handle.id, paused=False)
     await world.until(lambda: len(world.sms.sent) == 2)
 

@@ -71,7 +71,7 @@ async def test_what_stays_ambiguous_is_asked_about_and_then_held(world: World) -
     await world.until(lambda: states(world, handle.id).get("unknown") == 1)
     assert "intent" not in states(world, handle.id)
     assert len({m.send_id for m in world.sms.sent}) == len(world.sms.sent), "nothing was sent again"
-    assert "attention" in [n.kind for n in world.controls.notices(handle.id)]
+    assert "attention" in [n.kind for n in world.notices.of(handle.id)]
 
 
 async def test_a_proof_that_is_another_messages_leaves_the_send_unknown(world: World) -> None:

@@ -9,6 +9,7 @@ from sqlmodel.sql.sqltypes import AutoString
 
 import tellfirst.store.tables
 import tellfirst.store.tables_audit
+import tellfirst.store.tables_escalations
 import tellfirst.store.tables_exceptions
 import tellfirst.store.tables_permits  # noqa: F401 - fill the metadata
 from tellfirst.store.engine import Instant

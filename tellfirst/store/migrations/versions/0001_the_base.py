@@ -111,6 +111,25 @@ def upgrade() -> None:
         batch_op.create_index("decisions_about", ["about", "revision", "accepted"], unique=False)
 
     op.create_table(
+        "escalations",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("levels", sa.Integer(), nullable=False),
+        sa.Column("waiting_on", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("acknowledged_by", sa.String(), nullable=False),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("escalations", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_escalations_about"), ["about"], unique=False)
+        batch_op.create_index(batch_op.f("ix_escalations_ended_at"), ["ended_at"], unique=False)
+
+    op.create_table(
         "exception_budgets",
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("reserved", sa.BigInteger(), nullable=False),
@@ -175,6 +194,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_matters_kind"), ["kind"], unique=False)
 
     op.create_table(
+        "notice_deliveries",
+        sa.Column("notice_id", sa.String(), nullable=False),
+        sa.Column("way", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("notice_id", "way"),
+    )
+    op.create_table(
         "notices",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("outreach_id", sa.String(), nullable=False),
@@ -182,6 +210,8 @@ def upgrade() -> None:
         sa.Column("to", sa.String(), nullable=False),
         sa.Column("text", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("deadline", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("notices", schema=None) as batch_op:
@@ -486,6 +516,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_notices_outreach_id"))
 
     op.drop_table("notices")
+    op.drop_table("notice_deliveries")
     with op.batch_alter_table("matters", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_matters_kind"))
 
@@ -498,6 +529,11 @@ def downgrade() -> None:
 
     op.drop_table("exceptions")
     op.drop_table("exception_budgets")
+    with op.batch_alter_table("escalations", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_escalations_ended_at"))
+        batch_op.drop_index(batch_op.f("ix_escalations_about"))
+
+    op.drop_table("escalations")
     with op.batch_alter_table("decisions", schema=None) as batch_op:
         batch_op.drop_index("decisions_about")
 

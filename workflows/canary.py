@@ -1,0 +1,54 @@
+"""After the first few: the rest of a revision waits for a signed word, and silence is no consent."""
+
+from typing import Literal
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.canary import CanaryActivities, CloseRestRequest, RestRequest
+    from workflows.closing import Closing
+    from workflows.options import QUICK
+    from workflows.state import Canary, Revision
+
+
+class Continuing(Closing):
+    """Opens the word about the rest, reminds of it, and lets the rest go or not."""
+
+    async def open_rest(self, revision: Revision) -> None:
+        """Asks people whether the rest is told too, now that the first few were."""
+        request = RestRequest(outreach=self._id, revision=revision.plan.revision)
+        opened = await workflow.execute_local_activity_method(CanaryActivities.open_rest, request, **QUICK)
+        revision.canary = Canary.model_validate(opened.model_dump())
+        text = f"The first {opened.told} were told; please decide about the other {opened.rest} with continue."
+        await self.notify("reminder", revision.plan, text)
+
+    async def rest_deadlines(self, revision: Revision) -> None:
+        """Reminds and escalates while the word about the rest is waited for, and gives the rest up in the end."""
+        canary, plan, now = revision.canary, revision.plan, workflow.now()
+        if canary is None or not canary.waits:
+            return
+        if now >= canary.decide_by:
+            await self.give_rest_up(revision, "expired")
+            if canary.status == "expired":
+                text = f"Nobody let the other {canary.rest} recipients be told in time: they stay untold."
+                await self.notify("expired", plan, text)
+        elif now >= canary.escalate_at and not canary.escalated:
+            canary.escalated = canary.reminded = True
+            text = f"The other {canary.rest} recipients of revision {plan.revision} still wait for a continue."
+            self.state.escalations.escalate(f"overdue:{plan.revision}", "overdue", text, now, revision=plan.revision)
+        elif now >= canary.remind_at and not canary.reminded:
+            canary.reminded = True
+            text = f"Please decide whether the other {canary.rest} recipients are told too."
+            await self.notify("reminder", plan, text)
+
+    async def give_rest_up(
+        self, revision: Revision, status: Literal["rejected", "expired", "cleared", "aborted"]
+    ) -> None:
+        """Records that the rest is not told; whoever let it go a moment before is heard."""
+        canary = revision.canary
+        if canary is None or canary.drawn:
+            return
+        request = CloseRestRequest(outreach=self._id, revision=revision.plan.revision, status=status)
+        stands = await workflow.execute_local_activity_method(CanaryActivities.close_rest, request, **QUICK)
+        canary.status = stands if status == "expired" else status
+
