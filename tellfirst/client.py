@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from temporalio.client import (
     Client,
+    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -28,6 +29,7 @@ from tellfirst.contract import (
     ExceptionAsked,
     LibraryProposal,
     Pause,
+    PermitProposal,
     View,
 )
 from tellfirst.domain.base import Frozen
@@ -118,6 +120,29 @@ class OutreachClient:
         except RPCError as error:
             raise _told(error, id_) from None
         return id_
+
+    async def propose_permit(self, proposal: PermitProposal, permit: str) -> None:
+        """Proposes a standing permit under its name, `contract.permit_id`; proposed again, it is still one."""
+        try:
+            await self._temporal.start_workflow(
+                contract.PERMIT,
+                proposal,
+                id=permit,
+                task_queue=contract.QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+        except RPCError as error:
+            raise _told(error, permit) from None
+
+    async def ended(self, matter: str) -> str:
+        """Returns how the workflow of a matter ended, empty while it runs."""
+        try:
+            described = await self._handle(matter).describe()
+        except RPCError as error:
+            raise _told(error, matter) from None
+        if described.status is not WorkflowExecutionStatus.COMPLETED:
+            return ""
+        return str(await self._temporal.get_workflow_handle(matter, result_type=str).result())
 
     async def ask(self, asked: ExceptionAsked) -> str:
         """Puts a request for an exception and returns its workflow's id; put again, it is still one.

@@ -14,6 +14,7 @@ from tellfirst.cli.imports import contacts, customers
 from tellfirst.cli.keys import keys
 from tellfirst.cli.outcomes import report
 from tellfirst.cli.output import fail
+from tellfirst.cli.permits import permits
 from tellfirst.cli.playbooks import playbooks
 from tellfirst.cli.show import pending, show
 from tellfirst.cli.steer import abort, ack, pause, resume, stuck
@@ -51,5 +52,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(playbooks, name="playbooks")
+app.add_typer(permits, name="permits")
 app.add_typer(exceptions, name="exceptions")
 app.add_typer(keys, name="keys")

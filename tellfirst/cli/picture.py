@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import AwareDatetime
 
+from tellfirst.cli.agreement import Agreement, agreement
 from tellfirst.cli.wiring import Installation
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
@@ -16,6 +17,7 @@ from tellfirst.playbooks.render import Template, compile_step
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.settings import Settings
 from tellfirst.signing.kinds import Proposal
+from tellfirst.signing.rules import rule_for
 from tellfirst.store.controls import PAUSE_ALL
 from tellfirst.store.decisions import DecisionRecord
 from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
@@ -72,6 +74,8 @@ class Offer(Frozen):
     arms: dict[str, int]
     samples: tuple[Sample, ...]
     proposal: Proposal
+    agreement: Agreement
+    permit: str
 
 
 class Picture(Frozen):
@@ -132,7 +136,7 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
             for d in here.decisions.received(outreach.id)
         ),
         sends=tuple(here.sends.states(outreach.id)),
-        notices=tuple(Told(kind=n.kind, to=n.to, text=n.text, at=n.at) for n in here.controls.notices(outreach.id)),
+        notices=tuple(Told(kind=n.kind, to=n.to, text=n.text, at=n.at) for n in here.notices.of(outreach.id)),
     )
 
 
@@ -173,7 +177,17 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         arms=here.recipients.arms(revision.outreach),
         samples=tuple(samples),
         proposal=revision.proposal,
+        agreement=agreement(here, revision.proposal, rule_for(playbook, revision.proposal), revision.number),
+        permit=_permit(here, revision),
     )
+
+
+def _permit(here: Installation, revision: RevisionRecord) -> str:
+    use = here.permits.of(revision.outreach, revision.number)
+    if use is None:
+        return ""
+    name = use.permit.partition("/")[2]
+    return use.reason or f"covered in advance by permit {name}; `tellfirst permits show {name}`"
 
 
 def _reason(decision: DecisionRecord) -> str:
