@@ -97,8 +97,9 @@ class Customers:
             return session.get(CustomerRow, customer) is not None
 
     def opt_out(self, customers: Sequence[str], *, channel: str, purpose: str, at: datetime, source: str) -> None:
-        """Records that these customers want no more of this."""
+        """Records that these customers want no more of this; one who was forgotten meanwhile gets nothing anyway."""
         with self._database.write() as session:
+            known = set(session.exec(select(CustomerRow.id).where(col(CustomerRow.id).in_(customers))))
             insert_new(
                 session,
                 ConsentRow,
@@ -112,6 +113,7 @@ class Customers:
                         "source": source,
                     }
                     for c in customers
+                    if c in known
                 ],
             )
 

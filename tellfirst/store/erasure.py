@@ -22,6 +22,7 @@ from tellfirst.store.tables import (
     SendRow,
     SubjectRow,
 )
+from tellfirst.store.tables_audit import AuditRow
 from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
 
 ERASURE = "customer_forgotten"
@@ -70,6 +71,12 @@ class Erasure:
             facts = {"rows": len(leaves), "leaves": _of(leaves)}
             self._chain.append(Entry(kind=ERASURE, about=alias, actor=by, at=at, facts=facts), session)
             return len(leaves)
+
+    def forgot(self, alias: str) -> bool:
+        """Returns whether a name stands for a customer who was forgotten, as an entry of the audit log tells."""
+        query = select(AuditRow.sequence).where(AuditRow.kind == ERASURE, AuditRow.about == alias).limit(1)
+        with self._database.read() as session:
+            return session.exec(query).first() is not None
 
 
 def unexplained(session: Session, links: Sequence[Link]) -> list[str]:

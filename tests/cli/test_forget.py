@@ -7,6 +7,7 @@ from sqlalchemy import text
 from tellfirst.contract import Stage
 from tellfirst.store.chain import Chain
 from tests.cli.conftest import Office, Shell
+from tests.cli.test_exceptions import ask, outreach, sign
 
 
 def change(office: Office, statement: str, **values: object) -> None:
@@ -39,6 +40,20 @@ async def test_a_customer_is_forgotten_and_every_promise_still_verifies(office: 
     assert (await office.run("verify")).code == 0
     assert (await office.run("customers", "forget", "c-2", "--yes")).code == 1
     assert (await office.run("show", outreach)).code == 0
+
+
+async def test_an_answer_to_an_exception_stays_authorised_when_its_customer_is_forgotten(office: Office) -> None:
+    request = f"{office.world.key}-x"
+    await ask(office, await outreach(office), "50.00", request)
+    assert (await sign(office, "approve", request, office.eve))[0] == 0
+    await office.until(lambda: any(request in m.rendered.body for m in office.world.sms.sent))
+    await office.until(lambda: one(office, "SELECT state FROM sends")["state"] == "accepted")
+    assert (await office.run("customers", "forget", "c-1", "--yes")).code == 0
+    assert (await office.run("verify", "--json")).document["unauthorised"] == 0
+    # Only a name that an entry of the log tells of stands for somebody else.
+    change(office, "UPDATE sends SET customer_id = 'forgotten-by-nobody'")
+    change(office, "UPDATE exceptions SET customer_id = 'forgotten-by-nobody'")
+    assert (await office.run("verify", "--json")).document["unauthorised"] == 1
 
 
 async def test_who_did_what_stands_in_the_audit_log(office: Office) -> None:

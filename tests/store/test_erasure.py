@@ -14,6 +14,7 @@ from tellfirst.store.chain import Chain
 from tellfirst.store.contacts import Contact, Contacts
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.decisions import differences
+from tellfirst.store.doubts import Settlement
 from tellfirst.store.engine import Database
 from tellfirst.store.erasure import Erasure, unexplained
 from tellfirst.store.outreaches import Outreaches
@@ -124,6 +125,36 @@ def test_what_was_still_to_be_sent_is_withheld(known: Desk, anchored: Database) 
             ("initial", "accepted", ""),
             ("update-1", "withheld", "forgotten"),
         ]
+
+
+def test_a_message_in_flight_is_settled_and_leaves_no_digest_of_its_text(known: Desk, anchored: Database) -> None:
+    key = step("update-1")
+    token = known.open(key, kind="update")
+    known.intend(token, key=key)
+    Erasure(anchored).forget("c-1", "forgotten-1", by="ana", at=NOON + DAY)
+    sends = {row.customer_id: row.id for row in known.rows(key)}
+    done = [Settlement(id=send, state=SendState.ACCEPTED) for send in sends.values()]
+    known.sends.settle(key, token, done, dict.fromkeys(sends.values(), "d" * 64), now=NOON + DAY)
+    settled = {row.customer_id: (row.state, row.body_digest) for row in known.rows(key)}
+    assert settled.pop("forgotten-1") == ("accepted", "")
+    assert set(settled.values()) == {("accepted", "d" * 64)}
+
+
+def test_an_opt_out_that_comes_after_the_erasure_stops_nothing(known: Desk, anchored: Database) -> None:
+    Erasure(anchored).forget("c-1", "forgotten-1", by="ana", at=NOON + DAY)
+    people = Customers(anchored)
+    people.opt_out(["c-1", "c-2"], channel="sms", purpose="*", at=NOON + DAY, source="provider")
+    assert "'c-1'" not in everything(anchored)
+    assert [c.channel for c in people.resolve(["c-2"])["c-2"].consents] == ["sms"]
+
+
+def test_who_comes_back_after_the_erasure_is_forgotten_again(known: Desk, anchored: Database) -> None:
+    Erasure(anchored).forget("c-1", "forgotten-1", by="ana", at=NOON + DAY)
+    call = Contact(id="t-2", customer="c-1", reason_code="where_is_my_order", occurred_at=NOON + DAY)
+    Contacts(anchored).save([call], source="desk", through=NOON + 2 * DAY, now=NOON + 2 * DAY)
+    assert Erasure(anchored).forget("c-1", "forgotten-2", by="ana", at=NOON + 2 * DAY) == 0
+    assert "'c-1'" not in everything(anchored)
+    assert faults(anchored) == []
 
 
 def test_a_stranger_cannot_be_forgotten(anchored: Database) -> None:
