@@ -6,6 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from tellfirst.cli.addenda import correct, update
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
 from tellfirst.cli.exceptions import exceptions
@@ -19,6 +20,7 @@ from tellfirst.cli.playbooks import playbooks
 from tellfirst.cli.show import pending, show
 from tellfirst.cli.steer import abort, ack, pause, resume, stuck
 from tellfirst.cli.verify import verify
+from tellfirst.cli.who import who
 from tellfirst.errors import TellfirstError
 
 
@@ -48,6 +50,7 @@ app.add_typer(contacts, name="contacts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
     *(pause, resume, abort, ack, stuck, report, verify),
+    *(who, correct, update),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -6,8 +6,10 @@ from tellfirst.cli.output import progress
 from tellfirst.cli.picture import SAMPLES, render_row
 from tellfirst.cli.wiring import Installation
 from tellfirst.errors import RefusedError
+from tellfirst.playbooks.addendum import adds_only_texts
 from tellfirst.playbooks.loader import parse
 from tellfirst.playbooks.render import Template, template_digests
+from tellfirst.playbooks.schema import Playbook
 from tellfirst.signing.audience import content_digest, page_digest, root
 from tellfirst.signing.leaves import leaf_of
 from tellfirst.store.outreaches import RevisionRecord
@@ -24,6 +26,8 @@ def check_binding(here: Installation, revision: RevisionRecord) -> None:
     version = hashlib.sha256(revision.playbook_text.encode()).hexdigest()
     if (proposal.playbook, proposal.playbook_version) != (playbook.id, version):
         raise _differs("another playbook than the one it was planned with")
+    if proposal.addendum != playbook.adds or (playbook.addendum is not None and not _is_added(here, playbook)):
+        raise _differs("more than texts added to the playbook that its customers were told by")
     if proposal.purpose != playbook.purpose:
         raise _differs("another purpose than its playbook's")
     for step in playbook.steps:
@@ -42,6 +46,13 @@ def check_binding(here: Installation, revision: RevisionRecord) -> None:
     if (proposal.decide_by, proposal.valid_until) != (plan.decide_by, plan.valid_until.replace(microsecond=0)):
         raise _differs("other deadlines than the plan's")
     _check_audience(here, revision)
+
+
+def _is_added(here: Installation, playbook: Playbook) -> bool:
+    version = playbook.addendum.version if playbook.addendum is not None else ""
+    text = here.outreaches.playbook_text(version)
+    loaded = None if text is None else parse(text, "the planned playbook")
+    return loaded is not None and loaded.version == version and adds_only_texts(loaded.playbook, playbook)
 
 
 def _check_audience(here: Installation, revision: RevisionRecord) -> None:

@@ -14,7 +14,7 @@ from tellfirst.domain.recipient import ELIGIBLE, Recipient
 from tellfirst.playbooks.loader import parse
 from tellfirst.playbooks.promises import next_promise
 from tellfirst.playbooks.render import Template, compile_step
-from tellfirst.playbooks.schema import Playbook
+from tellfirst.playbooks.schema import Addendum, Playbook
 from tellfirst.settings import Settings
 from tellfirst.signing.kinds import Proposal
 from tellfirst.signing.rules import rule_for
@@ -74,6 +74,7 @@ class Offer(Frozen):
     arms: dict[str, int]
     samples: tuple[Sample, ...]
     proposal: Proposal
+    addendum: Addendum | None = None
     agreement: Agreement
     permit: str
 
@@ -177,6 +178,7 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         arms=here.recipients.arms(revision.outreach),
         samples=tuple(samples),
         proposal=revision.proposal,
+        addendum=playbook.addendum,
         agreement=agreement(here, revision.proposal, rule_for(playbook, revision.proposal), revision.number),
         permit=_permit(here, revision),
     )

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from tellfirst.cli.output import counted, length, put, when
 from tellfirst.cli.picture import Offer, Picture
-from tellfirst.domain.plan import INITIAL
+from tellfirst.domain.plan import CORRECTION, INITIAL
+from tellfirst.playbooks.schema import Addendum
 
 WORDS = {
     "unknown_customer": "not among our customers",
@@ -21,6 +22,7 @@ WORDS = {
     "text_does_not_fit": "the text would be too long",
     "frequency_cap": "had enough messages lately",
     "condition_cleared": "over for them",
+    "address_changed": "reached elsewhere by now",
 }
 
 
@@ -67,6 +69,8 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
     yield "why", f"detected {when(picture.detected_at)}; key {picture.key}{f'; {facts}' if facts else ''}"
     if offer is not None:
         yield "", f"contacts about {offer.plan.reason_code}; purpose {offer.purpose}; owner {offer.plan.owner}"
+        if offer.addendum is not None:
+            yield "what", _added(offer.addendum, offer)
         yield "who", _audience(offer)
         yield "cost", _cost(offer)
     elif not picture.closed_at:
@@ -124,8 +128,15 @@ def _cost(offer: Offer) -> str:
     return f"about {Decimal(proposal.cost_micros) / 1_000_000:,.2f} {proposal.currency} for everything promised"
 
 
+def _added(addendum: Addendum, offer: Offer) -> str:
+    words = "a correction of" if offer.plan.initial.kind == CORRECTION else "an update that nobody planned, after"
+    return f"{words} '{addendum.step}', drafted by {addendum.by}: {addendum.reason}"
+
+
 def _audience(offer: Offer) -> str:
     channels = ", ".join(f"{count:,} by {channel}" for channel, count in offer.channels.items())
+    if offer.addendum is not None:
+        return f"{counted(offer.plan.recipients, 'recipient')}: {channels}; all of them received '{offer.addendum.step}'"
     share = (
         f"{1 - offer.holdout:.0%} are told, {offer.holdout:.0%} are held out to measure"
         if offer.holdout
@@ -142,10 +153,13 @@ def _next(offer: Offer) -> Iterator[tuple[str, str]]:
             yield "agreed", offer.agreement.words
         if offer.permit:
             yield "permit", offer.permit
-    yield "then", f"initial: at once, until {when(plan.initial.not_after)}"
+    yield "then", f"{plan.initial.id}: at once, until {when(plan.initial.not_after)}"
     for step in plan.updates:
         ready = f", prepared from {when(step.act_at)}" if step.act_at != step.due else ""
         yield "", f"{step.id}: promised by {when(step.due)}{ready}"
+    if plan.unplanned:
+        yield "", f"nothing of it leaves after {when(plan.valid_until)}; nobody is measured by it"
+        return
     over = "resolved: instead of an update, as soon as it is over" if plan.resolved else "no text for when it is over"
     yield "", over
     yield "", f"nothing leaves after {when(plan.valid_until)}; contacts count for {length(plan.window)} from the start"

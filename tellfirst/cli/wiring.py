@@ -32,6 +32,7 @@ from tellfirst.store.notices import Notices
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
 from tellfirst.store.permits import Permits
+from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
 
@@ -58,6 +59,7 @@ class Installation:
     outcomes: Outcomes
     outreaches: Outreaches
     permits: Permits
+    receivers: Receivers
     recipients: Recipients
     sends: Sends
 
@@ -127,6 +129,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),
             permits=Permits(database),
+            receivers=Receivers(database),
             recipients=Recipients(database),
             sends=Sends(database),
         )
