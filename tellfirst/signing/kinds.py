@@ -194,7 +194,9 @@ class LibraryDecision(LibraryChange, Decided):
 
     @model_validator(mode="after")
     def _every_point_is_answered(self) -> Self:
-        if self.decision == "approve" and (len(self.answers) != len(self.checklist) or not all(self.answers)):
+        if self.decision == "approve" and (
+            len(self.answers) != len(self.checklist) or not all(answer.strip() for answer in self.answers)
+        ):
             raise ValueError("each point of the checklist has an answer")
         return self
 

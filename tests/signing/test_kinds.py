@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from tellfirst.contract import DecisionEnvelope
 from tellfirst.errors import DecisionRefusedError
@@ -117,6 +118,15 @@ def test_two_people_sign_and_the_second_names_the_first() -> None:
     assert code(signed(bound, BEN, "ben"), bound, first=first) == "wrong_prior"
     assert code(signed(bound, BEN, "ben", prior="00" * 32), bound, first=first) == "wrong_prior"
     assert code(second, bound) == "wrong_prior", "it holds beside its first alone"
+
+
+@pytest.mark.parametrize("answers", [(), ("",), (" \t",), ("yes", "and more")])
+def test_every_point_of_a_checklist_is_answered_in_words(answers: tuple[str, ...]) -> None:
+    change = KINDS["library"].model_copy(update={"checklist": ("tone: It was read aloud.",)})
+    with pytest.raises(ValidationError, match="each point of the checklist has an answer"):
+        decide(change, "approve", "ana", NOON, answers=answers)
+    assert decide(change, "approve", "ana", NOON, answers=("yes",))
+    assert decide(change, "reject", "ana", NOON)
 
 
 class Kept:
