@@ -21,10 +21,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from tellfirst import contract
 from tellfirst.contract import (
+    Acknowledgement,
     DecisionAnswer,
     DecisionEnvelope,
     Draft,
     DraftAnswer,
+    Escalate,
     Event,
     ExceptionAsked,
     LibraryProposal,
@@ -37,7 +39,7 @@ from tellfirst.domain.condition import Condition, personal_pattern
 from tellfirst.errors import ConditionError, NotFoundError, RefusedError, UnreachableError
 
 ANSWER_WITHIN = timedelta(seconds=15)
-Happening = Literal["condition_changed", "condition_cleared", "abort", "escalation_acknowledged"]
+Happening = Literal["condition_changed", "condition_cleared", "abort"]
 
 
 class Started(Frozen):
@@ -230,6 +232,18 @@ class OutreachClient:
     async def pause(self, outreach: str, *, paused: bool, event_id: str = "", by: str = "") -> None:
         """Holds an outreach, or lets it go on."""
         await self._signal(outreach, contract.PAUSE, Pause(event_id=event_id or str(uuid4()), by=by, paused=paused))
+
+    async def escalate(
+        self, outreach: str, kind: Literal["negative_reply", "raised"], *, note: str, event_id: str = "", by: str = ""
+    ) -> None:
+        """Says that an outreach needs a person; `note` tells why, without personal data."""
+        event = Escalate(event_id=event_id or str(uuid4()), by=by, note=note, kind=kind)
+        await self._signal(outreach, contract.ESCALATE, event)
+
+    async def acknowledge(self, about: str, *, by: str, done: bool = False, event_id: str = "") -> None:
+        """Says that somebody is on it, or that it is settled; `about` may name any workflow that waits for people."""
+        event = Acknowledgement(event_id=event_id or str(uuid4()), by=by, done=done)
+        await self._signal(about, contract.ESCALATION_ACKNOWLEDGED, event)
 
     async def view(self, outreach: str) -> View:
         """Returns how an outreach stands; needs a worker."""

@@ -18,7 +18,8 @@ from tellfirst.cli.output import fail
 from tellfirst.cli.permits import permits
 from tellfirst.cli.playbooks import playbooks
 from tellfirst.cli.show import pending, show
-from tellfirst.cli.steer import abort, ack, pause, resume, stuck
+from tellfirst.cli.steer import abort, ack, escalate, pause, resume
+from tellfirst.cli.stuck import stuck
 from tellfirst.cli.verify import verify
 from tellfirst.cli.who import who
 from tellfirst.errors import TellfirstError
@@ -49,7 +50,7 @@ app.add_typer(customers, name="customers")
 app.add_typer(contacts, name="contacts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
-    *(pause, resume, abort, ack, stuck, report, verify),
+    *(pause, resume, abort, escalate, ack, stuck, report, verify),
     *(who, correct, update),
 )
 for command in COMMANDS:

@@ -1,52 +1,30 @@
-"""`pause`, `resume`, `abort`, `ack`, `stuck`: people steer what runs, and see what waits for them too long."""
+"""`pause`, `resume`, `abort`, `ack`, `escalate`: people steer what runs."""
 
 import secrets
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowExecution
 
-from tellfirst import contract
 from tellfirst.cli.arguments import Outreach, Reason, read_reason
 from tellfirst.cli.decide import Key, Yes
-from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
+from tellfirst.cli.output import Json, note, say
 from tellfirst.cli.resume_all import resume_all
-from tellfirst.cli.wiring import on_temporal, opened, whoever, with_outreaches
-from tellfirst.contract import Stage
-from tellfirst.domain.base import Frozen
+from tellfirst.cli.wiring import opened, whoever, with_outreaches
+from tellfirst.domain.condition import personal_pattern
 from tellfirst.errors import InputError
 from tellfirst.settings import Settings
 
 NameOrAll = Annotated[str, typer.Argument(metavar="[OUTREACH]", help="The name of an outreach; or give --all.")]
 By = Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Who does it; default your login.")]
 
-SEEN_WITHIN = timedelta(minutes=2)
-PLANNED_WITHIN = timedelta(minutes=15)
-"""Planning takes seconds, for a large audience minutes: after that it waits for a worker or for a table."""
 
-WHAT_TO_DO = {
-    "approval_overdue": "tellfirst show, then approve or reject",
-    "awaiting_approval": "tellfirst show, then approve or reject",
-    "needs_attention": "tellfirst show; mend it, then resume or abort",
-    "escalated": "tellfirst show; somebody is on it, or tellfirst ack",
-}
+class Kind(StrEnum):
+    """What may be raised from outside."""
 
-
-class Stuck(Frozen):
-    """Is one outreach that waits longer than it should."""
-
-    outreach: str
-    stage: str
-    waiting_on: str
-    since: datetime | None
-    deadline: datetime | None
-    problem: str
-    what_to_do: str
+    RAISED = "raised"
+    NEGATIVE_REPLY = "negative_reply"
 
 
 def pause(
@@ -115,99 +93,41 @@ def abort(
     say(f"{outreach} is asked to abort; `tellfirst show {outreach}` tells how it ends")
 
 
-def ack(outreach: Outreach, by: By = "") -> None:
-    """Say that you are on it.
+def ack(
+    outreach: Outreach,
+    done: Annotated[bool, typer.Option("--done", help="It is settled, where nothing else ends it.")] = False,
+    by: By = "",
+) -> None:
+    """Say that you are on it: nobody else is told of it any more.
 
-    An outreach that needs attention is then not escalated further.
+    It also takes the name of an exception or a library change. With --done, what was raised from outside and unknown
+    messages are settled; everything else ends with its cause.
     """
     who = whoever(by, Settings.load())
-    with_outreaches(lambda client: client.tell(outreach, "escalation_acknowledged", by=who))
-    say(f"{outreach}: acknowledged by {who}")
+    with_outreaches(lambda client: client.acknowledge(outreach, by=who, done=done))
+    say(f"{outreach}: {'settled' if done else 'acknowledged'} by {who}")
 
 
-def stuck(as_json: Annotated[bool, Json] = False) -> None:
-    """List what waits longer than it should.
+def escalate(
+    outreach: Outreach,
+    reason: Reason,
+    kind: Annotated[Kind, typer.Option("--kind", help="What it is.")] = Kind.RAISED,
+    by: By = "",
+) -> None:
+    """Say that an outreach needs a person: it climbs its ladder until somebody acknowledges it.
 
-    On people, past a deadline with no worker alive, for a worker to plan it, or on a failing task.
+    Nothing stops for it; `pause` does that.
     """
-
-    async def look(client: Client) -> tuple[list[Stuck], bool]:
-        now = datetime.now(UTC)
-        return await find_stuck(client, now), await worker_polls(client, now)
-
-    found, working = on_temporal(look)
-    if not working:
-        note("no worker has asked Temporal for work in the last two minutes; start one: python -m workers")
-    if as_json:
-        print_json([one.model_dump(mode="json") for one in found])
-        return
-    if not found:
-        say("nothing is stuck")
-        return
-    rows = [
-        (one.outreach, one.problem or one.stage, one.waiting_on, when(one.since), when(one.deadline), one.what_to_do)
-        for one in found
-    ]
-    print_table(("outreach", "stage", "waiting on", "since", "deadline", "what to do"), rows)
-    say(f"{counted(len(found), 'outreach', 'outreaches')} stuck")
-
-
-async def worker_polls(client: Client, now: datetime) -> bool:
-    """Returns whether any worker was seen on the queue of outreaches lately; a long poll lasts about a minute."""
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=contract.QUEUE),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    why = read_reason(reason, most=300)
+    if address := personal_pattern(why):
+        raise InputError(
+            f"the reason looks as if it held {address}",
+            where="--reason",
+            remedy="it is shown and sent to people: name the case by your own reference",
         )
-    )
-    return any(poller.last_access_time.ToDatetime(tzinfo=UTC) >= now - SEEN_WITHIN for poller in answer.pollers)
-
-
-async def find_stuck(client: Client, now: datetime) -> list[Stuck]:
-    """Returns what waits for a person too long, what no worker moved or planned in time, and what fails."""
-    running = f"WorkflowType='{contract.OUTREACH}' AND ExecutionStatus='Running'"
-    past = f"{running} AND {contract.DEADLINE.name} < '{now.isoformat(timespec='seconds')}'"
-    since = (now - PLANNED_WITHIN).isoformat(timespec="seconds")
-    stage = contract.STAGE.name
-    unplanned = f"{running} AND ({stage} IS NULL OR {stage} = '{Stage.PLANNING}') AND StartTime < '{since}'"
-    failing = f"{running} AND TemporalReportedProblems IS NOT NULL"
-    found: dict[str, Stuck] = {}
-    for query, problem in (
-        (contract.STUCK, ""),
-        (past, "deadline passed"),
-        (failing, "its tasks fail"),
-        (unplanned, "not planned"),
-    ):
-        async for execution in _listed(client, query):
-            found.setdefault(execution.id, _stuck(execution, problem))
-    return sorted(found.values(), key=lambda one: (one.deadline or one.since or now, one.outreach))
-
-
-async def _listed(client: Client, query: str) -> AsyncIterator[WorkflowExecution]:
-    # A workflow that Temporal itself paused has a status the SDK cannot read; every query asks for running ones.
-    async for execution in client.list_workflows(query):
-        yield execution
-
-
-def _stuck(execution: WorkflowExecution, problem: str) -> Stuck:
-    attributes = execution.typed_search_attributes
-    stage = attributes.get(contract.STAGE) or ""
-    waiting_on = attributes.get(contract.WAITING_ON) or ""
-    advice = {
-        "deadline passed": "check that workers run: python -m workers",
-        "not planned": "check that workers run; else the Temporal UI shows what its planning fails on",
-        "its tasks fail": "look at the failing task in the Temporal UI",
-    }
-    return Stuck(
-        outreach=execution.id,
-        stage=stage,
-        waiting_on="" if waiting_on == "nobody" else waiting_on,
-        since=execution.start_time,
-        deadline=attributes.get(contract.DEADLINE),
-        problem=problem,
-        what_to_do=advice.get(problem) or WHAT_TO_DO.get(stage, "tellfirst show"),
-    )
+    who = whoever(by, Settings.load())
+    with_outreaches(lambda client: client.escalate(outreach, kind.value, by=who, note=why))
+    say(f"{outreach} is raised; `tellfirst ack {outreach}` says that you are on it")
 
 
 def _one_or_all(outreach: str, *, everything: bool) -> bool:

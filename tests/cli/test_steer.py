@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tellfirst.cli.steer import Stuck, find_stuck, worker_polls
+from tellfirst.cli.stuck import Stuck, find_stuck, worker_polls
 from tellfirst.contract import Stage
 from tests.cli.conftest import Office, Shell
 
@@ -98,9 +98,13 @@ async def test_an_overdue_decision_is_stuck_until_somebody_makes_it(office: Offi
     assert one.what_to_do == "tellfirst show, then approve or reject"
     shown = await office.run("stuck")
     assert shown.code == 0
-    assert f"{outreach}  approval_overdue  Service lead" in shown.out
+    assert f"{outreach}  approval_overdue  1/3    Service lead" in shown.out
     [document] = [d for d in (await office.run("stuck", "--json")).document if d["outreach"] == outreach]
-    assert set(document) == {"outreach", "stage", "waiting_on", "since", "deadline", "problem", "what_to_do"}
+    assert set(document) == {
+        *("outreach", "stage", "what", "waiting_on", "since", "level", "levels", "acknowledged_by", "acknowledged_at"),
+        *("deadline", "problem", "what_to_do"),
+    }
+    assert (document["level"], document["levels"]) == (1, 3)
     assert document["deadline"].endswith("Z")
 
 
