@@ -30,6 +30,7 @@ def playbook(shape: str = "batch", group_by: tuple[str, ...] = (), shared: tuple
             "urgency": "normal",
             "shape": shape,
             "channels": ["sms"],
+            "purpose_of_use": "test",
             "owners": {"owner": "o", "proposers": ["p"], "approvers": ["a"], "accountable": "b", "team": "t"},
             "detector": {"kind": "sql", "sql": {"sqlite": "SELECT 1"}, "group_by": group_by, "max_age": timedelta(7)},
             "data": {
