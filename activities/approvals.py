@@ -5,13 +5,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import Field
+
 from activities.playbooks import PlannedPlaybooks
 from tellfirst.contract import DecisionEnvelope
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.recipient import Recipient
 from tellfirst.errors import DecisionRefusedError, SettingsError
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.audience import page_digest, root
 from tellfirst.signing.decisions import AcceptedDecision, check, holding
 from tellfirst.signing.leaves import leaf_of
+from tellfirst.signing.plans import misstates_proposal
 from tellfirst.signing.registry import Registry
 from tellfirst.signing.rules import rule_for
 from tellfirst.store.chain import Chain
@@ -50,6 +55,17 @@ class RegistryFile:
             keys=len(keys),
             revoked=sum(key.revoked is not None for key in keys),
         )
+
+
+class ApprovedPage(Frozen):
+    """Is what was signed of a page: the leaf of each of its rows, by id, or why it is not the page that was signed."""
+
+    differs: str = ""
+    leaves: dict[int, str] = Field(default_factory=dict)
+
+    def covers(self, row: Recipient) -> bool:
+        """Returns whether a row, read later, is on the page and still what was signed."""
+        return self.leaves.get(row.id) == leaf_of(row, row.content_digest)
 
 
 class InAdvance(Protocol):
@@ -120,6 +136,8 @@ class Approvals:
             return "wrong_outreach"  # rows copied under another name
         if not self._playbooks.is_signed(revision):
             return "playbook_changed"
+        if misstates_proposal(revision.plan, revision.proposal, self._playbooks.of(revision)):
+            return "plan_changed"
         outside = self.outside_permit(revision, now=now)
         if not outside:
             return ""
@@ -141,12 +159,13 @@ class Approvals:
             records, revision.proposal, self.rule(revision), self._registry.current(), self._environment, now
         )
 
-    def page_differs(self, revision: RevisionRecord, number: int) -> str:
-        """Returns an empty text when the page is the one that the signed audience root covers, else what differs."""
+    def page(self, revision: RevisionRecord, number: int) -> ApprovedPage:
+        """Returns what the signed audience root covers of a page."""
         rows = self._recipients.page(revision.outreach, revision.number, number)
         pages = self._recipients.page_digests(revision.outreach, revision.number)
+        leaves = {row.id: leaf_of(row, row.content_digest) for row in rows}
         if root(pages) != revision.proposal.audience_root:
-            return "audience_changed"
-        if number >= len(pages) or page_digest([leaf_of(r, r.content_digest) for r in rows]) != pages[number]:
-            return "page_changed"
-        return ""
+            return ApprovedPage(differs="audience_changed")
+        if number >= len(pages) or page_digest(list(leaves.values())) != pages[number]:
+            return ApprovedPage(differs="page_changed")
+        return ApprovedPage(leaves=leaves)

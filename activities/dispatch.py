@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from temporalio import activity
 
 from activities.answers import Answers, longest_wait, settlement
-from activities.approvals import Approvals
+from activities.approvals import Approvals, ApprovedPage
 from activities.clock import AttemptClock
 from activities.failures import later, told_plainly
 from activities.library import LibraryGate
@@ -64,7 +64,9 @@ class PageReport(Frozen):
 class _Page:
     """Is one page in work: everything that stays the same while its micro-batches leave."""
 
-    def __init__(self, request: PageRequest, revision: RevisionRecord, playbook: Playbook, differs: str) -> None:
+    def __init__(
+        self, request: PageRequest, revision: RevisionRecord, playbook: Playbook, signed: ApprovedPage
+    ) -> None:
         self.revision = revision
         self.key = PageKey(outreach=request.outreach, revision=request.revision, step=request.step, page=request.page)
         self.channel = request.channel
@@ -72,7 +74,7 @@ class _Page:
         self.plan = revision.plan
         self.step: PlannedStep = next(s for s in revision.plan.steps if s.id == request.step)
         self.promise = next_promise(revision.plan.steps, request.step)
-        self.differs = differs
+        self.signed = signed
         self._templates: dict[str, Template] = {}
 
     def render(self, send: PlannedSend) -> Rendered | None:
@@ -128,8 +130,8 @@ class DispatchActivities:
             revision = self._outreaches.revision(request.outreach, request.revision)
             if revision is None:
                 return PageReport(accepted=0, withheld=0, failed=0, in_doubt=0, halted="no_such_revision")
-            differs = self._approvals.page_differs(revision, request.page)
-            page = _Page(request, revision, self._playbooks.of(revision), differs)
+            signed = self._approvals.page(revision, request.page)
+            page = _Page(request, revision, self._playbooks.of(revision), signed)
             adapter = self._adapters[request.channel]
             token = self._leases.take(page.key, now=clock.now(), until=clock.now() + self._lease)
             if token is None:
@@ -182,7 +184,7 @@ class DispatchActivities:
         # Again for every micro-batch: a key revoked meanwhile stops the rest.
         now = read_at = clock.now()
         lease_until = now + self._lease
-        code = page.differs or self._approvals.holds(page.revision, now=now)
+        code = page.signed.differs or self._approvals.holds(page.revision, now=now)
         library = self._gate.refusal(page.playbook, page.revision.proposal.playbook_version, now=now)
 
         def facts(send: PlannedSend, address: str | None) -> tuple[bool, bool, bool]:
@@ -193,7 +195,12 @@ class DispatchActivities:
                 and address is not None
                 and address_digest(self._digest_key, page.channel, address) == row.address_digest
             )
-            same_content = text is not None and (not page.step.opens or content_digest(text) == row.content_digest)
+            # The row was read after its page was held against the root: it must still be what was signed.
+            same_content = (
+                text is not None
+                and page.signed.covers(row)
+                and (not page.step.opens or content_digest(text) == row.content_digest)
+            )
             return (affected is None or row.subject_key in affected), same_address, same_content
 
         def judge(switches: Switches, rows: dict[str, RowFacts]) -> dict[str, Verdict] | str:

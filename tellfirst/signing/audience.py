@@ -35,9 +35,22 @@ def content_digest(rendered: Rendered) -> str:
     return _hash("content", rendered.subject, rendered.body)
 
 
-def leaf(*, customer: str, subject_key: str, channel: str, locale: str, address: str, facts: str, content: str) -> str:
-    """Returns the leaf of one recipient, 64 hexadecimal digits; `address`, `facts`, `content` are their digests."""
-    return _hash("leaf", customer, subject_key, channel, locale, address, facts, content)
+def leaf(
+    *,
+    customer: str,
+    subject_key: str,
+    channel: str,
+    locale: str,
+    timezone: str,
+    address: str,
+    facts: str,
+    content: str,
+) -> str:
+    """Returns the leaf of one recipient, 64 hexadecimal digits; `address`, `facts`, `content` are their digests.
+
+    `timezone` is the recipient's own, empty when unknown: promises are told in it.
+    """
+    return _hash("recipient", customer, subject_key, channel, locale, timezone, address, facts, content)
 
 
 def page_digest(leaves: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ def leaf_of(row: Recipient, content: str) -> str:
         subject_key=row.subject_key,
         channel=row.channel,
         locale=row.locale,
+        timezone=row.timezone or "",
         address=row.address_digest,
         facts=facts_digest({**row.facts, "others": row.others}),
         content=content,

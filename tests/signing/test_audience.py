@@ -10,7 +10,7 @@ from tellfirst.domain.message import Rendered
 from tellfirst.signing.audience import address_digest, content_digest, facts_digest, leaf, page_digest, root
 
 KEY = bytes(range(32))
-LEAF_FIELDS = ("customer", "subject_key", "channel", "locale", "address", "facts", "content")
+LEAF_FIELDS = ("customer", "subject_key", "channel", "locale", "timezone", "address", "facts", "content")
 
 rows = st.fixed_dictionaries({field: st.text(max_size=6) for field in LEAF_FIELDS})
 audiences = st.lists(st.lists(rows, max_size=4), max_size=4)
@@ -58,8 +58,8 @@ def test_any_change_of_a_field_the_order_or_the_number_changes_the_root(
 
 
 def test_neighbouring_fields_do_not_run_into_each_other() -> None:
-    one = leaf(customer="ab", subject_key="c", channel="", locale="", address="", facts="", content="")
-    other = leaf(customer="a", subject_key="bc", channel="", locale="", address="", facts="", content="")
+    one = leaf(customer="ab", subject_key="c", channel="", locale="", timezone="", address="", facts="", content="")
+    other = leaf(customer="a", subject_key="bc", channel="", locale="", timezone="", address="", facts="", content="")
     assert one != other
     assert content_digest(Rendered(subject="a", body="b")) != content_digest(Rendered(body="ab"))
     assert address_digest(KEY, "sms", "x") != address_digest(KEY, "sm", "sx")
@@ -102,4 +102,4 @@ def test_a_key_that_can_be_guessed_is_refused() -> None:
 def test_the_root_stays_what_it_was() -> None:
     """Signed roots are stored for years: a change of the encoding must be seen, and gets a new tag."""
     row = {field: field for field in LEAF_FIELDS}
-    assert root_of([[row, row], [row]]) == "159bbe111e9982612bbdb6799f265a85c27b49d8e395d87b4b5ed851ea274ccb"
+    assert root_of([[row, row], [row]]) == "def918513dd496e8e9f175258980301098c543697b9bd57d6338efdb1d8f6c6b"
