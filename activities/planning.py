@@ -1,6 +1,7 @@
 """Planning: claim the condition, judge each customer, freeze audience and words, say what is to be signed."""
 
 import secrets
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -13,12 +14,14 @@ from temporalio.exceptions import ApplicationError
 from activities.addenda import ToldBefore
 from activities.affected import Affected
 from activities.clock import AttemptClock
+from activities.costs import Costs
 from activities.failures import told_plainly
 from activities.library import LibraryGate
 from activities.permits import StandingPermits
 from activities.sources import Sources
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import ADMITTED, Condition, Facts, Subject, personal_pattern
+from tellfirst.domain.message import Channel
 from tellfirst.domain.plan import PageRange, Plan, PlannedStep
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient
 from tellfirst.playbooks.fields import RenderError
@@ -26,6 +29,7 @@ from tellfirst.playbooks.loader import LoadedPlaybook, parse
 from tellfirst.playbooks.promises import next_promise, planned_steps, whole_seconds
 from tellfirst.playbooks.render import Template, check_facts, choose_locale, compile_step, template_digests
 from tellfirst.playbooks.schema import Playbook
+from tellfirst.policy.canary import spread
 from tellfirst.policy.consent import may_contact
 from tellfirst.signing.audience import address_digest, content_digest, page_digest, root
 from tellfirst.signing.kinds import Proposal, StepBinding
@@ -74,6 +78,7 @@ class PlanningActivities:
         library: Mapping[str, LoadedPlaybook],
         gate: LibraryGate,
         standing: StandingPermits,
+        costs: Costs,
         told_before: ToldBefore,
         environment: str,
         digest_key: bytes,
@@ -83,7 +88,7 @@ class PlanningActivities:
     ) -> None:
         self._outreaches, self._recipients, self._customers = outreaches, recipients, customers
         self._affected, self._sources, self._library = affected, sources, library
-        self._gate, self._standing, self._told_before = gate, standing, told_before
+        self._gate, self._standing, self._told_before, self._costs = gate, standing, told_before, costs
         self._environment, self._digest_key, self._channels = environment, digest_key, channels
         self._page_size, self._reconcile_after = page_size, reconcile_after
 
@@ -120,7 +125,7 @@ class PlanningActivities:
         else:
             self._gather(case, request.revision, playbook, now)
         steps = planned_steps(playbook, now)
-        ranges, audience_root = self._freeze_pages(request, playbook, steps)
+        ranges, canary, audience_root = self._freeze_pages(request, playbook, steps)
         counts = Counter(self._recipients.verdicts(outreach, request.revision))
         eligible = counts.pop(ELIGIBLE, 0)
         if not eligible:
@@ -140,6 +145,7 @@ class PlanningActivities:
             recipients=eligible,
             not_told=counts.total(),
             pages=ranges,
+            canary=canary,
             root=audience_root,
             remind_at=now + playbook.approval.remind_after,
             escalate_at=now + playbook.approval.escalate_after,
@@ -150,7 +156,7 @@ class PlanningActivities:
             watermark_timeout=playbook.measure.watermark_timeout,
             reconcile_after=self._reconcile_after,
         )
-        self._outreaches.freeze(outreach, plan, self._proposal(outreach, plan, playbook))
+        self._outreaches.freeze(outreach, plan, self._proposal(case, plan, playbook, now))
         frozen = self._outreaches.revision(outreach, plan.revision)
         assert frozen is not None  # noqa: S101 - frozen just now
         return self._ready(frozen, now)
@@ -254,13 +260,18 @@ class PlanningActivities:
 
     def _freeze_pages(
         self, request: PlanRequest, playbook: Playbook, steps: tuple[PlannedStep, ...]
-    ) -> tuple[tuple[PageRange, ...], str]:
+    ) -> tuple[tuple[PageRange, ...], int, str]:
+        """Returns the pages, how many of them leave first, and the root over all."""
         ranges: list[PageRange] = []
         digests: list[str] = []
-        for channel in playbook.channels:
-            first, templates = len(digests), dict[str, Template]()
-            while rows := self._recipients.unpaged(request.outreach, request.revision, channel, self._page_size):
-                contents, misfits = self._contents(rows, playbook, steps, templates)
+        templates: dict[Channel, dict[str, Template]] = {channel: {} for channel in playbook.channels}
+
+        def freeze(channel: Channel, left: int) -> None:
+            first = len(digests)
+            while rows := self._recipients.unpaged(
+                request.outreach, request.revision, channel, min(left, self._page_size)
+            ):
+                contents, misfits = self._contents(rows, playbook, steps, templates[channel])
                 if misfits:
                     # One value that makes a text too long must not keep everyone else waiting.
                     self._recipients.leave_out(misfits, "text_does_not_fit")
@@ -268,10 +279,19 @@ class PlanningActivities:
                 digest = page_digest([leaf_of(row, contents[row.id]) for row in rows])
                 self._recipients.add_page(request.outreach, request.revision, len(digests), channel, contents, digest)
                 digests.append(digest)
+                left -= len(rows)
                 activity.heartbeat(len(digests))
             if len(digests) > first:
                 ranges.append(PageRange(channel=channel, first=first, count=len(digests) - first))
-        return tuple(ranges), root(digests)
+
+        counts = self._recipients.eligible_on(request.outreach, request.revision)
+        few = 0 if playbook.addendum else playbook.approval.first_few(sum(counts.values()))
+        for channel, share in spread(few, {c: counts.get(c, 0) for c in playbook.channels}).items():
+            freeze(channel, share)
+        canary = len(digests)
+        for channel in playbook.channels:
+            freeze(channel, sys.maxsize)
+        return tuple(ranges), canary if canary < len(digests) else 0, root(digests)
 
     def _contents(
         self,
@@ -295,10 +315,13 @@ class PlanningActivities:
                 contents[row.id] = content_digest(rendered)
         return contents, misfits
 
-    def _proposal(self, outreach: str, plan: Plan, playbook: Playbook) -> Proposal:
-        counts = {
-            r.channel: self._recipients.rows_on(outreach, plan.revision, r.first, r.first + r.count) for r in plan.pages
-        }
+    def _proposal(self, case: OutreachRecord, plan: Plan, playbook: Playbook, now: datetime) -> Proposal:
+        outreach = case.id
+        cost = self._costs.of(outreach, plan.revision, playbook)
+        counts = dict.fromkeys(plan.channels, 0)
+        for pages in plan.pages:
+            last = pages.first + pages.count
+            counts[pages.channel] += self._recipients.rows_on(outreach, plan.revision, pages.first, last)
         return Proposal(
             environment=self._environment,
             outreach=outreach,
@@ -318,10 +341,15 @@ class PlanningActivities:
             },
             audience_root=plan.root,
             audience_count=plan.recipients,
+            canary=plan.canary,
             channels=counts,
             purpose=playbook.purpose,
             addendum=playbook.adds,
             promises={step.id: step.due for step in plan.updates if step.due is not None},
+            proposer=case.proposer,
+            editor=self._gate.editor(playbook.id, plan.playbook_version, now=now),
+            cost_micros=cost.micros,
+            currency=cost.currency,
             decide_by=plan.decide_by,
             valid_until=plan.valid_until,
             nonce=secrets.token_hex(16),

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
         default=None,
         description="whether a playbook's version needs a signed library decision; default where environment is live",
     )
+    prices: Path | None = Field(default=None, description="TOML file of what messages cost; default cost is unknown")
     approvers: Path = Field(default=Path("approvers.toml"), description="the registry of people who may decide")
     audit_anchor: Path | None = Field(
         default=None, description="file outside the database that anchors the audit log; default in data_dir"

@@ -15,6 +15,7 @@ from activities.affected import Affected
 from activities.answers import Answers
 from activities.approvals import Approvals, RegistryFile
 from activities.canary import CanaryActivities, ContinueGate
+from activities.costs import Costs
 from activities.decisions import DecisionActivities
 from activities.detection import DetectionActivities
 from activities.dispatch import DispatchActivities
@@ -41,6 +42,7 @@ from tellfirst.channels.sms import TwilioSms
 from tellfirst.channels.webhook import Hook, HookFile, Webhook
 from tellfirst.errors import SettingsError
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
+from tellfirst.policy.prices import Prices
 from tellfirst.settings import Settings
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.chain import Chain
@@ -201,6 +203,7 @@ def build(
             library=library,
             gate=gate,
             standing=standing,
+            costs=Costs(prices=Prices.load(settings.prices) if settings.prices else None, recipients=recipients),
             told_before=ToldBefore(
                 receivers=receivers, recipients=recipients, customers=customers, digest_key=digest_key
             ),

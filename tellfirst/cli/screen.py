@@ -124,8 +124,8 @@ def _environment(picture: Picture) -> str:
 def _cost(offer: Offer) -> str:
     proposal = offer.proposal
     if not proposal.currency:
-        return "cost not estimated"
-    return f"about {Decimal(proposal.cost_micros) / 1_000_000:,.2f} {proposal.currency} for everything promised"
+        return "cost unknown"
+    return f"about {Decimal(proposal.cost_micros) / 1_000_000:,.2f} {proposal.currency} at most for everything promised"
 
 
 def _added(addendum: Addendum, offer: Offer) -> str:
@@ -136,7 +136,9 @@ def _added(addendum: Addendum, offer: Offer) -> str:
 def _audience(offer: Offer) -> str:
     channels = ", ".join(f"{count:,} by {channel}" for channel, count in offer.channels.items())
     if offer.addendum is not None:
-        return f"{counted(offer.plan.recipients, 'recipient')}: {channels}; all of them received '{offer.addendum.step}'"
+        return (
+            f"{counted(offer.plan.recipients, 'recipient')}: {channels}; all of them received '{offer.addendum.step}'"
+        )
     share = (
         f"{1 - offer.holdout:.0%} are told, {offer.holdout:.0%} are held out to measure"
         if offer.holdout

@@ -50,7 +50,10 @@ class Audience(Outside):
 
 
 class Condition(Outside):
-    """Is what a starter sends: (trigger, key, episode) is its identity; subjects inline or an audience query."""
+    """Is what a starter sends: (trigger, key, episode) is its identity; subjects inline or an audience query.
+
+    `proposer` is the person who asks for it, if one does: they do not count among those who approve it.
+    """
 
     trigger: Word
     key: Key
@@ -59,6 +62,7 @@ class Condition(Outside):
     facts: Facts = Field(default_factory=dict)
     subjects: tuple[Subject, ...] = Field(default=(), max_length=INLINE_LIMIT)
     audience: Audience | None = None
+    proposer: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9._-]{0,63})?$")] = ""
 
     @model_validator(mode="after")
     def _one_audience(self) -> Self:

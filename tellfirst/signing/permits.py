@@ -55,6 +55,8 @@ def uncovered(permit: Permit, proposal: Proposal, playbook: Playbook, used: Used
         return f"{name} ends {_when(permit.valid_until)}, before the last of these messages may leave"
     if others := sorted(proposal.channels.keys() - set(permit.channels)):
         return f"{name} is not for {' and '.join(others)}"
+    if proposal.canary:
+        return f"{name} covers nothing that goes to the first few alone"
     count = proposal.audience_count
     if count > playbook.approval.tripwire:
         return f"{name} covers nothing above the tripwire of {playbook.approval.tripwire:,} recipients"

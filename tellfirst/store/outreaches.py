@@ -34,6 +34,7 @@ class OutreachRecord(Frozen):
     closed_at: datetime | None
     ending: str
     reason: str
+    proposer: str
 
 
 class RevisionRecord(Frozen):
@@ -65,6 +66,7 @@ class Outreaches:
             detected_at=condition.detected_at,
             facts=dict(condition.facts),
             audience=condition.audience.model_dump(mode="json") if condition.audience else None,
+            proposer=condition.proposer,
         )
         try:
             with self._database.write() as session:
@@ -273,4 +275,5 @@ def _record(row: OutreachRow) -> OutreachRecord:
         closed_at=row.closed_at,
         ending=row.ending or "",
         reason=row.reason,
+        proposer=row.proposer,
     )

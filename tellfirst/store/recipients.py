@@ -97,6 +97,34 @@ class Recipients:
         with self._database.read() as session:
             return [read_recipient(row) for row in session.exec(query)]
 
+    def eligible_on(self, outreach: str, revision: int) -> dict[str, int]:
+        """Returns how many eligible recipients there are on each channel."""
+        query = (
+            select(RecipientRow.channel, func.count())
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                RecipientRow.verdict == ELIGIBLE,
+            )
+            .group_by(col(RecipientRow.channel))
+        )
+        with self._database.read() as session:
+            return {channel or "": count for channel, count in session.exec(query)}
+
+    def by_text(self, outreach: str, revision: int) -> dict[tuple[Channel, str], int]:
+        """Returns how many recipients get their messages on each channel in each locale."""
+        query = (
+            select(RecipientRow.channel, RecipientRow.locale, func.count())
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                RecipientRow.verdict == ELIGIBLE,
+            )
+            .group_by(col(RecipientRow.channel), col(RecipientRow.locale))
+        )
+        with self._database.read() as session:
+            return {(cast(Channel, channel), locale or ""): count for channel, locale, count in session.exec(query)}
+
     def add_page(
         self, outreach: str, revision: int, number: int, channel: str, contents: dict[int, str], digest: str
     ) -> None:
@@ -267,8 +295,20 @@ class Recipients:
         with self._database.write() as session:
             randomise_page(session, outreach, revision, by, page=page)
 
-    def wave(self, outreach: str, revision: int) -> Wave:
-        """Returns what the randomisation of a revision came to."""
+    def let_rest_go(self, outreach: str, revision: int, *, first: int, reason: str) -> None:
+        """Sets aside whoever stands on the pages from `first` on and has no arm yet."""
+        rest = (
+            col(RecipientRow.outreach_id) == outreach,
+            col(RecipientRow.revision) == revision,
+            col(RecipientRow.page) >= first,
+            col(RecipientRow.arm).is_(None),
+            col(RecipientRow.withheld).is_(None),
+        )
+        with self._database.write() as session:
+            session.execute(update(RecipientRow).where(*rest).values(withheld=reason))
+
+    def wave(self, outreach: str, revision: int, *, end: int | None = None) -> Wave:
+        """Returns what the randomisation of a revision came to; with `end`, on its pages before that one."""
         query = (
             select(RecipientRow.arm, func.count())
             .where(
@@ -278,6 +318,8 @@ class Recipients:
             )
             .group_by(col(RecipientRow.arm))
         )
+        if end is not None:
+            query = query.where(col(RecipientRow.page) < end)
         with self._database.read() as session:
             counts: Counter[str] = Counter({name or "": n for name, n in session.exec(query)})
         return Wave(treated=counts["treated"], control=counts["control"], withheld=counts[""])

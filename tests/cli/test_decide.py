@@ -424,4 +424,4 @@ async def test_below_the_tripwire_no_number_is_asked_for_and_the_cost_is_named(o
     outreach = await planned(office)
     done = await office.approve(outreach)
     assert done.code == 0
-    assert "1 recipient (1 by sms), cost not estimated, environment test, DRY RUN" in done.err
+    assert "1 recipient (1 by sms), cost unknown, environment test, DRY RUN" in done.err
