@@ -26,6 +26,7 @@ from tellfirst.store.audit import ACCEPTED, MAY_HAVE_LEFT, AuditedSend
 from tellfirst.store.controls import differences as switched
 from tellfirst.store.decisions import DecisionRecord, differences
 from tellfirst.store.erasure import unexplained
+from tellfirst.store.matters import rewritten
 from tellfirst.store.outreaches import RevisionRecord
 
 OLD = timedelta(hours=1)
@@ -72,7 +73,7 @@ class Prover:
         """Returns what was found.
 
         `audit_ok` says that every accepted decision can still be read, and that the audit log is as it was written:
-        its chain, its anchors, and the decisions and erasures it tells of.
+        its chain, its anchors, and the decisions, matters, switches and erasures it tells of.
         """
         proof, audit = self._proof, self._here.audit
         states = audit.states()
@@ -92,7 +93,7 @@ class Prover:
             proof.duplicate += self._log.duplicate
             proof.unauthorised += self._log.unauthorised
             proof.lost += self._log.claimed_twice
-        faults = self._here.chain.faults(differences, switched, unexplained, copies=self._anchors)
+        faults = self._here.chain.faults(differences, rewritten, switched, unexplained, copies=self._anchors)
         proof.promises_broken = [*_sentences(proof), *faults, *self._late]
         proof.audit_ok &= not faults
         return proof

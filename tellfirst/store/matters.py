@@ -1,13 +1,15 @@
 """Matters: what people decide apart from plan revisions, each under the name that its decisions carry."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from tellfirst.domain.base import Frozen
 from tellfirst.signing.kinds import PROPOSALS, Bound
-from tellfirst.signing.trail import Entry, Fact, envelope_digest
+from tellfirst.signing.trail import Entry, Fact, Link, envelope_digest
 from tellfirst.store.chain import Chain
+from tellfirst.store.decisions import DECISION
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import MatterRow
@@ -16,6 +18,9 @@ PENDING = "pending"
 APPROVED = "approved"
 EXPIRED = "expired"
 REVOKED = "revoked"
+
+_PROPOSED, _STATUS = "_proposed", "_status"
+"""How the kinds of their entries in the audit log end."""
 
 
 class MatterRecord(Frozen):
@@ -48,7 +53,7 @@ class Matters:
                 new = True
             if new:
                 bound = envelope_digest(proposal.document())
-                self._note(session, row, "proposed", at=now, actor=proposer, facts={"proposal": bound})
+                self._note(session, row, _PROPOSED, at=now, actor=proposer, facts={"proposal": bound})
             return _record(row)
 
     def get(self, about: str) -> MatterRecord | None:
@@ -76,14 +81,33 @@ class Matters:
             row.closed_at = None if status == PENDING else at
             session.add(row)
             if changed:
-                self._note(session, row, "status", at=at, actor=by, facts={"status": status})
+                self._note(session, row, _STATUS, at=at, actor=by, facts={"status": status})
             return True
 
     def _note(
         self, session: Session, row: MatterRow, what: str, *, at: datetime, facts: dict[str, Fact], actor: str = ""
     ) -> None:
-        kind = f"{row.kind}_{what}"
+        kind = f"{row.kind}{what}"
         self._chain.append(Entry(kind=kind, about=row.about, actor=actor, at=at, facts=facts), session)
+
+
+def rewritten(session: Session, links: Sequence[Link]) -> list[str]:
+    """Returns a sentence for matters whose proposal, or whose being taken back or lapsed, is not as the log tells."""
+    proposed: dict[str, Fact] = {}
+    closed: dict[str, Fact] = {}  # until something else happens to it: an accepted decision sets a status by itself
+    for link in links:
+        if link.kind == DECISION or link.kind.endswith(_PROPOSED):
+            closed.pop(link.about, None)
+        if link.kind.endswith(_PROPOSED):
+            proposed[link.about] = link.facts.get("proposal")
+        elif link.kind.endswith(_STATUS):
+            closed[link.about] = link.facts.get("status")
+    wrong = 0
+    for row in session.exec(select(MatterRow)):
+        as_proposed = proposed.get(row.about) == envelope_digest(row.proposal)
+        wrong += not (as_proposed and closed.get(row.about, row.status) == row.status)
+    words = "matter is" if wrong == 1 else "matters are"
+    return [f"audit log: {wrong:,} {words} not as it was written down"] if wrong else []
 
 
 def _record(row: MatterRow) -> MatterRecord:

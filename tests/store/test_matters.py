@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from tellfirst.signing.kinds import LibraryChange, Resume
+from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
-from tellfirst.store.matters import MatterRecord, Matters
+from tellfirst.store.matters import MatterRecord, Matters, rewritten
 from tests.store.make import HOUR, NOON, at_once
 
 CHANGE = LibraryChange(
@@ -79,3 +80,23 @@ def test_matters_are_listed_by_kind_and_status(matters: Matters) -> None:
     assert [one.about for one in matters.of_kind("library")] == [later.about, CHANGE.about]
     assert [one.about for one in matters.of_kind("library", "approved")] == [CHANGE.about]
     assert [one.proposal for one in matters.of_kind("resume")] == [RESUME]
+
+
+@pytest.mark.parametrize("change", ["status = 'approved'", "proposal = '{}'"])
+def test_matter_that_the_log_tells_otherwise_of_is_found(change: str, matters: Matters, database: Database) -> None:
+    """A version that was taken back must not come back by one UPDATE unseen."""
+    matters.open(CHANGE, "pat", NOON)
+    assert Chain(database).faults(rewritten) == []
+    matters.set_status(CHANGE.about, "revoked", at=NOON, by="leo")
+    matters.open(RESUME, "pat", NOON)
+    assert Chain(database).faults(rewritten) == []
+    with database.write() as session:
+        session.connection().exec_driver_sql(f"UPDATE matters SET {change} WHERE kind = 'library'")
+    assert Chain(database).faults(rewritten) == ["audit log: 1 matter is not as it was written down"]
+
+
+def test_matter_that_is_proposed_anew_is_as_the_log_tells(matters: Matters, database: Database) -> None:
+    matters.open(CHANGE, "pat", NOON)
+    matters.set_status(CHANGE.about, "expired", at=NOON)
+    matters.open(CHANGE.model_copy(update={"nonce": "n-9"}), "eve", NOON + HOUR)
+    assert Chain(database).faults(rewritten) == []
