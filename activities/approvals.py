@@ -24,6 +24,9 @@ from tellfirst.store.decisions import DecisionRecord, Decisions, Good, came_befo
 from tellfirst.store.outreaches import RevisionRecord
 from tellfirst.store.recipients import Recipients
 
+STATUS = {"approve": "approved", "reject": "rejected", "request_changes": "changes_requested"}
+"""How a thing stands once it is decided so."""
+
 
 class RegistryFile:
     """Reads the approver registry again whenever its file changes, so that a revocation needs no restart."""

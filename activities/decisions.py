@@ -3,7 +3,8 @@
 from pydantic import ValidationError
 from temporalio import activity
 
-from activities.approvals import Approvals
+from activities.approvals import STATUS, Approvals
+from activities.canary import ContinueGate
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope
@@ -11,8 +12,6 @@ from tellfirst.domain.base import Frozen
 from tellfirst.errors import DecisionRefusedError, SettingsError
 from tellfirst.store.decisions import DecisionRecord, Decisions
 from tellfirst.store.outreaches import Outreaches
-
-STATUS = {"approve": "approved", "reject": "rejected", "request_changes": "changes_requested"}
 
 
 class ReceivedDecision(Frozen):
@@ -25,8 +24,11 @@ class ReceivedDecision(Frozen):
 class DecisionActivities:
     """Judges and records decisions."""
 
-    def __init__(self, *, decisions: Decisions, outreaches: Outreaches, approvals: Approvals) -> None:
-        self._decisions, self._outreaches, self._approvals = decisions, outreaches, approvals
+    def __init__(
+        self, *, decisions: Decisions, outreaches: Outreaches, approvals: Approvals, continues: ContinueGate
+    ) -> None:
+        self._decisions, self._outreaches = decisions, outreaches
+        self._approvals, self._continues = approvals, continues
 
     @activity.defn
     def receive_decision(self, received: ReceivedDecision) -> DecisionAnswer:
@@ -61,6 +63,8 @@ class DecisionActivities:
                 }
             )
             revision = self._outreaches.revision(received.outreach, named)
+            if revision is not None and envelope.document.get("kind") == "continue":
+                return self._continues.receive(revision, envelope, now)
             if revision is None:
                 return self._refuse(
                     record.model_copy(update={"code": "not_ready"}), "nothing is planned yet that could be decided"

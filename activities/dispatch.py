@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.answers import Answers, longest_wait, settlement
 from activities.approvals import Approvals, ApprovedPage
+from activities.canary import ContinueGate
 from activities.clock import AttemptClock
 from activities.failures import later, told_plainly
 from activities.library import LibraryGate
@@ -102,6 +103,7 @@ class DispatchActivities:
         leases: Leases,
         answers: Answers,
         approvals: Approvals,
+        continues: ContinueGate,
         gate: LibraryGate,
         playbooks: PlannedPlaybooks,
         sources: Sources,
@@ -114,7 +116,8 @@ class DispatchActivities:
     ) -> None:
         self._outreaches, self._admissions = outreaches, admissions
         self._sends, self._leases, self._answers = sends, leases, answers
-        self._approvals, self._gate, self._playbooks = approvals, gate, playbooks
+        self._approvals, self._continues = approvals, continues
+        self._gate, self._playbooks = gate, playbooks
         self._sources, self._adapters, self._paces = sources, adapters, paces
         self._loop, self._digest_key = loop, digest_key
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
@@ -184,7 +187,11 @@ class DispatchActivities:
         # Again for every micro-batch: a key revoked meanwhile stops the rest.
         now = read_at = clock.now()
         lease_until = now + self._lease
-        code = page.signed.differs or self._approvals.holds(page.revision, now=now)
+        code = (
+            page.signed.differs
+            or self._approvals.holds(page.revision, now=now)
+            or self._continues.refusal(page.revision, page.key.page, page.step, now=now)
+        )
         library = self._gate.refusal(page.playbook, page.revision.proposal.playbook_version, now=now)
 
         def facts(send: PlannedSend, address: str | None) -> tuple[bool, bool, bool]:

@@ -5,8 +5,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from activities.approvals import RegistryFile
-from activities.decisions import STATUS
+from activities.approvals import STATUS, RegistryFile
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope
 from tellfirst.errors import DecisionRefusedError, SettingsError
 from tellfirst.policy.approval import ApprovalRule

@@ -134,9 +134,10 @@ class OutreachActivities:
             revision = self._outreaches.revision(request.outreach, request.revision)
             assert revision is not None  # noqa: S101 - only an approved revision gets here
             playbook = self._playbooks.of(revision)
+            end = request.end or revision.plan.page_count
             if revision.plan.unplanned:
-                self._receivers.tell_all(request.outreach, request.revision)
-                return self._recipients.wave(request.outreach, request.revision)
+                self._receivers.tell_all(request.outreach, request.revision, first=request.first, end=end)
+                return self._recipients.wave(request.outreach, request.revision, end=end)
             by = Randomisation(
                 share=playbook.measure.holdout,
                 salt=self._salt,
@@ -145,7 +146,6 @@ class OutreachActivities:
                 cap=self._cap,
                 cap_exempt=playbook.limits.cap_exempt,
             )
-            end = request.end or revision.plan.page_count
             for page in range(request.first, end):
                 self._recipients.randomise(request.outreach, request.revision, by, page=page)
                 if not activity.info().is_local:  # nobody listens to one inside a workflow task

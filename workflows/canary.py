@@ -46,9 +46,9 @@ class Continuing(Closing):
     ) -> None:
         """Records that the rest is not told; whoever let it go a moment before is heard."""
         canary = revision.canary
-        if canary is None or canary.drawn:
+        if canary is None or not revision.rest_is_open:
             return
         request = CloseRestRequest(outreach=self._id, revision=revision.plan.revision, status=status)
         stands = await workflow.execute_local_activity_method(CanaryActivities.close_rest, request, **QUICK)
-        canary.status = stands if status == "expired" else status
-
+        # Whoever decided in that very moment is heard.
+        canary.status = "approved" if status == "expired" and stands == "approved" else status

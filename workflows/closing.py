@@ -61,6 +61,7 @@ class Closing(Front):
     async def ended_without_sending(self) -> Result:
         """Returns why nobody was told."""
         statuses = [r.status for r in self.state.revisions]
+        statuses += [r.canary.status for r in self.state.revisions if r.canary is not None]
         if "rejected" in statuses:
             return await self.end(Ending.REJECTED, self.state.reason)
         if "expired" in statuses:

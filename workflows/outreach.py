@@ -248,8 +248,13 @@ class OutreachWorkflow(Continuing):
     async def _wave(self, revision: Revision) -> None:
         """Randomises those of a revision who may be told now, and sends the treated ones their first message."""
         t0, before = workflow.now(), revision.wave.treated if revision.wave else 0
-        pages = {"first": revision.first_page(revision.plan.initial.id), "end": revision.reach}
-        request = WaveRequest(outreach=self._id, revision=revision.plan.revision, t0=t0, **pages)
+        request = WaveRequest(
+            outreach=self._id,
+            revision=revision.plan.revision,
+            t0=t0,
+            first=revision.first_page(revision.plan.initial.id),
+            end=revision.reach,
+        )
         revision.wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
         revision.t0 = None if revision.plan.unplanned else t0
         if revision.wave.treated > before:
@@ -304,6 +309,8 @@ class OutreachWorkflow(Continuing):
             # Who was told wrongly is told so, although it is over.
             over = [r for r in state.revisions if r.open and r.plan.initial.kind != CORRECTION]
             await self.give_up(over, "cleared")
+            for revision in state.revisions:
+                await self.give_rest_up(revision, "cleared")
             if not state.randomised:
                 return await self.end(Ending.CLEARED, "the condition ended before anyone was told")
         return None

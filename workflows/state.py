@@ -77,6 +77,16 @@ class Revision(BaseModel):
         return self.wave is None and self.status in ("pending", "approved", "changes_requested")
 
     @property
+    def awaits_people(self) -> bool:
+        """Returns whether a signed word is waited for, about all of it or about the rest."""
+        return self.status == "pending" or (self.canary is not None and self.canary.waits)
+
+    @property
+    def decide_by(self) -> datetime:
+        """Returns until when that word may come."""
+        return self.plan.decide_by if self.canary is None else self.canary.decide_by
+
+    @property
     def reach(self) -> int:
         """Returns how many of its pages may leave: after the first few the others wait for a person."""
         held = self.plan.canary and not (self.canary and self.canary.leaves)
@@ -169,7 +179,7 @@ class State(BaseModel):
         if one.kind == "attention":
             return not self.attention
         if one.kind == "overdue":
-            return revision is None or revision.status != "pending"
+            return revision is None or not revision.awaits_people
         if one.kind == "promise_at_risk":
             owed = None if revision is None else promised(self, revision)
             return owed is None or owed.id != one.cause.rpartition(":")[2]
@@ -198,11 +208,12 @@ def situation(state: State, now: datetime) -> Situation:
         return _escalated(state, open_)
     if state.paused and not state.aborted:
         return Situation(stage=Stage.PAUSED, words="Held by a person; `tellfirst resume` lets it go on.")
-    if pending := [r for r in state.revisions if r.status == "pending"]:
+    if pending := [r for r in state.revisions if r.awaits_people]:
         revision = pending[0]
-        plan, roles, asked = revision.plan, ", ".join(revision.plan.approvers), _asked(revision)
-        words = f"Waiting for **{roles}** to decide {asked}, until {_when(plan.decide_by)}. Run `tellfirst show`."
-        return Situation(stage=Stage.AWAITING_APPROVAL, waiting_on=roles, deadline=plan.decide_by, words=words)
+        roles, asked, until = ", ".join(revision.plan.approvers), _asked(revision), revision.decide_by
+        run = "`tellfirst show`" if revision.status == "pending" else "`tellfirst continue`"
+        words = f"Waiting for **{roles}** to decide {asked}, until {_when(until)}. Run {run}."
+        return Situation(stage=Stage.AWAITING_APPROVAL, waiting_on=roles, deadline=until, words=words)
     if not state.revisions or state.to_plan:
         return Situation(stage=Stage.PLANNING, words="Finding the affected customers.")
     if any(r.on_its_way or (r.status == "approved" and r.wave is None) for r in state.revisions):
@@ -227,10 +238,13 @@ def _escalated(state: State, escalations: list[Escalation]) -> Situation:
         roles = ", ".join(plan.approvers)
         # Whoever was told sees to it; only these can decide.
         waiting_on = waiting_on if stage_of(escalations) is Stage.ESCALATED else roles
-        deadline = min(deadline or plan.decide_by, plan.decide_by)
+        deadline = min(deadline or revision.decide_by, revision.decide_by)
+        run = "`tellfirst show` and then `tellfirst approve` or `tellfirst reject`"
+        if revision.status != "pending":
+            run = "`tellfirst continue`, with `--reject` to leave it at those"
         words = (
             f"Approval is overdue: waiting for **{roles}** {_asked(revision)}. Silence is not consent: it expires "
-            f"{_when(plan.decide_by)}. Run `tellfirst show` and then `tellfirst approve` or `tellfirst reject`."
+            f"{_when(revision.decide_by)}. Run {run}."
         )
     elif first.kind == "attention":
         words = (
@@ -245,7 +259,11 @@ def _escalated(state: State, escalations: list[Escalation]) -> Situation:
 
 
 def _asked(revision: Revision) -> str:
-    plan = revision.plan
+    plan, canary = revision.plan, revision.canary
+    if canary is not None:
+        told = f"{canary.told:,} {'was' if canary.told == 1 else 'were'} told first"
+        others = f"the other {canary.rest:,} recipient{'' if canary.rest == 1 else 's'}"
+        return f"about {others} since {_when(canary.opened_at)} (revision {plan.revision}, {told})"
     people = f"{plan.recipients:,} recipient{'' if plan.recipients == 1 else 's'}"
     asked = f"since {_when(plan.planned_at)} (revision {plan.revision}, {people})"
     return asked if plan.needed == 1 else f"{asked}; {revision.approvals} of {plan.needed} approvals are here"

@@ -2,17 +2,21 @@
 
 from typing import Annotated
 
+from tellfirst.cli.agreement import Agreement, agreement
 from tellfirst.cli.arguments import Outreach, Revision
 from tellfirst.cli.output import Json, counted, print_json, print_table, say, when
 from tellfirst.cli.picture import picture
 from tellfirst.cli.screen import show_picture
-from tellfirst.cli.wiring import opened
+from tellfirst.cli.wiring import Installation, opened
+from tellfirst.playbooks.loader import parse
+from tellfirst.signing.rules import rule_for
+from tellfirst.store.outreaches import RevisionRecord
 
 
 def pending(as_json: Annotated[bool, Json] = False) -> None:
     """List what waits for a decision, the oldest first."""
     with opened() as here:
-        waiting = here.outreaches.pending()
+        waiting = [(one, _agreed(here, one)) for one in here.outreaches.pending()]
     if as_json:
         print_json(
             [
@@ -23,8 +27,10 @@ def pending(as_json: Annotated[bool, Json] = False) -> None:
                     "since": one.plan.planned_at.isoformat(),
                     "decide_by": one.plan.decide_by.isoformat(),
                     "roles": list(one.plan.approvers),
+                    "approved_by": list(agreed.approvers),
+                    "needed": agreed.needed,
                 }
-                for one in waiting
+                for one, agreed in waiting
             ]
         )
         return
@@ -40,13 +46,13 @@ def pending(as_json: Annotated[bool, Json] = False) -> None:
                 f"{one.plan.recipients:,}",
                 when(one.plan.planned_at.replace(microsecond=0)),
                 when(one.plan.decide_by),
-                ", ".join(one.plan.approvers),
+                agreed.words or ", ".join(one.plan.approvers),
             )
-            for one in waiting
+            for one, agreed in waiting
         ],
         numbers=("revision", "recipients"),
     )
-    say(f"{counted(len(waiting), 'decision')} to make; look first: tellfirst show {waiting[0].outreach}")
+    say(f"{counted(len(waiting), 'decision')} to make; look first: tellfirst show {waiting[0][0].outreach}")
 
 
 def show(
@@ -65,3 +71,8 @@ def show(
         print_json(seen.model_dump(mode="json"))
     else:
         show_picture(seen)
+
+
+def _agreed(here: Installation, revision: RevisionRecord) -> Agreement:
+    playbook = parse(revision.playbook_text, "the planned playbook").playbook
+    return agreement(here, revision.proposal, rule_for(playbook, revision.proposal), revision.number)

@@ -64,6 +64,7 @@ class Plan(Frozen):
     recipients: int
     not_told: int
     pages: tuple[PageRange, ...]
+    canary: int = 0  # so many pages, the first ones, leave before a person lets the others go
     root: str
     remind_at: AwareDatetime
     escalate_at: AwareDatetime
@@ -73,6 +74,16 @@ class Plan(Frozen):
     window: timedelta
     watermark_timeout: timedelta
     reconcile_after: timedelta
+
+    @property
+    def page_count(self) -> int:
+        """Returns how many pages there are, over all channels."""
+        return sum(pages.count for pages in self.pages)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Returns the channels in the order their pages leave."""
+        return tuple(dict.fromkeys(pages.channel for pages in self.pages))
 
     @property
     def initial(self) -> PlannedStep:

@@ -24,6 +24,8 @@ StepId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 _UNPLANNED_ID = re.compile(rf"(?:{'|'.join(sorted(UNPLANNED))})-[0-9]+")
 
 NO_HOLDOUT: frozenset[Category] = frozenset({"security", "fraud", "safety", "recall", "legal_notice"})
+FIRST_FEW = 50
+"""A canary has at most so many recipients, and no more than 5 % of all."""
 PERSONAL_FORBIDDEN: frozenset[Channel] = frozenset({"sms"})
 """Channels on which a field of class `personal` may not travel: a text lies open on a lock screen."""
 
@@ -164,7 +166,8 @@ class Step(Outside):
 class Approval(Outside):
     """Says how long a decision may take and hold, and how many must agree: durations count from planning.
 
-    Above `tripwire` recipients one more person must agree. With `standing`, smaller ones may be permitted in advance.
+    Above `tripwire` recipients one more person must agree, and it goes to the first few alone until a person lets it go
+    on; with `canary` it always does. With `standing`, smaller ones may be permitted in advance.
     """
 
     remind_after: Duration
@@ -172,11 +175,18 @@ class Approval(Outside):
     expires_after: Duration
     quorum: int = Field(default=1, ge=1, le=2)
     tripwire: int = Field(default=10_000, ge=1)
+    canary: bool = False
     standing: Standing | None = None
 
     def needed(self, recipients: int) -> int:
         """Returns how many distinct people must approve a message to so many recipients."""
         return self.quorum + (recipients > self.tripwire)
+
+    def first_few(self, recipients: int) -> int:
+        """Returns how many of so many recipients are told before the others have to wait; 0 when none has to."""
+        if recipients < 2 or not (self.canary or recipients > self.tripwire):
+            return 0
+        return max(1, min(FIRST_FEW, recipients // 20))
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

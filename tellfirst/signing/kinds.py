@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from tellfirst.contract import library_id, permit_id, resume_id
+from tellfirst.contract import continue_id, library_id, permit_id, resume_id
 from tellfirst.domain.base import Outside
 from tellfirst.signing.documents import Choice, Count, Instant, Name
 
@@ -65,8 +65,9 @@ class Proposal(Bound):
     """Is what a plan revision offers for decision: words, people, channels, promises, cost.
 
     `cost_micros` is the estimate for everything promised, in millionths of `currency`. `proposer` and `editor` (who
-    proposed the playbook's version) never count among the approvers. `addendum` says what an unplanned text is to which
-    step, such as `correction/initial`.
+    proposed the playbook's version) never count among the approvers. The first `canary` pages of the audience leave
+    first, and the others only under a signed `Continue`; with 0 all leave at once. `addendum` says what an unplanned
+    text is to which step, such as `correction/initial`.
     """
 
     kind: Literal["outreach"] = "outreach"
@@ -77,6 +78,7 @@ class Proposal(Bound):
     steps: dict[Name, StepBinding]
     audience_root: Name
     audience_count: Count
+    canary: Count = 0
     channels: dict[Name, Count]
     purpose: Name
     promises: dict[Name, Instant]
@@ -145,7 +147,7 @@ class Continue(Bound):
     @property
     def about(self) -> str:
         """Returns the outreach's canary."""
-        return f"continue/{self.outreach}/{self.revision}"
+        return continue_id(self.outreach, self.revision)
 
 
 class ContinueDecision(Continue, Decided):

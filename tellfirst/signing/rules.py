@@ -22,6 +22,11 @@ def rule_for(playbook: Playbook, proposal: Proposal) -> ApprovalRule:
     )
 
 
+def continue_rule(playbook: Playbook, proposal: Proposal) -> ApprovalRule:
+    """Returns who lets those behind the first few be told: one of those who may approve the message."""
+    return rule_for(playbook, proposal).model_copy(update={"needed": 1})
+
+
 def library_rule(change: LibraryChange) -> ApprovalRule:
     """Returns who lets a playbook version go live: a library approver, and a privacy owner too when its data changed.
 
