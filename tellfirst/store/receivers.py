@@ -125,13 +125,14 @@ class Receivers:
             yield found
             last = found[-1].position
 
-    def tell_all(self, outreach: str, revision: int) -> None:
-        """Lets all recipients of a revision be written to: they were drawn before, and are measured by that."""
+    def tell_all(self, outreach: str, revision: int, *, first: int, end: int) -> None:
+        """Lets everybody on the pages from `first` up to before `end` be written to: they were drawn before."""
         waiting = (
             col(RecipientRow.outreach_id) == outreach,
             col(RecipientRow.revision) == revision,
             col(RecipientRow.verdict) == ELIGIBLE,
-            col(RecipientRow.page).is_not(None),
+            col(RecipientRow.page) >= first,
+            col(RecipientRow.page) < end,
             col(RecipientRow.withheld).is_(None),
         )
         with self._database.write() as session:

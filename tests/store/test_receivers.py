@@ -79,7 +79,7 @@ def test_everybody_on_a_page_is_told_and_nobody_is_measured_again(told: Desk, re
     told.set_recipient("c-9", verdict="opted_out")
     before = Contacts(told.database).count(OUTREACH, "where_is_my_order")
     drawn = recipients.arms(OUTREACH)
-    receivers.tell_all(OUTREACH, 2)
+    receivers.tell_all(OUTREACH, 2, first=0, end=1)
     assert {row.arm for row in rows(told.database)} == {"treated"}
     assert {row.t0 for row in rows(told.database)} == {None}
     assert recipients.wave(OUTREACH, 2).treated == 3
