@@ -227,7 +227,16 @@ class Mailbox:
             self.state.refused += 1
         self._answers[message.number] = answer
 
+    def take_in(self, revision: Revision) -> None:
+        """Adds a revision, with whatever was decided about it before its plan came back."""
+        self.state.revisions.append(revision)
+        early, self.state.early = self.state.early, []
+        for answer in early:
+            self._decided(answer)
+
     def _decided(self, answer: DecisionAnswer) -> None:
+        if all(revision.plan.revision != answer.revision for revision in self.state.revisions):
+            self.state.early.append(answer)  # people can decide as soon as it is frozen
         for revision in self.state.revisions:
             if revision.plan.revision != answer.revision:
                 continue

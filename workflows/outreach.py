@@ -193,7 +193,7 @@ class OutreachWorkflow(Continuing):
             await self.notify("expired", state.revisions[-1].plan, text)
         if answer.plan is None:
             return None if state.revisions else await self.end(Ending.NOTHING_TO_DO, answer.reason)
-        state.revisions.append(Revision(plan=answer.plan, status="approved" if answer.permit else "pending"))
+        self.take_in(Revision(plan=answer.plan, status="approved" if answer.permit else "pending"))
         return None
 
     async def _approval_deadlines(self, revision: Revision) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from tellfirst.contract import Stage
+from tellfirst.contract import DecisionAnswer, Stage
 from tellfirst.domain.plan import Plan, PlannedStep, Rung
 from tellfirst.domain.recipient import Wave
 from workflows.escalations import Escalation, Escalations, stage_of, standing
@@ -127,6 +127,7 @@ class State(BaseModel):
     trigger: str
     revisions: list[Revision] = Field(default_factory=list)
     planned: int = 0
+    early: list[DecisionAnswer] = Field(default_factory=list)  # decisions on a revision whose plan is not back yet
     grow: bool = False  # subjects that no revision has planned for were seen
     drafted: int = 0  # drafts of corrections and free updates that were kept
     drafts: list[str] = Field(default_factory=list)  # versions of those that no revision was planned of yet
