@@ -26,13 +26,13 @@ from tellfirst.cli.ssh_key import choose_key, principal_of
 from tellfirst.cli.submitting import submit
 from tellfirst.cli.wiring import Installation, opened, whoever, with_outreaches
 from tellfirst.contract import DecisionAnswer, LibraryProposal, library_id
-from tellfirst.errors import InputError
+from tellfirst.errors import InputError, RefusedError
 from tellfirst.playbooks.loader import LoadedPlaybook
 from tellfirst.settings import Settings
 from tellfirst.signing.documents import Choice
 from tellfirst.signing.kinds import LibraryChange, LibraryDecision, decide
 from tellfirst.signing.rules import library_rule
-from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, REVOKED, MatterRecord
+from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, REJECTED, REVOKED, MatterRecord
 
 OPENED_WITHIN = 10.0
 """Seconds in which a worker that runs opens a change."""
@@ -70,6 +70,8 @@ def propose(
     proposal = LibraryProposal(text=loaded.text, proposer=whoever(by, settings))
     with opened(settings) as here:
         known = here.matters.get(change)
+        if known is not None and known.status == REJECTED:
+            raise RefusedError("this version was rejected", where=change, remedy="change its text and propose that")
         if known is not None and known.status not in (PENDING, EXPIRED, REVOKED):
             record: MatterRecord | None = known
         else:

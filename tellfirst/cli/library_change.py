@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tellfirst.cli.agreement import agreement
 from tellfirst.cli.wiring import Installation, find_playbook, read_library
 from tellfirst.contract import library_id
 from tellfirst.errors import DecisionRefusedError, InputError, NotFoundError, PlaybookError, RefusedError
@@ -9,7 +10,7 @@ from tellfirst.playbooks.change import data_changed, difference
 from tellfirst.playbooks.loader import LoadedPlaybook, load_file, parse
 from tellfirst.settings import Settings
 from tellfirst.signing.kinds import LibraryChange
-from tellfirst.signing.rules import misstates
+from tellfirst.signing.rules import library_rule, misstates
 from tellfirst.store.decisions import DecisionRecord
 from tellfirst.store.matters import APPROVED, MatterRecord
 
@@ -23,21 +24,28 @@ def given_playbook(source: str, settings: Settings) -> LoadedPlaybook:
 
 
 def live_version(here: Installation, playbook: str, *, besides: str = "") -> str:
-    """Returns the version of a playbook that was approved last and not taken back; empty when there is none."""
+    """Returns the version of a playbook that was approved last and not taken back; empty when there is none.
+
+    Where the registry is at hand, an approval counts only while its signatures hold.
+    """
     approved = [
         (decided[-1].received_at, change_of(record).playbook_version)
         for record in here.matters.of_kind("library", APPROVED)
-        if change_of(record).playbook == playbook and (decided := here.decisions.approvals(record.about))
+        if change_of(record).playbook == playbook
+        and _is_agreed(here, record)
+        and (decided := here.decisions.approvals(record.about))
     ]
     return next((version for _, version in sorted(approved, reverse=True) if version != besides), "")
 
 
 def may_send(here: Installation, loaded: LoadedPlaybook) -> bool:
-    """Returns whether a version may send in this installation, as far as its status tells; workers judge signatures."""
+    """Returns whether a version may send in this installation, as far as can be told here; workers judge it again."""
     if loaded.playbook.purpose_of_use == "test" and here.settings.is_live:
         return False
     record = here.matters.get(library_id(loaded.playbook.id, loaded.version))
-    return not here.settings.demands_library or (record is not None and record.status == APPROVED)
+    return not here.settings.demands_library or (
+        record is not None and record.status == APPROVED and _is_agreed(here, record)
+    )
 
 
 def find_change(here: Installation, name: str, status: str) -> MatterRecord:
@@ -115,6 +123,12 @@ def change_document(record: MatterRecord, change: LibraryChange, decisions: list
 def _answered(record: DecisionRecord) -> object:
     document = (record.envelope or {}).get("document")
     return document.get("answers", []) if isinstance(document, dict) else []
+
+
+def _is_agreed(here: Installation, record: MatterRecord) -> bool:
+    change = change_of(record)
+    rule = library_rule(change)
+    return change.about == record.about and len(agreement(here, change, rule).approvers) >= rule.needed
 
 
 def _kept(here: Installation, version: str) -> LoadedPlaybook | None:

@@ -16,6 +16,7 @@ from tellfirst.store.tables import MatterRow
 
 PENDING = "pending"
 APPROVED = "approved"
+REJECTED = "rejected"
 EXPIRED = "expired"
 REVOKED = "revoked"
 

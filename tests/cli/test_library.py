@@ -89,6 +89,41 @@ async def test_worded_change_needs_one_and_is_shown_line_by_line(
     assert (rejected.code, rejected.out.startswith("rejected: library/late_delivery/")) == (0, True)
 
 
+async def test_version_whose_approval_was_written_by_hand_is_not_compared_with(
+    office: Office, librarians: dict[str, Approver]
+) -> None:
+    """Or other data could be called as before: those of a version that nobody let go live."""
+    await office.run("playbooks", "propose", "late_delivery")
+    for name in ("lia", "prue"):
+        await office.run("playbooks", "approve", "late_delivery", "--key", librarians[name].key, "--yes", *ANSWERS)
+    good, planted = load_file(GOOD).version, "f" * 64
+    assert office.world.app is not None
+    with office.world.app.database.write() as session:
+        execute = session.connection().exec_driver_sql
+        names = (f"library/late_delivery/{planted}", good, planted)
+        execute(
+            "INSERT INTO matters SELECT ?, kind, replace(proposal, ?, ?), status, proposer, opened_at, closed_at "
+            "FROM matters",
+            names,
+        )
+        execute(
+            "INSERT INTO decisions (about, revision, decision, approver, fingerprint, accepted, code, envelope, "
+            "received_at) SELECT ?, revision, decision, approver, fingerprint, accepted, code, "
+            "replace(envelope, ?, ?), datetime(received_at, '+1 hour') FROM decisions",
+            names,
+        )
+    draft = office.world.folder / "late_delivery.toml"
+    draft.write_text(GOOD.read_text().replace('title = "An order has', 'title = "A parcel has'))
+    assert (await office.run("playbooks", "diff", draft, "--json")).document["live"] == good
+
+
+async def test_version_that_was_rejected_is_not_proposed_again(office: Office, librarians: dict[str, Approver]) -> None:
+    await office.run("playbooks", "propose", "late_delivery")
+    await office.run("playbooks", "reject", "late_delivery", "--reason", "no", "--key", librarians["lia"].key, "--yes")
+    done = await office.run("playbooks", "propose", "late_delivery")
+    assert (done.code, done.err.split("; ")[1]) == (1, "change its text and propose that\n")
+
+
 async def test_text_changed_in_the_database_is_not_signed(office: Office, librarians: dict[str, Approver]) -> None:
     await office.run("playbooks", "propose", "late_delivery")
     assert office.world.app is not None
