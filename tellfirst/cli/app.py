@@ -11,6 +11,7 @@ from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
 from tellfirst.cli.exceptions import exceptions
 from tellfirst.cli.forget import forget
+from tellfirst.cli.go_on import continue_
 from tellfirst.cli.imports import contacts, customers
 from tellfirst.cli.keys import keys
 from tellfirst.cli.outcomes import report
@@ -55,6 +56,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.command("continue")(continue_)
 app.add_typer(playbooks, name="playbooks")
 app.add_typer(permits, name="permits")
 app.add_typer(exceptions, name="exceptions")

@@ -9,7 +9,7 @@ from tellfirst.errors import RefusedError
 from tellfirst.playbooks.addendum import adds_only_texts
 from tellfirst.playbooks.loader import parse
 from tellfirst.playbooks.render import Template, template_digests
-from tellfirst.playbooks.schema import Playbook
+from tellfirst.playbooks.schema import FIRST_FEW, Playbook
 from tellfirst.signing.audience import content_digest, page_digest, root
 from tellfirst.signing.leaves import leaf_of
 from tellfirst.store.outreaches import RevisionRecord
@@ -45,7 +45,24 @@ def check_binding(here: Installation, revision: RevisionRecord) -> None:
         raise _differs("other promises than the plan's")
     if (proposal.decide_by, proposal.valid_until) != (plan.decide_by, plan.valid_until.replace(microsecond=0)):
         raise _differs("other deadlines than the plan's")
+    _check_canary(here, revision, playbook)
     _check_audience(here, revision)
+
+
+def _check_canary(here: Installation, revision: RevisionRecord, playbook: Playbook) -> None:
+    proposal = revision.proposal
+    few = 0 if playbook.addendum else playbook.approval.first_few(proposal.audience_count)
+    pages = (
+        here.recipients.page(revision.outreach, revision.number, n) for n in range(min(proposal.canary, FIRST_FEW))
+    )
+    first = sum(len(rows) for rows in pages)
+    # Who was set aside after the few were counted makes them a little more than their share, never more than the most.
+    if (
+        proposal.canary != revision.plan.canary
+        or bool(few) > bool(proposal.canary)
+        or max(first, proposal.canary) > FIRST_FEW
+    ):
+        raise _differs("another number of people who are told first than its playbook's")
 
 
 def _is_added(here: Installation, playbook: Playbook) -> bool:

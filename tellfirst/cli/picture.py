@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import AwareDatetime
 
 from tellfirst.cli.agreement import Agreement, agreement
+from tellfirst.cli.rest import Rest, rest_of
 from tellfirst.cli.wiring import Installation
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
@@ -76,6 +77,7 @@ class Offer(Frozen):
     proposal: Proposal
     addendum: Addendum | None = None
     agreement: Agreement
+    rest: Rest | None
     permit: str
 
 
@@ -181,6 +183,7 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         addendum=playbook.addendum,
         agreement=agreement(here, revision.proposal, rule_for(playbook, revision.proposal), revision.number),
         permit=_permit(here, revision),
+        rest=rest_of(here, revision),
     )
 
 

@@ -20,6 +20,7 @@ WORDS = {
     "facts_missing_or_wrong": "facts missing or wrong",
     "told_in_another_message": "told in another message of this outreach",
     "text_does_not_fit": "the text would be too long",
+    "not_continued": "behind the first few, and nobody let them be told",
     "frequency_cap": "had enough messages lately",
     "condition_cleared": "over for them",
     "address_changed": "reached elsewhere by now",
@@ -81,6 +82,8 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
             yield "set aside", _reasons(offer.set_aside)
         if offer.arms:
             yield "arms", ", ".join(f"{count:,} {arm}" for arm, count in sorted(offer.arms.items(), reverse=True))
+        if offer.rest is not None:
+            yield from offer.rest.lines(offer.plan.reason_code)
         if not picture.closed_at:
             yield from _next(offer)
     for step, states in _sends(picture).items():

@@ -1,6 +1,9 @@
 """`pending` and `show`: what waits for a decision, and everything an approver needs to make one."""
 
+from collections.abc import Iterator
 from typing import Annotated
+
+from pydantic import AwareDatetime
 
 from tellfirst.cli.agreement import Agreement, agreement
 from tellfirst.cli.arguments import Outreach, Revision
@@ -8,31 +11,39 @@ from tellfirst.cli.output import Json, counted, print_json, print_table, say, wh
 from tellfirst.cli.picture import picture
 from tellfirst.cli.screen import show_picture
 from tellfirst.cli.wiring import Installation, opened
+from tellfirst.domain.base import Frozen
 from tellfirst.playbooks.loader import parse
-from tellfirst.signing.rules import rule_for
+from tellfirst.policy.approval import ApprovalRule
+from tellfirst.signing.kinds import Continue
+from tellfirst.signing.rules import continue_rule, rule_for
+from tellfirst.store.matters import PENDING
 from tellfirst.store.outreaches import RevisionRecord
+
+
+class Waiting(Frozen):
+    """Is one decision that is waited for: `outreach` about a revision, `continue` about those behind its first few."""
+
+    kind: str
+    outreach: str
+    revision: int
+    recipients: int
+    since: AwareDatetime
+    decide_by: AwareDatetime
+    agreed: Agreement
+
+    @property
+    def who(self) -> str:
+        """Returns who decides, and with which command where it is not `approve`."""
+        who = self.agreed.words or ", ".join(self.agreed.roles)
+        return f"{who} (continue)" if self.kind == "continue" else who
 
 
 def pending(as_json: Annotated[bool, Json] = False) -> None:
     """List what waits for a decision, the oldest first."""
     with opened() as here:
-        waiting = [(one, _agreed(here, one)) for one in here.outreaches.pending()]
+        waiting = sorted([*_revisions(here), *_rests(here)], key=lambda one: one.since)
     if as_json:
-        print_json(
-            [
-                {
-                    "outreach": one.outreach,
-                    "revision": one.number,
-                    "recipients": one.plan.recipients,
-                    "since": one.plan.planned_at.isoformat(),
-                    "decide_by": one.plan.decide_by.isoformat(),
-                    "roles": list(one.plan.approvers),
-                    "approved_by": list(agreed.approvers),
-                    "needed": agreed.needed,
-                }
-                for one, agreed in waiting
-            ]
-        )
+        print_json([_plain(one) for one in waiting])
         return
     if not waiting:
         say("nothing waits for a decision")
@@ -42,17 +53,17 @@ def pending(as_json: Annotated[bool, Json] = False) -> None:
         [
             (
                 one.outreach,
-                one.number,
-                f"{one.plan.recipients:,}",
-                when(one.plan.planned_at.replace(microsecond=0)),
-                when(one.plan.decide_by),
-                agreed.words or ", ".join(one.plan.approvers),
+                one.revision,
+                f"{one.recipients:,}",
+                when(one.since.replace(microsecond=0)),
+                when(one.decide_by),
+                one.who,
             )
-            for one, agreed in waiting
+            for one in waiting
         ],
         numbers=("revision", "recipients"),
     )
-    say(f"{counted(len(waiting), 'decision')} to make; look first: tellfirst show {waiting[0][0].outreach}")
+    say(f"{counted(len(waiting), 'decision')} to make; look first: tellfirst show {waiting[0].outreach}")
 
 
 def show(
@@ -73,6 +84,47 @@ def show(
         show_picture(seen)
 
 
-def _agreed(here: Installation, revision: RevisionRecord) -> Agreement:
-    playbook = parse(revision.playbook_text, "the planned playbook").playbook
-    return agreement(here, revision.proposal, rule_for(playbook, revision.proposal), revision.number)
+def _revisions(here: Installation) -> Iterator[Waiting]:
+    for one in here.outreaches.pending():
+        yield Waiting(
+            kind="outreach",
+            outreach=one.outreach,
+            revision=one.number,
+            recipients=one.plan.recipients,
+            since=one.plan.planned_at,
+            decide_by=one.plan.decide_by,
+            agreed=agreement(here, one.proposal, _rule(one), one.number),
+        )
+
+
+def _rests(here: Installation) -> Iterator[Waiting]:
+    for matter in here.matters.of_kind("continue", PENDING):
+        asked = matter.proposal
+        if not isinstance(asked, Continue) or here.outreach(asked.outreach).closed_at is not None:
+            continue
+        if one := here.outreaches.revision(asked.outreach, asked.revision):
+            playbook = parse(one.playbook_text, "the planned playbook").playbook
+            yield Waiting(
+                kind="continue",
+                outreach=asked.outreach,
+                revision=asked.revision,
+                recipients=asked.rest,
+                since=matter.opened_at,
+                decide_by=asked.decide_by,
+                agreed=agreement(here, asked, continue_rule(playbook, one.proposal)),
+            )
+
+
+def _rule(revision: RevisionRecord) -> ApprovalRule:
+    return rule_for(parse(revision.playbook_text, "the planned playbook").playbook, revision.proposal)
+
+
+def _plain(one: Waiting) -> dict[str, object]:
+    return {
+        **one.model_dump(mode="json", exclude={"agreed", "since", "decide_by"}),
+        "since": one.since.isoformat(),
+        "decide_by": one.decide_by.isoformat(),
+        "roles": list(one.agreed.roles),
+        "approved_by": list(one.agreed.approvers),
+        "needed": one.agreed.needed,
+    }

@@ -17,6 +17,7 @@ from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.settings import Settings, temporal_connection
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.audit import Audit
+from tellfirst.store.canaries import Canaries
 from tellfirst.store.chain import Chain
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
@@ -46,6 +47,7 @@ class Installation:
     settings: Settings
     admissions: Admissions
     audit: Audit
+    canaries: Canaries
     chain: Chain
     contacts: Contacts
     controls: Controls
@@ -116,6 +118,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             settings=settings,
             admissions=Admissions(database),
             audit=Audit(database),
+            canaries=Canaries(database),
             chain=Chain(database),
             contacts=Contacts(database),
             controls=Controls(database),

@@ -13,4 +13,5 @@ def misstates_proposal(plan: Plan, proposal: Proposal, playbook: Playbook) -> bo
         plan.steps != planned_steps(playbook, plan.planned_at)
         or promises != proposal.promises
         or plan.decide_by != proposal.decide_by
+        or plan.canary != proposal.canary
     )

@@ -33,12 +33,15 @@ async def test_pending_lists_what_waits_and_for_whom(office: Office) -> None:
     plan = office.world.outreaches.revision(outreach, 1).plan  # type: ignore[union-attr]
     assert (await office.run("pending", "--json")).document == [
         {
+            "kind": "outreach",
             "outreach": outreach,
             "revision": 1,
             "recipients": 6,
             "since": plan.planned_at.isoformat(),
             "decide_by": plan.decide_by.isoformat(),
             "roles": ["Service lead"],
+            "approved_by": [],
+            "needed": 1,
         }
     ]
     listed = (await office.run("pending")).out
