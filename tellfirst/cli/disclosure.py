@@ -9,6 +9,7 @@ from tellfirst.cli.output import Json, print_json, say
 from tellfirst.cli.wiring import Installation, opened, read_library
 from tellfirst.domain.message import Channel
 from tellfirst.errors import NotFoundError
+from tellfirst.playbooks.loader import LoadedPlaybook
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.settings import Settings
 from tellfirst.signing.kinds import Permit
@@ -21,6 +22,11 @@ STOPPED_BY: dict[Channel, str] = {
     "email": "E-mails: use the link or the words at their end that say how to stop.",
     "in_app": "In the app: ask us, in the way that the message names.",
 }
+REVIEWED = "A person reviews and signs every message before it leaves, and answers for it."
+REVIEWED_OR_PERMITTED = (
+    "A person reviews and signs every message before it leaves, and answers for it. Those marked with an asterisk may "
+    "not be able to wait for that: a person has then permitted the exact words in advance, for so many people at most."
+)
 
 
 def disclosure(as_json: Annotated[bool, Json] = False) -> None:
@@ -30,8 +36,9 @@ def disclosure(as_json: Annotated[bool, Json] = False) -> None:
     """
     settings = Settings.load()
     with opened(settings) as here:
-        books = _live(here, settings)
-        permitted = _permitted(here, datetime.now(UTC))
+        live = _live(here, settings)
+        permitted = _permitted(here, live, datetime.now(UTC))
+    books = [loaded.playbook for loaded in live]
     if not books:
         raise NotFoundError("no playbook is live", remedy="`tellfirst playbooks history` tells how they stand")
     text = help_text(books, permitted)
@@ -54,23 +61,19 @@ def help_text(books: Iterable[Playbook], permitted: Iterable[str]) -> str:
     for book in books:
         ways = ", ".join(way for channel, way in REACHED_BY.items() if channel in book.channels)
         lines.append(f"- {book.title[:1].lower()}{book.title[1:]} ({ways})" + (" *" if book.id in ahead else ""))
-    lines += ["", "A person reviews and signs every message before it leaves, and answers for it."]
-    if ahead & {book.id for book in books}:
-        lines += [
-            "* These cannot wait: a person has permitted their exact words in advance, for so many people at most."
-        ]
-    lines += ["Each message says how to reach a person.", "", "How to stop these messages:", ""]
+    marked = ahead & {book.id for book in books}
+    lines += ["", REVIEWED_OR_PERMITTED if marked else REVIEWED, "Each message says how to reach a person."]
+    lines += ["", "How to stop these messages:", ""]
     lines += [f"- {STOPPED_BY[channel]}" for channel in channels]
     return "\n".join(lines)
 
 
-def _live(here: Installation, settings: Settings) -> list[Playbook]:
+def _live(here: Installation, settings: Settings) -> list[LoadedPlaybook]:
     installed = [loaded for _, loaded in sorted(read_library(settings).items())]
-    return [
-        loaded.playbook for loaded in installed if loaded.playbook.purpose_of_use == "live" and may_send(here, loaded)
-    ]
+    return [loaded for loaded in installed if loaded.playbook.purpose_of_use == "live" and may_send(here, loaded)]
 
 
-def _permitted(here: Installation, now: datetime) -> set[str]:
+def _permitted(here: Installation, live: Iterable[LoadedPlaybook], now: datetime) -> set[str]:
     permits = [record.proposal for record in here.matters.of_kind("permit", APPROVED)]
-    return {permit.playbook for permit in permits if isinstance(permit, Permit) and permit.valid_until > now}
+    versions = {p.playbook_version for p in permits if isinstance(p, Permit) and p.valid_until > now}
+    return {loaded.playbook.id for loaded in live if loaded.version in versions}

@@ -6,7 +6,10 @@ import pytest
 
 from tellfirst.cli.disclosure import help_text
 from tellfirst.playbooks.loader import LIBRARY, load_file
+from tellfirst.signing.kinds import FOR_EVER, Permit
+from tellfirst.store.matters import Matters
 from tests.cli.conftest import Approver, Office, Shell, make_approver
+from tests.store.make import NOON
 
 GOOD = next(LIBRARY.rglob("late_delivery.toml"))
 ANSWERS = [word for text in ("ten orders", "read aloud", "gifts", "the team") for word in ("--answer", text)]
@@ -183,9 +186,30 @@ def test_what_is_permitted_in_advance_is_said(shell: Shell) -> None:
     book = load_file(GOOD).playbook.model_copy(update={"channels": ("email",)})
     text = help_text([book], ["late_delivery", "another"])
     assert "(by e-mail) *" in text
-    assert "a person has permitted their exact words in advance" in text
+    assert "Those marked with an asterisk may not be able to wait for that: a person has then permitted" in text
     assert "Texts:" not in text
     assert "in advance" not in help_text([book], ["another"])
+
+
+async def test_only_what_permits_the_live_version_is_marked(office: Office) -> None:
+    assert office.world.app is not None
+    matters = Matters(office.world.app.database)
+    for version, marked in (("f" * 64, []), (load_file(GOOD).version, ["late_delivery"])):
+        permit = Permit(
+            environment="test",
+            decide_by=NOON,
+            valid_until=FOR_EVER,
+            nonce=version,
+            permit=version,
+            playbook="late_delivery",
+            playbook_version=version,
+            channels=("sms",),
+            per_outreach=1,
+            in_all=1,
+        )
+        matters.open(permit, "pat", NOON)
+        matters.set_status(permit.about, "approved", at=NOON)
+        assert (await office.run("playbooks", "disclosure", "--json")).document["permitted"] == marked
 
 
 def test_version_that_may_not_send_admits_nobody(shell: Shell) -> None:
