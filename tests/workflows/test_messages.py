@@ -193,9 +193,9 @@ async def test_a_promise_at_risk_is_told_once_and_kept_after_the_resume(world: W
     await world.approve(handle.id)
     await world.stage(handle, Stage.NEEDS_ATTENTION)
     await world.pass_time(handle, days=1, hours=23)
-    told = [n.kind for n in world.notices.of(handle.id)]
-    assert told == ["attention", "promise_at_risk"]
-    assert (await world.client.view(handle.id)).stage == Stage.NEEDS_ATTENTION
+    told = [(n.kind, n.level) for n in world.notices.of(handle.id)]
+    assert told == [("attention", 1), ("attention", 2), ("attention", 3), ("promise_at_risk", 1)]
+    assert (await world.client.view(handle.id)).stage == Stage.ESCALATED
     await world.client.pause(handle.id, paused=False)
     await world.until(lambda: len(world.sms.sent) == 2)
     assert {m.address for m in world.sms.sent} == {world.sms.sent[0].address}, "the update; a first message is too late"

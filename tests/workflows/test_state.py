@@ -65,7 +65,7 @@ def test_nothing_is_measured_while_messages_leave_unless_only_a_person_can_let_t
 def test_a_new_reason_to_ask_is_not_acknowledged_yet() -> None:
     state = State(trigger="t", revisions=[told()])
     state.ask("one thing", T0)
-    state.acknowledged = True
+    state.escalations.acknowledge("eve", T0)
     assert situation(state, T0).stage == Stage.ESCALATED
     state.ask("another", T0)
     assert situation(state, T0).stage == Stage.NEEDS_ATTENTION
