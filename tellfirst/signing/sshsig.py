@@ -19,7 +19,8 @@ VERSION = 1
 HASHES = frozenset({b"sha512", b"sha256"})
 
 _ARMOUR = re.compile(
-    r"-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END SSH SIGNATURE-----\n?", re.ASCII
+    r"-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/]{70}\n)*[A-Za-z0-9+/=]{1,70}\n)-----END SSH SIGNATURE-----\n?",
+    re.ASCII,
 )
 
 
