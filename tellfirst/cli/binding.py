@@ -51,17 +51,11 @@ def check_binding(here: Installation, revision: RevisionRecord) -> None:
 
 def _check_canary(here: Installation, revision: RevisionRecord, playbook: Playbook) -> None:
     proposal = revision.proposal
-    few = 0 if playbook.addendum else playbook.approval.first_few(proposal.audience_count)
-    pages = (
-        here.recipients.page(revision.outreach, revision.number, n) for n in range(min(proposal.canary, FIRST_FEW))
-    )
-    first = sum(len(rows) for rows in pages)
+    canary, few = proposal.canary, 0 if playbook.addendum else playbook.approval.first_few(proposal.audience_count)
+    pages = [here.recipients.page(revision.outreach, revision.number, page) for page in range(min(canary, FIRST_FEW))]
     # Who was set aside after the few were counted makes them a little more than their share, never more than the most.
-    if (
-        proposal.canary != revision.plan.canary
-        or bool(few) > bool(proposal.canary)
-        or max(first, proposal.canary) > FIRST_FEW
-    ):
+    too_many = canary > FIRST_FEW or sum(map(len, pages)) > FIRST_FEW
+    if canary != revision.plan.canary or bool(few) > bool(canary) or too_many:
         raise _differs("another number of people who are told first than its playbook's")
 
 
