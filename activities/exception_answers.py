@@ -9,20 +9,23 @@ from temporalio import activity
 
 from activities.answers import Answers, longest_wait, settlement
 from activities.clock import AttemptClock
-from activities.exceptions import NO_ANSWER, Granted, GrantReader
+from activities.dispatch import FRESH
+from activities.exception_grants import NO_ANSWER, Granted, GrantReader
 from activities.failures import later, told_plainly
 from activities.matters import MatterApprovals
 from tellfirst.channels.base import Adapter
 from tellfirst.contract import exception_id
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.message import Outbound, Rendered, SendState
+from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered, SendState
 from tellfirst.playbooks.answers import render_answer
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
-from tellfirst.policy.verdict import Verdict
+from tellfirst.policy.verdict import Verdict, withhold
 from tellfirst.signing.audience import address_digest, content_digest
 from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.exception_sends import ExceptionSends
+from tellfirst.store.exceptions import EXECUTED
 from tellfirst.store.leases import FencedOffError, Leases, PageKey
+from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.sends import PlannedSend, Sends, Switches
 
 T = TypeVar("T")
@@ -49,25 +52,30 @@ class ExceptionAnswerActivities:
         leases: Leases,
         doubts: Doubts,
         answers: Answers,
+        outreaches: Outreaches,
         adapters: Mapping[str, Adapter],
         loop: asyncio.AbstractEventLoop,
         digest_key: bytes,
         lease: timedelta,
+        margin: timedelta,
         reconcile_after: timedelta,
     ) -> None:
         self._reader, self._approvals, self._planned = reader, approvals, planned
         self._sends, self._leases, self._doubts, self._answers = sends, leases, doubts, answers
         self._adapters, self._loop, self._digest_key = adapters, loop, digest_key
-        self._lease, self._reconcile_after = lease, reconcile_after
+        self._outreaches = outreaches
+        self._lease, self._margin, self._reconcile_after = lease, margin, reconcile_after
 
     @activity.defn
     def answer_exception(self, request: str) -> Answered:
         """Answers the customer of an executed exception, at most once."""
         with told_plainly():
             clock = AttemptClock()
-            granted = self._reader.read(request)
+            granted = self._reader.read(request, now=clock.now())
             if isinstance(granted, str):
                 return Answered(state="withheld", reason=granted)
+            if granted.record.status != EXECUTED:
+                return Answered(state="withheld", reason="not_executed")  # whatever the workflow, or who plays it, says
             if not granted.record.channel or granted.grant.answer_digest == NO_ANSWER:
                 return Answered(state="none", reason="no_channel")
             key = self._planned.key_of(granted.record.recipient_id or 0, request)
@@ -94,13 +102,17 @@ class ExceptionAnswerActivities:
         state, reason = self._planned.state(key)
         if state is SendState.INTENT:
             return self._reconcile(granted, key, adapter, clock)
+        if state is SendState.PLANNED:
+            raise later("Held", "the answer did not leave", HELD)
         return Answered(state=state, reason=reason)
 
     def _send(
         self, granted: Granted, key: PageKey, token: int, send: PlannedSend, adapter: Adapter, clock: AttemptClock
     ) -> str:
-        record, grant, now = granted.record, granted.grant, clock.now()
+        record, grant = granted.record, granted.grant
         text = self._render(granted)
+        now = read_at = clock.now()
+        aborted = self._aborted(key.outreach)
         code = self._approvals.holds(exception_id(record.id), granted.rule, now)
 
         def facts(planned: PlannedSend, address: str | None) -> tuple[bool, bool, bool]:
@@ -111,6 +123,10 @@ class ExceptionAnswerActivities:
             return True, same, content_digest(text) == grant.answer_digest
 
         def judge(switches: Switches, rows: dict[str, RowFacts]) -> dict[str, Verdict] | str:
+            nonlocal read_at
+            read_at = clock.now()
+            if aborted:
+                return dict.fromkeys(rows, withhold("aborted"))
             page = PageFacts(
                 now=now,
                 pause_all=switches.pause_all,
@@ -155,7 +171,11 @@ class ExceptionAnswerActivities:
             locale=record.locale,
             not_after=grant.valid_until,
         )
-        answers = self._on_loop(adapter.send([outbound], now=clock.now()))
+        if clock.now() >= min(now + self._lease - self._margin, read_at + FRESH):
+            # This process was stopped for a while: another one may hold the answer by now, and all may be paused.
+            answers = [Answer(send_id=send.id, kind=AnswerKind.NOT_SENT, detail="late")]
+        else:
+            answers = self._on_loop(adapter.send([outbound], now=clock.now()))
         people = {send.id: record.customer_id}
         self._answers.take_in(
             answers, people, outreach=key.outreach, channel=record.channel, by=adapter.name, now=clock.now()
@@ -188,6 +208,11 @@ class ExceptionAnswerActivities:
             self._doubts.resolve([_found(send.id, provider_id)], now=clock.now())
         state, reason = self._planned.state(key)
         return Answered(state=state, reason=reason)
+
+    def _aborted(self, outreach: str) -> bool:
+        """Says whether an outreach was stopped for good: paused, and nobody left who could let it go on."""
+        known = self._outreaches.get(outreach)
+        return known is not None and known.paused and known.closed_at is not None
 
     def _render(self, granted: Granted) -> Rendered:
         record = granted.record

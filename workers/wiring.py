@@ -21,7 +21,9 @@ from activities.detection import DetectionActivities
 from activities.dispatch import DispatchActivities
 from activities.escalations import EscalationActivities
 from activities.exception_answers import ExceptionAnswerActivities
-from activities.exceptions import ExceptionActivities, GrantReader
+from activities.exception_claims import ExceptionClaims
+from activities.exception_grants import GrantReader
+from activities.exceptions import ExceptionActivities
 from activities.library import LibraryChanges, LibraryGate
 from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
@@ -93,6 +95,7 @@ class Application:
     dispatch: DispatchActivities
     reconciliation: ReconciliationActivities
     detection: DetectionActivities
+    exception_claims: ExceptionClaims
     exceptions: ExceptionActivities
     exception_answers: ExceptionAnswerActivities
     hook: Hook
@@ -188,7 +191,7 @@ def build(
     )
     exceptions, contacts, hook = Exceptions(database), Contacts(database), build_hook(settings)
     notifiers = read_notifiers(settings.notify)
-    reader = GrantReader(exceptions=exceptions, matters=matters, outreaches=outreaches, playbooks=playbooks)
+    reader = GrantReader(exceptions=exceptions, matters=matters, outreaches=outreaches, playbooks=playbooks, gate=gate)
     return Application(
         settings=settings,
         database=database,
@@ -263,17 +266,21 @@ def build(
             outreaches=outreaches, doubts=Doubts(database), playbooks=playbooks, adapters=adapters, loop=loop
         ),
         detection=DetectionActivities(admissions=admissions, sources=sources, library=library, gate=gate),
+        exception_claims=ExceptionClaims(
+            exceptions=exceptions,
+            matters=matters,
+            outreaches=outreaches,
+            contacts=contacts,
+            reader=reader,
+            registry=registry,
+            environment=settings.environment,
+        ),
         exceptions=ExceptionActivities(
             exceptions=exceptions,
             matters=matters,
-            decisions=decisions,
-            outreaches=outreaches,
-            contacts=contacts,
             controls=controls,
             reader=reader,
             approvals=judge,
-            registry=registry,
-            environment=settings.environment,
             hook=hook,
             loop=loop,
         ),
@@ -285,10 +292,12 @@ def build(
             leases=Leases(database),
             doubts=Doubts(database),
             answers=Answers(customers=customers, outreaches=outreaches, controls=controls),
+            outreaches=outreaches,
             adapters=adapters,
             loop=loop,
             digest_key=digest_key,
             lease=timedelta(seconds=settings.lease_seconds),
+            margin=timedelta(seconds=settings.sms_timeout),
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
         ),
         hook=hook,
@@ -334,7 +343,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.escalations.keep_escalation,
         application.escalations.deliver_notice,
         application.detection.sweep,
-        application.exceptions.claim_exception,
+        application.exception_claims.claim_exception,
         application.exceptions.receive_grant,
         application.exceptions.settle_exception,
         application.exceptions.execute_exception,
@@ -378,6 +387,8 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                 max_concurrent_activities=PAGES_AT_ONCE,
                 # The server's rate limit on this queue does not see eager activities.
                 disable_eager_activity_execution=True,
+                # A page hears that it is called back from the answer to a heartbeat; by default one in twelve seconds.
+                max_heartbeat_throttle_interval=timedelta(seconds=1),
                 graceful_shutdown_timeout=graceful,
             )
         )

@@ -17,14 +17,8 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.escalations import NoticeRequest
     from activities.exception_answers import Answered, ExceptionAnswerActivities
-    from activities.exceptions import (
-        ExceptionActivities,
-        ExceptionClaim,
-        ExceptionClaimed,
-        ExceptionSettlement,
-        Executed,
-        ReceivedGrant,
-    )
+    from activities.exception_claims import ExceptionClaim, ExceptionClaimed, ExceptionClaims
+    from activities.exceptions import ExceptionActivities, ExceptionSettlement, Executed, ReceivedGrant
     from tellfirst import contract
     from tellfirst.contract import (
         DecisionAnswer,
@@ -43,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.options import CARRY_OUT, QUICK
 
 PENDING = "pending"
+OPAQUE = {"request", "outreach", "customer", "requester", "ticket"}
 STATUS = {"approve": "approved", "reject": "rejected", "request_changes": "rejected"}
 
 
@@ -135,7 +130,7 @@ class ExceptionWorkflow:
             if self._id != contract.exception_id(asked.request):
                 reason = "the workflow id is not exception/{request}"
                 return await self._closed(ExceptionEnding.REFUSED, "wrong_id", reason)
-            if any(personal_pattern(text) for text in (asked.request, asked.customer, asked.requester, asked.ticket)):
+            if any(personal_pattern(text) for text in asked.model_dump(include=OPAQUE).values()):
                 reason = "an id looks like an address; use opaque ids"
                 return await self._closed(ExceptionEnding.REFUSED, "personal", reason)
             return await self._go(asked)
@@ -145,14 +140,14 @@ class ExceptionWorkflow:
 
     async def _go(self, asked: ExceptionAsked) -> ExceptionResult:
         claim = ExceptionClaim(asked=asked, run=workflow.info().first_execution_run_id)
-        self._claim = await workflow.execute_local_activity_method(ExceptionActivities.claim_exception, claim, **QUICK)
+        self._claim = await workflow.execute_local_activity_method(ExceptionClaims.claim_exception, claim, **QUICK)
         if self._claim.code:
             return await self._closed(ExceptionEnding.REFUSED, self._claim.code, self._claim.reason)
         self._status = PENDING
         while True:
             await self._until_decided()
-            if self._status != "approved":
-                return await self._unmet()
+            if self._status != "approved" and (unmet := await self._unmet()):
+                return unmet
             self._executing = True
             self._show()
             done: Executed = await workflow.execute_activity_method(
@@ -202,12 +197,18 @@ class ExceptionWorkflow:
             return self._claim.escalate_at, "escalate"
         return decide_by, "expire"
 
-    async def _unmet(self) -> ExceptionResult:
-        """Releases what was reserved; what a grant had taken stays taken, for it may have been carried out."""
+    async def _unmet(self) -> ExceptionResult | None:
+        """Releases what was reserved; what a grant had taken stays taken, for it may have been carried out.
+
+        Returns None where it turns out to be granted: whoever was to hear of it had died.
+        """
         ending = ExceptionEnding.STOPPED if self._problem else ExceptionEnding(self._status)
         code = self._problem or ""
         settlement = ExceptionSettlement(request=self._request, status=ending.value, code=code)
-        await workflow.execute_local_activity_method(ExceptionActivities.settle_exception, settlement, **QUICK)
+        stands = await workflow.execute_local_activity_method(ExceptionActivities.settle_exception, settlement, **QUICK)
+        if stands == "granted":
+            self._status = "approved"
+            return None
         if ending in (ExceptionEnding.EXPIRED, ExceptionEnding.STOPPED):
             await self._notify("expired", f"{self._id} ended as {ending.value}; nothing more is done about it.")
         return await self._closed(ending, code)

@@ -16,6 +16,8 @@ from tellfirst.playbooks.schema import Playbook
 
 AMOUNT = "amount"
 REFERENCE = "reference"
+LONGEST_REFERENCE = 64
+"""Characters of the longest id that a request may have."""
 _HAS_SUBJECT = frozenset({"email", "in_app"})
 
 
@@ -77,7 +79,7 @@ def _text_findings(
         elif AMOUNT not in names_used(parts[-1]):
             yield "does not tell the amount", f"say {{{{ {AMOUNT} }}}} in its body"
         else:
-            _lay_out(playbook, boundary, text, channel, locale, boundary.most, "x" * 40)
+            _lay_out(playbook, boundary, text, channel, locale, boundary.most, "x" * LONGEST_REFERENCE)
     except (PlaybookError, RenderError) as error:
         yield f"is refused: {error.what}", error.remedy or "shorten or correct it"
     except ValueError:

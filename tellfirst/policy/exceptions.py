@@ -39,13 +39,17 @@ class ExceptionVerdict(Frozen):
 def grant_rule(asked: Asked, boundary: Boundary) -> ApprovalRule | None:
     """Returns who may grant: one person whose role covers the amount alone, else two; None where no role covers it.
 
-    The requester never counts.
+    The requester never counts, however they wrote their name: registered ones are in lower case.
     """
     alone = tuple(role for role, limit in boundary.roles.items() if limit.alone >= asked.amount_minor)
     second = tuple(role for role, limit in boundary.roles.items() if limit.with_second >= asked.amount_minor)
     if not second:
         return None
-    return ApprovalRule(roles=alone or second, needed=1 if alone else 2, excluded=frozenset({asked.requester}))
+    return ApprovalRule(
+        roles=alone or second,
+        needed=1 if alone else 2,
+        excluded=frozenset({asked.requester, asked.requester.strip().lower()}),
+    )
 
 
 def judge(

@@ -215,6 +215,7 @@ class Grant(Bound):
     currency: Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")] = ""
     answer_digest: Name
     requester: Name
+    ticket: Annotated[str, StringConstraints(max_length=100)] = ""
 
     @property
     def about(self) -> str:

@@ -1,14 +1,16 @@
 """Exceptions and their budgets: reserved when asked, consumed when granted, released when not; never exceeded."""
 
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.recipient import ELIGIBLE
-from tellfirst.signing.trail import Entry
+from tellfirst.signing.trail import Entry, Fact, Link
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import insert_new
@@ -18,7 +20,15 @@ from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
 PENDING = "pending"
 GRANTED = "granted"
 EXECUTED = "executed"
+STOPPED = "stopped"
+TAKEN = (PENDING, GRANTED, EXECUTED, STOPPED)
+"""Statuses that take from the budgets: the first reserves, the others consume."""
 REFUSED = "refused"
+KIND = "exception"
+"""The kind of their entries in the audit log."""
+GRACE = timedelta(days=1)
+"""How long after its deadline a request without an end holds what it reserved: a decision in time is recorded by then.
+"""
 Unmet = Literal["rejected", "expired", "withdrawn"]
 """How a request ends that nobody granted: its reservation is released."""
 
@@ -122,7 +132,7 @@ class Exceptions:
             first = _insert(session, new, status=REFUSED, closed_at=new.opened_at, **why.model_dump())
             record = _record(session.get_one(ExceptionRow, new.id))
             if first:
-                self._note(session, record, new.opened_at)
+                self._note(session, record, new.opened_at, by=new.requester)
             return record
 
     def claim(self, new: NewException, budgets: Budgets) -> ExceptionRecord:
@@ -134,6 +144,7 @@ class Exceptions:
         year = new.opened_at.year
         customer = f"customer/{new.customer_id}/{new.kind}/{new.currency}/{year}"
         outreach = f"outreach/{new.outreach_id}/{new.kind}/{new.currency}"
+        self._release_overdue(customer, outreach, new.opened_at)
         with self._database.write() as session:
             keys = {"customer_budget": customer, "outreach_budget": outreach}
             if not _insert(session, new, status=PENDING, **keys):
@@ -149,7 +160,7 @@ class Exceptions:
                 row.sqlmodel_update({"status": REFUSED, "closed_at": new.opened_at, **refusal.model_dump()})
                 session.add(row)
                 session.flush()
-            self._note(session, _record(row), new.opened_at)
+            self._note(session, _record(row), new.opened_at, by=new.requester)
             return _record(row)
 
     def grant(self, id_: str, *, at: datetime) -> bool:
@@ -206,17 +217,61 @@ class Exceptions:
             self._note(session, _record(row), at)
             return True
 
-    def _note(self, session: Session, record: ExceptionRecord, at: datetime) -> None:
-        facts = {
-            "status": record.status,
-            "exception": record.kind,
-            "amount_minor": record.amount_minor,
-            "currency": record.currency,
-            "outreach": record.outreach_id,
-            "code": record.code,
-        }
-        entry = Entry(kind="exception", about=f"exception/{record.id}", actor=record.requester, at=at, facts=facts)
+    def _release_overdue(self, customer: str, outreach: str, now: datetime) -> None:
+        """Gives back what requests hold that nobody can grant any more: their workflows were ended from outside."""
+        mine = or_(col(ExceptionRow.customer_budget) == customer, col(ExceptionRow.outreach_budget) == outreach)
+        overdue = (col(ExceptionRow.status) == PENDING, col(ExceptionRow.decide_by) < now - GRACE)
+        with self._database.read() as session:
+            ids = list(session.exec(select(ExceptionRow.id).where(mine, *overdue)))
+        for id_ in ids:
+            self.release(id_, "expired", at=now)
+
+    def _note(self, session: Session, record: ExceptionRecord, at: datetime, *, by: str = "") -> None:
+        """Writes down how a request stands; who decided it stands in the entries of the decisions."""
+        entry = Entry(kind=KIND, about=f"exception/{record.id}", actor=by, at=at, facts=_facts(record))
         self._chain.append(entry, session)
+
+
+def differences(session: Session, links: Sequence[Link]) -> list[str]:
+    """Returns a sentence for the exceptions that are not as the audit log says, and for budgets that do not add up."""
+    told = {link.about.partition("/")[2]: link.facts for link in links if link.kind == KIND}
+    requesters = {link.about.partition("/")[2]: link.actor for link in links if link.kind == KIND and link.actor}
+    taken: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    changed = alone = 0
+    for row in session.exec(select(ExceptionRow)):
+        facts = told.pop(row.id, None)
+        alone += facts is None
+        asked_by = requesters.get(row.id, row.requester)  # what is no plain name is not written down
+        changed += facts is not None and (facts, asked_by) != (_facts(_record(row)), row.requester)
+        if row.status in TAKEN:
+            for key in (row.customer_budget, row.outreach_budget):
+                taken[key][TAKEN.index(row.status) > 0] += row.amount_minor
+    kept = {row.key: [row.reserved, row.consumed] for row in session.exec(select(BudgetRow))}
+    wrong = sum(kept.get(key, [0, 0]) != taken[key] for key in {*kept, *taken})
+    rows = [
+        f"audit log: {count:,} {'exception' if count == 1 else 'exceptions'} {words}"
+        for count, words in (
+            (changed, "changed since the entry was written"),
+            (alone, "in the database without an entry"),
+            (len(told), "in the log but no longer in the database"),
+        )
+        if count
+    ]
+    if not wrong:
+        return rows
+    what = "budget of exceptions is" if wrong == 1 else "budgets of exceptions are"
+    return [*rows, f"{wrong:,} {what} not what was taken out of {'it' if wrong == 1 else 'them'}"]
+
+
+def _facts(record: ExceptionRecord) -> dict[str, Fact]:
+    return {
+        "status": record.status,
+        "exception": record.kind,
+        "amount_minor": record.amount_minor,
+        "currency": record.currency,
+        "outreach": record.outreach_id,
+        "code": record.code,
+    }
 
 
 def _insert(session: Session, new: NewException, **values: object) -> bool:

@@ -52,6 +52,7 @@ def test_what_is_wrong_is_found(change: dict[str, Any], key: str, reason: str) -
         ({"body": "You get something."}, "does not tell the amount"),
         ({"body": "{{ amount }", "subject": None}, "is refused"),
         ({"body": "{{ amount }}" + " x" * 400}, "SMS segments"),
+        ({"body": "{{ amount }}" + "x" * 405 + "{{ reference }}"}, "SMS segments"),
         ({"body": "{{ amount }}", "subject": "No"}, "has a subject"),
     ],
 )

@@ -1,6 +1,8 @@
 """Budgets of exceptions: reserved, consumed, released; and never exceeded, however many claim at once."""
 
+from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -9,7 +11,15 @@ from sqlalchemy.exc import IntegrityError
 from tellfirst.domain.base import Frozen
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
-from tellfirst.store.exceptions import Budgets, ExceptionRecord, Exceptions, NewException, Refusal
+from tellfirst.store.exceptions import (
+    GRACE,
+    Budgets,
+    ExceptionRecord,
+    Exceptions,
+    NewException,
+    Refusal,
+    differences,
+)
 from tests.store.make import DAY, NOON, OUTREACH, at_once, candidate, claim, customers, meeting, paged
 
 CLAIMS = 50
@@ -89,6 +99,61 @@ def test_a_request_put_twice_reserves_once(exceptions: Exceptions) -> None:
     assert taken(exceptions) == [(AMOUNT, 0), (AMOUNT, 0)]
 
 
+def test_what_a_request_without_an_end_had_reserved_is_there_again_a_day_after_its_deadline(
+    exceptions: Exceptions, database: Database
+) -> None:
+    """Its workflow was terminated, say: nobody can grant it any more, and nobody gives back what it holds."""
+    limit = budgets(per_customer=2 * AMOUNT)
+    exceptions.claim(new(), limit)
+    exceptions.claim(new("r-2"), limit)
+    exceptions.grant("r-2", at=NOON)
+    assert exceptions.claim(new("r-3", opened_at=NOON + DAY + GRACE), limit).code == "customer_budget"
+    late = NOON + DAY + GRACE + timedelta(seconds=1)
+    assert exceptions.claim(new("r-4", opened_at=late), limit).status == "pending"
+    assert [one.status for one in exceptions.all()] == ["expired", "granted", "refused", "pending"]
+    assert taken(exceptions) == [(AMOUNT, AMOUNT), (AMOUNT, AMOUNT)]
+    assert not exceptions.release("r-1", "withdrawn", at=late), "given back once"
+    assert not exceptions.grant("r-1", at=late)
+
+
+def test_only_the_request_itself_is_written_down_as_the_requesters(exceptions: Exceptions, database: Database) -> None:
+    exceptions.claim(new(), budgets())
+    exceptions.grant("r-1", at=NOON)
+    exceptions.close("r-1", "executed", at=NOON)
+    assert [entry.actor for entry in Chain(database).entries()] == ["zoe", "", ""]
+
+
+def faults(database: Database) -> list[str]:
+    with database.read() as session:
+        return differences(session, Chain(database).entries())
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("UPDATE exceptions SET amount_minor = 1 WHERE id = 'r-1'", "1 exception changed since the entry was written"),
+        ("UPDATE exceptions SET status = 'executed' WHERE id = 'r-2'", "1 exception changed since the entry"),
+        ("UPDATE exceptions SET requester = 'ben' WHERE id = 'r-2'", "1 exception changed since the entry"),
+        ("DELETE FROM exceptions WHERE id = 'r-3'", "1 exception in the log but no longer in the database"),
+        ("UPDATE exceptions SET id = 'r-9' WHERE id = 'r-3'", "1 exception in the database without an entry"),
+        ("UPDATE exception_budgets SET consumed = 0", "2 budgets of exceptions are not what was taken out of them"),
+        ("UPDATE exception_budgets SET reserved = reserved + 1", "2 budgets of exceptions"),
+        ("DELETE FROM exception_budgets", "2 budgets of exceptions"),
+    ],
+)
+def test_what_was_done_to_the_rows_is_found(
+    exceptions: Exceptions, database: Database, statement: str, told: str
+) -> None:
+    for n in (1, 2, 3, 4):
+        exceptions.claim(new(f"r-{n}"), budgets(per_customer=3 * AMOUNT))
+    exceptions.grant("r-1", at=NOON)
+    exceptions.release("r-3", "rejected", at=NOON)
+    assert faults(database) == []
+    with database.write() as session:
+        session.connection().exec_driver_sql(statement)
+    assert any(told in sentence for sentence in faults(database))
+
+
 def test_one_budget_that_does_not_suffice_reserves_nothing(exceptions: Exceptions) -> None:
     refused = exceptions.claim(new(), budgets(per_outreach=AMOUNT - 1))
     assert (refused.status, refused.code, refused.ask) == ("refused", "outreach_budget", "Head")
@@ -122,9 +187,36 @@ def test_fifty_claims_at_once_never_exceed_a_budget(exceptions: Exceptions, data
     spent = exceptions.spent(exceptions.budgets_of("r-0")[0 if whose == "per_customer" else 1])
     print(
         f"{database.engine.dialect.name}, {whose}: {CLAIMS} claims at once of {AMOUNT} on {limit}:"
-        f" {len(pending)} reserved, {CLAIMS - len(pending)} refused, {spent.reserved} taken, exceeded by 0"
+        f" {len(pending)} reserved, {CLAIMS - len(pending)} refused, {spent.reserved} taken,"
+        f" exceeded by {max(0, spent.reserved - limit)}"
     )
     assert spent.reserved == ROOM * AMOUNT <= limit
+
+
+def test_grants_releases_and_claims_at_once_keep_one_account(exceptions: Exceptions, database: Database) -> None:
+    """Fifty are decided, some both ways at once, while fifty more are claimed on the same budget."""
+    limit = budgets(per_outreach=CLAIMS * AMOUNT)
+    for n in range(CLAIMS):
+        exceptions.claim(new(f"r-{n}", f"c-{n}"), limit)
+    jobs: list[Callable[[], object]] = []
+    for n in range(CLAIMS):
+        jobs.append(partial(exceptions.claim, new(f"s-{n}", f"c-{n}"), limit))
+        jobs.append(partial(exceptions.grant, f"r-{n}", at=NOON))
+        if n % 2:
+            jobs.append(partial(exceptions.release, f"r-{n}", "expired", at=NOON))
+    at_once(jobs)
+    spent, rows = exceptions.spent(exceptions.budgets_of("r-0")[1]), exceptions.all()
+    count = Counter(row.status for row in rows)
+    print(
+        f"{database.engine.dialect.name}: {CLAIMS} decided and {CLAIMS} claimed at once on room for {CLAIMS}:"
+        f" {count['granted']} granted, {count['expired']} expired, {count['pending']} reserved,"
+        f" {count['refused']} refused; {(spent.reserved + spent.consumed) // AMOUNT} taken,"
+        f" exceeded by {max(0, spent.reserved + spent.consumed - CLAIMS * AMOUNT)}"
+    )
+    assert spent.reserved == count["pending"] * AMOUNT
+    assert spent.consumed == count["granted"] * AMOUNT
+    assert spent.reserved + spent.consumed <= CLAIMS * AMOUNT
+    assert faults(database) == []
 
 
 def test_a_forced_race_lets_one_in(exceptions: Exceptions, database: Database) -> None:
