@@ -213,8 +213,12 @@ class World:
         with self.env.with_time_skipping_disabled():
             started = await self.client.start(condition)
         handle = self.env.client.get_workflow_handle(started.outreach, result_type=Result)
-        self._started.append(handle)
+        self.ends(handle)
         return handle
+
+    def ends(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Ends a workflow with the test."""
+        self._started.append(handle)
 
     def envelope(
         self,

@@ -43,16 +43,17 @@ class Librarians:
         assert self.world.app is not None
         return Matters(self.world.app.database)
 
-    async def propose(self, loaded: LoadedPlaybook) -> str:
-        """Proposes a version as Pat and returns the name of its change once it can be decided."""
+    async def propose(self, loaded: LoadedPlaybook, proposer: str = "pat") -> str:
+        """Proposes a version, as Pat if nobody else, and returns the name of its change once it can be decided."""
         about = contract.library_id(loaded.playbook.id, loaded.version)
         with self.world.env.with_time_skipping_disabled():
-            await self.world.env.client.start_workflow(
+            handle = await self.world.env.client.start_workflow(
                 contract.LIBRARY_CHANGE,
-                LibraryProposal(text=loaded.text, proposer="pat"),
+                LibraryProposal(text=loaded.text, proposer=proposer),
                 id=about,
                 task_queue=contract.QUEUE,
             )
+        self.world.ends(handle)
         await self.world.until(lambda: (found := self.matters.get(about)) is not None and found.status == "pending")
         return about
 
@@ -133,9 +134,9 @@ async def test_first_version_needs_the_privacy_owner_and_a_worded_change_does_no
     assert isinstance(change, LibraryChange)
     assert (change.data_changed, change.replaces) == (True, "")
     assert (await librarians.give(first, "lia")).status == "pending"
-    assert (await librarians.give(first, "leo", prior=librarians.last)).code == "other_role_needed"
-    await librarians.give(first, "lia")
-    assert (await librarians.give(first, "prue", prior=librarians.last)).status == "approved"
+    prior = librarians.last
+    assert (await librarians.give(first, "leo", prior=prior)).code == "other_role_needed"
+    assert (await librarians.give(first, "prue", prior=prior)).status == "approved"
 
     worded = world.playbook("late_delivery", {"when it was promised": "when it was due"})
     about = await librarians.propose(worded)
@@ -168,6 +169,30 @@ async def test_version_taken_back_stops_what_is_under_way(world: World) -> None:
     await librarians.let(world.library["late_delivery"])
     await world.client.pause(handle.id, paused=False)
     await world.until(lambda: len(world.sms.sent) == 1)
+
+
+async def test_gate_that_is_switched_on_holds_what_was_planned_without_it(world: World) -> None:
+    librarians = Librarians(world)
+    world.customer("c-1")
+    handle = await world.start(world.late("o-1"))
+    await world.planned(handle.id)
+    await world.with_settings(library_gate=True)
+    await world.approve(handle.id)
+    await world.stage(handle, contract.Stage.NEEDS_ATTENTION)
+    assert world.sms.sent == []
+    await librarians.let(world.library["late_delivery"])
+    await world.client.pause(handle.id, paused=False)
+    await world.until(lambda: len(world.sms.sent) == 1)
+
+
+async def test_decision_of_another_environment_lets_nothing_go_live(world: World) -> None:
+    """The database was copied from the installation for tests, with everything that was signed there."""
+    librarians = await demanding(world)
+    world.customer("c-1")
+    await librarians.let(world.library["late_delivery"])
+    await world.with_settings(environment="live")
+    result = await (await world.start(world.late("o-1"))).result()
+    assert (result.ending, result.reason) == ("refused", "playbook_not_live:wrong_environment")
 
 
 async def test_rows_of_another_version_are_no_approval(world: World) -> None:
