@@ -3,6 +3,7 @@
 The signature is the HMAC-SHA256 of `{id}.{timestamp}.{body}`, so a receiver can use any library of that specification.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -73,19 +74,22 @@ class Webhook:
         parsed = httpx.URL(url)
         if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
             raise SettingsError("the address of a webhook is not one", remedy="give a full https:// address")
-        self._url, self._secret = url, read_secret(secret)
+        self._url, self._secret, self._timeout = url, read_secret(secret), timeout
         self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
 
     async def deliver(self, id_: str, body: bytes, *, now: datetime) -> Delivery:
         """Posts once; only 2xx acknowledges, for a redirect or an error may mean that nobody has understood it."""
         headers = {"content-type": "application/json", **signed_headers(id_, body, secret=self._secret, now=now)}
         try:
-            answer = await self._client.post(self._url, content=body, headers=headers)
-        except httpx.HTTPError as error:
+            # The client's own time-out begins anew with every byte. The status says all: no body is read.
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream("POST", self._url, content=body, headers=headers) as answer,
+            ):
+                status, wait = answer.status_code, _seconds(answer.headers)
+        except (httpx.HTTPError, TimeoutError) as error:
             return Delivery(acknowledged=False, detail=type(error).__name__)
-        return Delivery(
-            acknowledged=answer.is_success, detail=str(answer.status_code), retry_after=_seconds(answer.headers)
-        )
+        return Delivery(acknowledged=200 <= status < 300, detail=str(status), retry_after=wait)
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -31,8 +31,10 @@ from tellfirst.settings import Settings
 from tellfirst.signing.audience import content_digest
 from tellfirst.signing.documents import Choice
 from tellfirst.signing.kinds import Decision, Grant, decide
-from tellfirst.store.exceptions import REFUSED, ExceptionRecord
+from tellfirst.store.exceptions import GRANTED, PENDING, REFUSED, ExceptionRecord
 
+OPEN = (PENDING, GRANTED)
+"""What can still be decided: a grant that ceased to hold before it was carried out is given anew."""
 CLAIMED_WITHIN = 10.0
 """Seconds in which a worker that runs claims a request."""
 
@@ -73,6 +75,12 @@ def request(
         end = time.monotonic() + CLAIMED_WITHIN
         while (record := here.exceptions.get(asked.request)) is None and time.monotonic() < end:
             time.sleep(0.1)
+        if record is not None and _asked_for(record) != asked:
+            raise RefusedError(
+                "another request has this id already",
+                where=asked.request,
+                remedy=f"see `tellfirst exceptions show {asked.request}`, or give another id",
+            )
         _print_asked(asked, record, here, as_json=as_json)
     if record is not None and record.status == REFUSED:
         raise typer.Exit(1)
@@ -156,6 +164,8 @@ def _decide(
         raise InputError("there is no terminal to ask on", remedy="look with `exceptions show`, then give --yes")
     with opened(settings) as here:
         record = _record(here, request)
+        if record.status not in OPEN:
+            raise RefusedError(f"the request is {record.status} already", where=record.id, remedy=record.reason or None)
         grant, rule = _bound(here, record)
         path = choose_key(key, settings)
         who = principal_of(path, principal, settings)
@@ -203,7 +213,9 @@ def _lines(here: Installation, record: ExceptionRecord) -> list[str]:
         people = "one person" if rule.needed == 1 else "two people"
         lines.append(f"takes {people} with the role {' or '.join(rule.roles)}, by {when(record.decide_by)}")
     text = _answer(here, record)
-    return [*lines, "answer: none, the customer has no channel" if text is None else f"answer: {text.body}"]
+    if text is None:
+        return [*lines, "answer: none, the customer has no channel"]
+    return [*lines, *([f"subject: {text.subject}"] if text.subject else []), f"answer: {text.body}"]
 
 
 def _answer(here: Installation, record: ExceptionRecord) -> Rendered | None:
@@ -234,7 +246,11 @@ def _boundary(playbook: Playbook, kind: str) -> Boundary:
     known = {str(name): boundary for name, boundary in playbook.exceptions.items()}
     if kind not in known:
         told = f"it has {', '.join(known)}" if known else "it has none"
-        raise RefusedError(f"the playbook has no exceptions of kind '{kind}'", where=playbook.id, remedy=told)
+        raise RefusedError(
+            f"the playbook has no exceptions of kind '{kind}'",
+            where=playbook.id,
+            remedy=f"{told}; ask {playbook.owners.accountable}",
+        )
     return known[kind]
 
 
@@ -248,6 +264,19 @@ def _record(here: Installation, request: str) -> ExceptionRecord:
 def _asked(record: ExceptionRecord) -> Asked:
     return Asked(
         kind=record.kind, amount_minor=record.amount_minor, currency=record.currency, requester=record.requester
+    )
+
+
+def _asked_for(record: ExceptionRecord) -> ExceptionAsked:
+    return ExceptionAsked(
+        request=record.id,
+        outreach=record.outreach_id,
+        customer=record.customer_id,
+        kind=record.kind,
+        amount_minor=record.amount_minor,
+        currency=record.currency,
+        requester=record.requester,
+        ticket=record.ticket,
     )
 
 

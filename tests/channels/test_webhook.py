@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,6 +93,41 @@ async def test_a_broken_connection_is_no_acknowledgement(receiver: Receiver) -> 
     await hook.close()
     assert not answer.acknowledged
     assert len(receiver.seen) == 1
+
+
+@asynccontextmanager
+async def pouring(head: bytes, drop: bytes) -> AsyncIterator[str]:
+    """Is a receiver whose answer never ends."""
+
+    async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            writer.write(head)
+            while not writer.is_closing():
+                writer.write(drop)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+
+    server = await asyncio.start_server(pour, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/grants"
+    server.close()
+
+
+async def test_a_body_without_an_end_is_not_read() -> None:
+    async with pouring(b"HTTP/1.1 200 -\r\nContent-Length: 1000000000\r\n\r\n", b"x" * 100_000) as url:
+        hook = Webhook(url, SECRET)
+        async with asyncio.timeout(5):
+            assert (await hook.deliver("r-1", b"{}", now=NOON)).acknowledged
+        await hook.close()
+
+
+async def test_an_answer_that_comes_drop_by_drop_is_given_up() -> None:
+    async with pouring(b"HTTP/1.1 200 -\r\nX-Drops: ", b"x") as url:
+        hook = Webhook(url, SECRET, timeout=0.5)
+        async with asyncio.timeout(5):
+            answer = await hook.deliver("r-1", b"{}", now=NOON)
+        await hook.close()
+    assert (answer.acknowledged, answer.detail) == (False, "TimeoutError")
 
 
 @pytest.mark.parametrize("secret", ["", "k" * 40, "whsec_", "whsec_c2hvcnQ=", "whsec_%%%"])

@@ -2,6 +2,7 @@
 
 import re
 
+from tellfirst.store.exceptions import Exceptions
 from tests.cli.conftest import Approver, Office, make_approver, register
 
 
@@ -43,7 +44,14 @@ async def test_an_exception_is_asked_for_granted_and_carried_out(office: Office)
     assert (await office.run("exceptions", "list", "--outreach", "none", "--json")).document == []
     # The answer left under a decision of its own: the plan was never approved.
     assert (await office.run("verify", "--json")).document["unauthorised"] == 0
+    # Erased, they are another name in every row, and the old one in what was signed.
+    assert (await office.run("customers", "forget", "c-1", "--yes")).code == 0
+    assert (await office.run("verify", "--json")).document["promises_broken"] == []
     assert office.world.app is not None
+    with office.world.app.database.write() as session:
+        session.connection().exec_driver_sql("UPDATE exception_budgets SET consumed = 0")
+    (told,) = (await office.run("verify", "--json")).document["promises_broken"]
+    assert told == "2 budgets of exceptions are not what was taken out of them"
     with office.world.app.database.write() as session:
         session.connection().exec_driver_sql("UPDATE sends SET body_digest = 'other' WHERE step LIKE 'exception/%'")
     assert (await office.run("verify", "--json")).document["unauthorised"] == 1
@@ -91,3 +99,18 @@ async def test_what_lies_outside_names_whom_to_ask(office: Office) -> None:
     stranger = await office.run("exceptions", "request", name, "c-77", "refund", "5", "--as", "zoe")
     assert "does not affect this customer" in stranger.err
     assert (await office.run("exceptions", "show", "none")).code == 1
+
+
+async def test_an_id_that_is_given_twice_is_one_request_and_never_another(office: Office) -> None:
+    name, request = await outreach(office), f"{office.world.key}-d"
+    await ask(office, name, "50", request)
+    await ask(office, name, "50", request)
+    done = await office.run("exceptions", "request", name, "c-1", "refund", "60", "--id", request, "--as", "zoe")
+    assert done.code == 1
+    assert "another request has this id already" in done.err
+    assert done.out == ""
+    denied = await sign(office, "deny", request, office.eve, "--reason", "not due")
+    assert denied[0] == 0
+    await office.until(lambda: office.world.app and Exceptions(office.world.app.database).all(status="rejected"))
+    code, _, err = await sign(office, "approve", request, office.eve)
+    assert (code, err) == (1, f"{request}: the request is rejected already")
