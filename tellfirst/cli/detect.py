@@ -24,6 +24,10 @@ from tellfirst.domain.condition import Condition, personal_pattern
 from tellfirst.errors import ConditionError, InputError, NotFoundError, RefusedError
 from tellfirst.settings import Settings
 
+By = Annotated[
+    str, typer.Option("--as", metavar="PRINCIPAL", help="Who asks for it; they do not count among its approvers.")
+]
+
 
 def detect(
     trigger: Annotated[str, typer.Argument(help="The playbook whose rule is run.")],
@@ -37,6 +41,7 @@ def detect(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the rule; may be repeated.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look: admit nothing, start nothing.")] = False,
+    by: By = "",
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Run a playbook's rule once and start what it found.
@@ -66,7 +71,8 @@ def detect(
         async def look_and_start(client: Client) -> Sweep:
             seen, tellfirst = look(), OutreachClient(client)
             changed = here.admissions.changed(trigger, at=instant)
-            await start_all(tellfirst, [condition for condition, _ in here.admissions.waiting(trigger)])
+            conditions = [_asked_by(condition, by) for condition, _ in here.admissions.waiting(trigger)]
+            await start_all(tellfirst, conditions)
             await tell_all(tellfirst, changed, at=instant)
             return seen
 
@@ -103,14 +109,17 @@ async def tell_all(client: OutreachClient, outreaches: Sequence[str], *, at: dat
 
 def start(
     file: Annotated[str, typer.Argument(metavar="CONDITION.json", help="A condition as JSON; - reads it from stdin.")],
+    by: By = "",
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Start the outreach of one condition.
 
     Started again, there is still only one.
     """
+    settings = Settings.load()
     condition = read_condition(file)
-    find_playbook(read_library(Settings.load()), condition.trigger)
+    condition = _asked_by(condition, by or condition.proposer or settings.principal)
+    find_playbook(read_library(settings), condition.trigger)
 
     async def work(client: Client) -> tuple[str, str]:
         id_ = contract.outreach_id(condition.trigger, condition.key, condition.episode)
@@ -158,6 +167,15 @@ def read_condition(file: str) -> Condition:
 
 _FIELDS = {*Condition.model_fields, "customer", "query", "parameters"}
 """Names that may be repeated in an error: an unknown key may hold anything."""
+
+
+def _asked_by(condition: Condition, by: str) -> Condition:
+    if not by:
+        return condition
+    try:
+        return Condition.model_validate({**condition.model_dump(), "proposer": by})
+    except ValidationError:
+        raise InputError("a principal is a short lower-case name, as in the registry", where="--as") from None
 
 
 async def _running(client: Client, outreach: str) -> bool:

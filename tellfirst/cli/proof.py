@@ -9,7 +9,9 @@ from pydantic import BaseModel, ValidationError
 from tellfirst.channels.outbox import OutboxMessage, read_outbox
 from tellfirst.cli.exception_proof import ANSWER, answer_authorised
 from tellfirst.cli.output import counted, when
+from tellfirst.cli.permit_proof import permitted
 from tellfirst.cli.provider_log import CHANNEL, ProviderLog
+from tellfirst.cli.rest_proof import continued
 from tellfirst.cli.wiring import Installation
 from tellfirst.contract import DecisionEnvelope
 from tellfirst.domain.message import Rendered, SendState
@@ -26,8 +28,10 @@ from tellfirst.store.audit import ACCEPTED, MAY_HAVE_LEFT, AuditedSend
 from tellfirst.store.controls import differences as switched
 from tellfirst.store.decisions import DecisionRecord, differences
 from tellfirst.store.erasure import unexplained
+from tellfirst.store.exceptions import differences as excepted
 from tellfirst.store.matters import rewritten
 from tellfirst.store.outreaches import RevisionRecord
+from tellfirst.store.permits import differences as overdrawn
 
 OLD = timedelta(hours=1)
 """An intent without an answer for so long is as good as unknown."""
@@ -93,7 +97,9 @@ class Prover:
             proof.duplicate += self._log.duplicate
             proof.unauthorised += self._log.unauthorised
             proof.lost += self._log.claimed_twice
-        faults = self._here.chain.faults(differences, rewritten, switched, unexplained, copies=self._anchors)
+        faults = self._here.chain.faults(
+            differences, rewritten, overdrawn, excepted, switched, unexplained, copies=self._anchors
+        )
         proof.promises_broken = [*_sentences(proof), *faults, *self._late]
         proof.audit_ok &= not faults
         return proof
@@ -138,16 +144,20 @@ class Prover:
         proof, purpose = self._proof, revision.proposal.purpose
         consents = self._here.audit.consents(sorted({send.customer for send in left}))
         approved: dict[datetime, bool] = {}
+        let_go: dict[datetime, bool] = {}
+        behind = 0 < revision.proposal.canary <= number
         for send in left:
             at = send.intent_at
             answers = send.step.startswith(ANSWER)
             if at is not None and at not in approved:
                 approved[at] = self._approved(approvals, revision, at)
+                let_go[at] = not behind or self._continued(revision, at)
             authorised = (
                 page_holds
                 and not answers
                 and at is not None
                 and approved[at]
+                and (let_go[at] or send.step != revision.plan.initial.id)
                 and send.nonce == revision.proposal.nonce
                 and (send.outreach, send.revision, send.page) == (revision.outreach, revision.number, number)
                 and (send.step != revision.plan.initial.id or send.body_digest in ("", send.approved_text))
@@ -166,7 +176,12 @@ class Prover:
         loaded = parse(revision.playbook_text, "the planned playbook")
         rule, environment = rule_for(loaded.playbook, revision.proposal), self._here.settings.environment
         places, _, _ = holding(in_time, revision.proposal, rule, self._registry(), environment, at)
-        return len(places) >= rule.needed and loaded.version == revision.proposal.playbook_version
+        agreed = len(places) >= rule.needed or permitted(self._here, self._registry, revision, loaded, at)
+        return agreed and loaded.version == revision.proposal.playbook_version
+
+    def _continued(self, revision: RevisionRecord, at: datetime) -> bool:
+        loaded = parse(revision.playbook_text, "the planned playbook")
+        return continued(self._here, self._registry, revision, loaded, at)
 
     # -- what arrived
 

@@ -1,19 +1,21 @@
 """Standing permits in use: what each revision took of one, never more in all than the permit covers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, func, select
 
 from tellfirst.domain.base import Frozen
 from tellfirst.signing.permits import Used
-from tellfirst.signing.trail import Entry
+from tellfirst.signing.trail import Entry, Fact, Link
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.matters import APPROVED
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import MatterRow, RevisionRow
 from tellfirst.store.tables_permits import PermitUseRow
+
+USE = "permit_use"
 
 
 class PermitUse(Frozen):
@@ -56,14 +58,7 @@ class Permits:
             insert_new(session, PermitUseRow, [_values(use)])
             revision.status = "approved"
             session.add(revision)
-            facts = {
-                "outreach": use.outreach,
-                "revision": use.revision,
-                "recipients": use.recipients,
-                "cost_micros": use.cost_micros,
-                "proposal": use.digest,
-            }
-            self._chain.append(Entry(kind="permit_use", about=use.permit, actor="", at=use.at, facts=facts), session)
+            self._chain.append(_entry(use), session)
             return use
 
     def leave(self, use: PermitUse) -> PermitUse:
@@ -92,6 +87,32 @@ class Permits:
         """Returns what was taken of a permit, without what `besides` took; `in_outreach` is of its outreach."""
         with self._database.read() as session:
             return _used(session, permit, besides)
+
+
+def differences(session: Session, links: Sequence[Link]) -> list[str]:
+    """Returns a sentence for the uses of permits that differ from their entries in the audit log, or lack one."""
+    told = {(link.facts["outreach"], link.facts["revision"]): _told(link) for link in links if link.kind == USE}
+    differ = 0
+    for row in session.exec(select(PermitUseRow).where(PermitUseRow.reason == "")):
+        differ += told.pop((row.outreach_id, row.revision), None) != _told(_entry(_use(row)))
+    count = differ + len(told)
+    words = "use of a permit is not as it was" if count == 1 else "uses of permits are not as they were"
+    return [f"audit log: {count:,} {words} when the entry was written"] if count else []
+
+
+def _entry(use: PermitUse) -> Entry:
+    facts = {
+        "outreach": use.outreach,
+        "revision": use.revision,
+        "recipients": use.recipients,
+        "cost_micros": use.cost_micros,
+        "proposal": use.digest,
+    }
+    return Entry(kind=USE, about=use.permit, actor="", at=use.at, facts=facts)
+
+
+def _told(entry: Entry) -> tuple[str, dict[str, Fact]]:
+    return entry.about, dict(entry.facts)
 
 
 def _used(session: Session, permit: str, besides: PermitUse | None) -> Used:
