@@ -49,6 +49,7 @@ async def finished(place: Installation, outreach: str, count: int, within: float
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_nothing_begins_five_seconds_after_everything_was_paused(tmp_path: Path) -> None:
     # However many there are, they take about as long: the pause has to come in the middle.
     async with Installation(tmp_path, delay_ms=max(20, 200_000 // PEOPLE)) as place:
@@ -62,6 +63,12 @@ async def test_nothing_begins_five_seconds_after_everything_was_paused(tmp_path:
         await asyncio.sleep(PROMISED + 1)
         told = place.provider.accepted()
         last = max(m["at"] for m in told)
+        print(
+            f"\npause --all: {PEOPLE} texts by two processes, paused at {len(told)}; the last request began "
+            f"{last - begun:+.3f} s after the pause was asked for, {last - said:+.3f} s after it was said to hold "
+            f"({len(told) - at_once} texts later)"
+        )
+        assert last - begun <= PROMISED
         assert PEOPLE // 5 < len(told) < PEOPLE, "in the middle"
         # It survives whatever starts anew, and longer than a page that is held is tried again.
         place.kill(workers[0])
@@ -74,12 +81,7 @@ async def test_nothing_begins_five_seconds_after_everything_was_paused(tmp_path:
         assert place.controls.on() == []
         resumed = time.monotonic()
         await finished(place, handle.id, PEOPLE, 300)
-        print(
-            f"\npause --all: {PEOPLE} texts by two processes, paused at {len(told)}; the last request began "
-            f"{last - begun:+.3f} s after the pause was asked for, {last - said:+.3f} s after it was said to hold "
-            f"({len(told) - at_once} texts later); the rest in {time.monotonic() - resumed:.1f} s after two signatures"
-        )
-        assert last - begun <= PROMISED
+        print(f"pause --all: verified {time.monotonic() - resumed:.1f} s after two signatures, none twice")
 
 
 @pytest.mark.slow
