@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import AwareDatetime
 
 from tellfirst.cli.agreement import Agreement, agreement
+from tellfirst.cli.escalations import Told, notices_of
 from tellfirst.cli.rest import Rest, rest_of
 from tellfirst.cli.wiring import Installation
 from tellfirst.domain.base import Frozen
@@ -21,6 +22,7 @@ from tellfirst.signing.kinds import Proposal
 from tellfirst.signing.rules import rule_for
 from tellfirst.store.controls import PAUSE_ALL
 from tellfirst.store.decisions import DecisionRecord
+from tellfirst.store.escalations import EscalationRecord
 from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
 from tellfirst.store.sends import StateCount
 
@@ -47,15 +49,6 @@ class Decided(Frozen):
     accepted: bool
     code: str
     reason: str
-    at: AwareDatetime
-
-
-class Told(Frozen):
-    """Is one notice that a person got."""
-
-    kind: str
-    to: str
-    text: str
     at: AwareDatetime
 
 
@@ -106,6 +99,7 @@ class Picture(Frozen):
     offer: Offer | None
     decisions: tuple[Decided, ...]
     sends: tuple[StateCount, ...]
+    escalations: tuple[EscalationRecord, ...]
     notices: tuple[Told, ...]
 
 
@@ -139,7 +133,8 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
             for d in here.decisions.received(outreach.id)
         ),
         sends=tuple(here.sends.states(outreach.id)),
-        notices=tuple(Told(kind=n.kind, to=n.to, text=n.text, at=n.at) for n in here.notices.of(outreach.id)),
+        escalations=tuple(here.escalations.of(outreach.id)),
+        notices=notices_of(here, outreach.id),
     )
 
 

@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tellfirst.cli.escalations import escalation_lines, notice_lines
 from tellfirst.cli.output import counted, length, put, when
 from tellfirst.cli.picture import Offer, Picture
 from tellfirst.domain.plan import CORRECTION, INITIAL
@@ -96,8 +97,8 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
             "decision",
             f"{decided.decision or 'unreadable'}{who}, revision {decided.revision}, {said} {when(decided.at)}{words}",
         )
-    for told in picture.notices[-5:]:
-        yield "notice", f"{when(told.at)} to {told.to}: {told.text}"
+    yield from escalation_lines(picture.escalations[-5:])
+    yield from notice_lines(picture.notices[-5:])
 
 
 def _standing(picture: Picture) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -185,6 +186,12 @@ def test_a_weak_secret_is_refused_without_being_shown(tmp_path: Path, secret: st
     with pytest.raises(SettingsError) as refused:
         notifiers(tmp_path, f'[ways.a]\nwebhook = "https://example.com"\nsecret = "{secret}"')
     assert secret not in str(refused.value)
+
+
+def test_the_file_of_the_documentation_can_be_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    [shown] = [text for text in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[ways." in text]
+    assert notifiers(tmp_path, shown).ways_to(["Service lead", "somebody"]) == ("oncall", "leads", "console")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from tellfirst.domain.condition import Condition, Subject
 from tellfirst.store.customers import CustomerRecord
 from tests.cli.conftest import Office, Shell
@@ -136,6 +138,41 @@ async def test_reminders_are_shown(office: Office) -> None:
     await office.world.pass_time(office.world.env.client.get_workflow_handle(outreach), hours=5)
     await office.world.until(lambda: office.world.notices.of(outreach))
     assert "to Service lead: " in (await office.run("show", outreach)).out
+
+
+async def test_who_is_on_it_and_what_was_not_delivered_is_shown(office: Office) -> None:
+    world = office.world
+    notify = world.folder / "notify.toml"
+    notify.write_text(
+        '[ways.leads]\nemail = "leads@example.com"\n'
+        '[smtp]\nhost = "127.0.0.1"\nport = 1\nsender = "tellfirst@example.com"\nsecurity = "none"\n'
+        '[to]\n"Service lead" = ["leads", "console"]\n'
+    )
+    await world.with_settings(notify=notify)
+    outreach = await sent_to_six(office)
+    await office.run("escalate", outreach, "--reason", "the carrier's site says otherwise", "--as", "eve")
+    await world.until(lambda: world.notices.of(outreach))
+    done = await office.run("ack", outreach, "--as", "eve")
+    assert (done.code, done.out) == (0, f"{outreach}: acknowledged by eve\n")
+    await world.until(lambda: [one.acknowledged_by for one in world.escalations.open()] == ["eve"])
+    await world.until(lambda: any(way.attempts for ways in world.notices.deliveries(outreach).values() for way in ways))
+    shown = " ".join((await office.run("show", outreach)).out.split())
+    assert "the carrier's site says otherwise (level 1 of 3, eve; acknowledged by eve, " in shown
+    assert (
+        "to Service lead: the carrier's site says otherwise; NOT DELIVERED by leads (ConnectionRefusedError)" in shown
+    )
+    document = (await office.run("show", outreach, "--json")).document
+    assert [one["acknowledged_by"] for one in document["escalations"]] == ["eve"]
+    assert document["notices"][0]["undelivered"] == ["leads (ConnectionRefusedError)"]
+    assert (await office.run("ack", outreach, "--done", "--as", "eve")).out == f"{outreach}: settled by eve\n"
+    await world.until(lambda: world.escalations.open() == [])
+
+
+@pytest.mark.parametrize("reason", ["call anna@example.com", "call +4915112345678"])
+def test_an_address_is_not_raised(shell: Shell, reason: str) -> None:
+    done = shell("escalate", "outreach/x/y/1", "--reason", reason)
+    assert done.code == 2
+    assert reason.split()[1] not in done.err
 
 
 async def test_an_outreach_with_nobody_to_tell_says_why(office: Office) -> None:
