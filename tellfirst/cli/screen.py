@@ -157,8 +157,8 @@ def _next(offer: Offer) -> Iterator[tuple[str, str]]:
         yield "decide by", f"{when(plan.decide_by)}, by {' or '.join(plan.approvers)}; silence is not consent"
         if offer.agreement.words:
             yield "agreed", offer.agreement.words
-        if offer.permit:
-            yield "permit", offer.permit
+    if offer.permit:
+        yield "permit", offer.permit
     yield "then", f"{plan.initial.id}: at once, until {when(plan.initial.not_after)}"
     for step in plan.updates:
         ready = f", prepared from {when(step.act_at)}" if step.act_at != step.due else ""
