@@ -41,6 +41,7 @@ def test_the_workflow_answers_to_the_published_names() -> None:
         contract.CONDITION_CLEARED,
         contract.PAUSE,
         contract.ABORT,
+        contract.ESCALATE,
         contract.ESCALATION_ACKNOWLEDGED,
     }
     assert workflow._Definition.must_from_class(DetectionWorkflow).name == contract.DETECTION

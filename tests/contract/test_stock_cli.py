@@ -78,7 +78,8 @@ class Stock:
         said = json.loads(
             await self("workflow", "query", "--workflow-id", outreach, "--type", "view", "--output", "json")
         )
-        return View.model_validate(said["queryResult"][0])
+        # This CLI prints an empty list as null.
+        return View.model_validate({name: value for name, value in said["queryResult"][0].items() if value is not None})
 
     async def result(self, outreach: str) -> Result:
         handle = self.client.get_workflow_handle(outreach, result_type=Result)
