@@ -197,7 +197,7 @@ class OutreachClient:
             raise _told(error, outreach) from None
 
     async def draft(self, outreach: str, draft: Draft) -> DraftAnswer:
-        """Drafts a correction or a free update and returns what became of it; the same `event_id` counts once.
+        """Drafts a correction or a free update and returns what became of it; one that was taken counts once.
 
         Raises UnreachableError when no worker answers in time: it may still be drafted.
         """
@@ -205,7 +205,6 @@ class OutreachClient:
             answer: DraftAnswer = await self._handle(outreach).execute_update(
                 contract.DRAFT,
                 draft,
-                id=f"draft-{draft.event_id}",
                 result_type=DraftAnswer,
                 rpc_timeout=ANSWER_WITHIN,
             )
