@@ -63,6 +63,7 @@ def test_a_plan_inside_is_covered() -> None:
             {},
             "permit p-1 covers nothing above the tripwire of 10,000 recipients",
         ),
+        ({}, {"canary": 1}, {}, "permit p-1 covers nothing that goes to the first few alone"),
         (
             {"currency": "EUR", "cost_micros": 9},
             {},
