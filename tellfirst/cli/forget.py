@@ -38,4 +38,7 @@ def forget(
         print_json({"forgotten": alias, "rows": rows})
         return
     say(f"erased; what was measured stays under {alias} ({counted(rows, 'row')} of audiences)")
-    note("not erased: Temporal's histories, the provider's and the outbox's messages, backups, and your own systems")
+    note(
+        "not erased: Temporal's histories, the provider's and the outbox's messages, signed grants of exceptions, "
+        "backups, and your own systems"
+    )
