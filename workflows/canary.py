@@ -19,7 +19,7 @@ class Continuing(Closing):
         request = RestRequest(outreach=self._id, revision=revision.plan.revision)
         opened = await workflow.execute_local_activity_method(CanaryActivities.open_rest, request, **QUICK)
         revision.canary = Canary.model_validate(opened.model_dump())
-        text = f"The first {opened.told} were told; please decide about the other {opened.rest} with continue."
+        text = f"Told first: {opened.told}. Please decide with `tellfirst continue` about the other {opened.rest}."
         await self.notify("reminder", revision.plan, text)
 
     async def rest_deadlines(self, revision: Revision) -> None:

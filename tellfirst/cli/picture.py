@@ -8,6 +8,7 @@ from tellfirst.cli.agreement import Agreement, agreement
 from tellfirst.cli.escalations import Told, notices_of
 from tellfirst.cli.rest import Rest, rest_of
 from tellfirst.cli.wiring import Installation
+from tellfirst.contract import continue_id
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Rendered
@@ -26,6 +27,8 @@ from tellfirst.store.escalations import EscalationRecord
 from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
 from tellfirst.store.sends import StateCount
 
+REST = {"approve": "continue", "reject": "leave the rest untold"}
+"""How a decision about those behind the first few is told."""
 SAMPLES = 3
 """Samples per channel."""
 
@@ -120,17 +123,12 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
         halted={name.partition(":")[2]: why for name, why in controls.items() if name.startswith("channel:")},
         not_told={verdict: count for verdict, count in sorted(verdicts.items()) if verdict != ELIGIBLE},
         offer=offer,
-        decisions=tuple(
-            Decided(
-                revision=d.revision,
-                decision=d.decision,
-                approver=d.approver if d.fingerprint else "",
-                accepted=d.accepted,
-                code=d.code,
-                reason=_reason(d),
-                at=d.received_at,
-            )
-            for d in here.decisions.received(outreach.id)
+        decisions=(
+            *(_decided(d, d.revision, d.decision) for d in here.decisions.received(outreach.id)),
+            *(
+                _decided(d, number, REST.get(d.decision, d.decision))
+                for d in here.decisions.received(continue_id(outreach.id, number))
+            ),
         ),
         sends=tuple(here.sends.states(outreach.id)),
         escalations=tuple(here.escalations.of(outreach.id)),
@@ -188,6 +186,18 @@ def _permit(here: Installation, revision: RevisionRecord) -> str:
         return ""
     name = use.permit.partition("/")[2]
     return use.reason or f"covered in advance by permit {name}; `tellfirst permits show {name}`"
+
+
+def _decided(record: DecisionRecord, revision: int, said: str) -> Decided:
+    return Decided(
+        revision=revision,
+        decision=said,
+        approver=record.approver if record.fingerprint else "",
+        accepted=record.accepted,
+        code=record.code,
+        reason=_reason(record),
+        at=record.received_at,
+    )
 
 
 def _reason(decision: DecisionRecord) -> str:

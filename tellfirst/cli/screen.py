@@ -159,7 +159,8 @@ def _next(offer: Offer) -> Iterator[tuple[str, str]]:
             yield "agreed", offer.agreement.words
     if offer.permit:
         yield "permit", offer.permit
-    yield "then", f"{plan.initial.id}: at once, until {when(plan.initial.not_after)}"
+    at_once = "to the first few at once, to the rest once a person lets them be told" if plan.canary else "at once"
+    yield "then", f"{plan.initial.id}: {at_once}, until {when(plan.initial.not_after)}"
     for step in plan.updates:
         ready = f", prepared from {when(step.act_at)}" if step.act_at != step.due else ""
         yield "", f"{step.id}: promised by {when(step.due)}{ready}"

@@ -192,14 +192,18 @@ class Recipients:
     def samples(self, outreach: str, revision: int, per_channel: int) -> list[Recipient]:
         """Returns the first recipients of each channel."""
         query = (
-            select(PageRow.channel, func.min(PageRow.number))
+            select(PageRow.channel, PageRow.number)
             .where(PageRow.outreach_id == outreach, PageRow.revision == revision)
-            .group_by(col(PageRow.channel))
-            .order_by(col(PageRow.channel))
+            .order_by(col(PageRow.channel), col(PageRow.number))
         )
+        found: dict[str, list[Recipient]] = {}
         with self._database.read() as session:
-            firsts = list(session.exec(query))
-        return [r for _, number in firsts for r in self._known(outreach, revision, number)[:per_channel]]
+            pages = list(session.exec(query))
+        for channel, number in pages:
+            chosen = found.setdefault(channel, [])
+            if len(chosen) < per_channel:  # the page of the first few may be as short as one row
+                chosen += self._known(outreach, revision, number)[: per_channel - len(chosen)]
+        return [row for chosen in found.values() for row in chosen]
 
     def _known(self, outreach: str, revision: int, number: int) -> list[Recipient]:
         return [row for row in self.page(outreach, revision, number) if not row.leaf]

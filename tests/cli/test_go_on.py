@@ -17,6 +17,8 @@ async def waiting(office: Office, count: int = 40) -> str:
     """Returns an outreach whose first few were told."""
     office.world.override("late_delivery", {"[approval]\n": "[approval]\ncanary = true\n"})
     outreach = await planned(office, *(f"o-{n}" for n in range(count)))
+    seen = (await office.run("show", outreach, "--json")).document["offer"]
+    assert len(seen["samples"]) == 3, "although the first few are fewer"
     assert (await office.approve(outreach)).code == 0
     assert office.world.app is not None
     matters = Matters(office.world.app.database)
@@ -45,7 +47,9 @@ async def test_the_first_few_are_shown_and_the_others_told(office: Office) -> No
     assert "2 recipients: 2 accepted" in done.err
     assert f"continue as eve: the other 38 recipients of {outreach}" in done.err
     await office.until(lambda: len(office.world.sms.sent) == 40)
-    assert "38 recipients: told too" in (await office.run("show", outreach)).out
+    shown = (await office.run("show", outreach)).out
+    assert "38 recipients: told too" in shown
+    assert "continue by eve, revision 1, accepted" in shown
     proof = (await office.run("verify", "--json")).document
     assert (proof["unauthorised"], proof["duplicate"], proof["lost"]) == (0, 0, 0)
     again = await go_on(office, outreach)
