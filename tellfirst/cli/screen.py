@@ -174,7 +174,7 @@ def _next(offer: Offer) -> Iterator[tuple[str, str]]:
 
 def _sends(picture: Picture) -> dict[str, str]:
     steps: dict[str, dict[str, int]] = {}
-    for count in picture.sends:
+    for count in sorted(picture.sends, key=lambda one: one.step != INITIAL):
         words = f"{count.state} ({WORDS.get(count.reason, count.reason)})" if count.reason else str(count.state)
         states = steps.setdefault(count.step, {})
         states[words] = states.get(words, 0) + count.count
