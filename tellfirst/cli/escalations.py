@@ -44,10 +44,10 @@ def notices_of(here: Installation, about: str) -> tuple[Told, ...]:
 def escalation_lines(escalations: Sequence[EscalationRecord]) -> Iterator[tuple[str, str]]:
     """Yields a line for each escalation, those that are open first."""
     for one in sorted(escalations, key=lambda one: one.ended_at is not None):
-        climbed = f"level {one.level} of {one.levels}, {one.waiting_on}" if one.levels else "nobody to tell"
-        on_it = f"; acknowledged by {one.acknowledged_by}, {when(one.acknowledged_at)}" if one.acknowledged_at else ""
+        on_it = f"acknowledged by {one.acknowledged_by}, {when(one.acknowledged_at)}" if one.acknowledged_at else ""
+        climbed = f"level {one.level} of {one.levels}, {on_it or one.waiting_on}" if one.levels else "nobody to tell"
         ended = f"; ended {when(one.ended_at)}" if one.ended_at else ""
-        yield "escalation", f"since {when(one.opened_at)}: {one.text} ({climbed}{on_it}{ended})"
+        yield "escalation", f"since {when(one.opened_at)}: {one.text} ({climbed}{ended})"
 
 
 def notice_lines(notices: Sequence[Told]) -> Iterator[tuple[str, str]]:
