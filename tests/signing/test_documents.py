@@ -125,6 +125,8 @@ def changed(field: str) -> OutreachDecision:
         "steps": steps,
         "audience_root": "de" * 32,
         "audience_count": 1_235,
+        "canary": 3,
+        "addendum": "correction/initial",
         "channels": {"sms": 1_001, "email": 233},
         "purpose": "marketing",
         "promises": {"update-1": "2026-03-02T12:00:01Z"},
