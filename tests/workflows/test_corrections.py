@@ -72,9 +72,9 @@ async def test_correction_goes_to_exactly_those_who_received_the_message(world: 
     world.customer("c-90", opted_out=("*",))
     world.sms.in_flight = 1
     world.sms.answers = [AnswerKind.PERMANENT, AnswerKind.AMBIGUOUS, AnswerKind.OPTED_OUT]
-    handle = await world.start(world.late(*people(world, 12), "o-90", "o-99"))
+    handle = await world.start(world.late(*people(world, 30), "o-90", "o-99"))
     await world.approve(handle.id)
-    await world.until(lambda: sum(world.recipients.arms(handle.id).values()) == 12)
+    await world.until(lambda: sum(world.recipients.arms(handle.id).values()) == 30)
     arms = world.recipients.arms(handle.id)
     received = arms["treated"] - 3
     assert arms["control"] > 0
