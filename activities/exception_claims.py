@@ -84,8 +84,8 @@ class ExceptionClaims:
         """Claims the row and the budgets of a request, or refuses it and says whom to ask."""
         with told_plainly():
             now = AttemptClock().now()
-            # An attempt that was cut off may have claimed it: what it found then counts.
-            record = self._exceptions.get(claim.asked.request) or self._put(claim, now)
+            # An attempt that was cut off may have claimed it: what it kept then counts, not what is found now.
+            record = self._put(claim, now)
             if record.first_run != claim.run:
                 return ExceptionClaimed(code="duplicate", reason="another request has this id")
             if record.status == REFUSED:
@@ -93,7 +93,7 @@ class ExceptionClaims:
             return self._open(record, now)
 
     def _put(self, claim: ExceptionClaim, now: datetime) -> ExceptionRecord:
-        """Keeps the request, refused or with its budgets reserved."""
+        """Keeps the request, refused or with its budgets reserved; one that is kept already stays as it is."""
         asked = claim.asked
         found = self._reader.playbook(asked.outreach, self._outreaches.latest_revision(asked.outreach))
         if found is None:

@@ -5,12 +5,11 @@ that no longer holds when it is to be carried out waits for another one.
 """
 
 import asyncio
-from collections import deque
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -18,67 +17,38 @@ with workflow.unsafe.imports_passed_through():
     from activities.escalations import NoticeRequest
     from activities.exception_answers import Answered, ExceptionAnswerActivities
     from activities.exception_claims import ExceptionClaim, ExceptionClaimed, ExceptionClaims
-    from activities.exceptions import ExceptionActivities, ExceptionSettlement, Executed, ReceivedGrant
+    from activities.exceptions import ExceptionActivities, ExceptionSettlement, Executed
     from tellfirst import contract
-    from tellfirst.contract import (
-        DecisionAnswer,
-        DecisionEnvelope,
-        ExceptionAsked,
-        ExceptionEnding,
-        ExceptionResult,
-        ExceptionView,
-        Stage,
-    )
+    from tellfirst.contract import ExceptionAsked, ExceptionEnding, ExceptionResult, ExceptionView, Stage
     from tellfirst.domain.condition import personal_pattern
     from tellfirst.domain.plan import Rung
     from workflows.escalations import Escalation, Escalations, stage_of, standing
+    from workflows.exception_inbox import PENDING, GrantInbox
     from workflows.ladder import Ladder
-    from workflows.mailbox import MALFORMED, NOTHING, read_json, until
+    from workflows.mailbox import NOTHING, read_json, until
     from workflows.options import CARRY_OUT, QUICK
 
-PENDING = "pending"
+T = TypeVar("T")
+
+PATIENCE = timedelta(hours=1)
+"""How long carrying out or answering may take before people are told."""
 OPAQUE = {"request", "outreach", "customer", "requester", "ticket"}
-STATUS = {"approve": "approved", "reject": "rejected", "request_changes": "rejected"}
 
 
 @workflow.defn(name=contract.EXCEPTION)
-class ExceptionWorkflow:
+class ExceptionWorkflow(GrantInbox):
     """Carries one request through claim, grant, execution and answer."""
 
     def __init__(self) -> None:
-        self._id = workflow.info().workflow_id
-        self._request = self._id.partition("/")[2]
+        super().__init__()
         self._claim = ExceptionClaimed()
-        self._status = "claiming"
         self._problem = ""  # why a grant could not be carried out
-        self._executing = self._withdrawn = self._reminded = self._escalated = False
+        self._stalled = self._withdrawn = self._reminded = self._escalated = False
         self._escalations = Escalations()
         self._ladder = Ladder(self._id, lambda: self._escalations, self._rungs, self._over, self._show)
-        self._waiting: deque[tuple[int, object]] = deque()
-        self._answers: dict[int, DecisionAnswer] = {}
-        self._received = self._refused = self._notices = 0
-        self._busy = False
+        self._notices = 0
 
     # -- what may come
-
-    @workflow.update(name=contract.SUBMIT_DECISION)
-    async def submit_decision(self, raw: RawValue = NOTHING) -> DecisionAnswer:
-        """Takes a signed decision and answers once it is judged and recorded."""
-        number = self._put(raw)
-        await until(lambda: number in self._answers)
-        return self._answers.pop(number)
-
-    @submit_decision.validator
-    def _can_be_parsed(self, raw: RawValue = NOTHING) -> None:
-        try:
-            DecisionEnvelope.model_validate(read_json(raw))
-        except ValidationError:
-            raise ApplicationError("the message is not a signed decision", type="malformed") from None
-
-    @workflow.signal(name=contract.DECIDE)
-    async def decide(self, raw: RawValue = NOTHING) -> None:
-        """Takes a signed decision, also while no worker is alive."""
-        self._put(raw)
 
     @workflow.signal(name=contract.ESCALATION_ACKNOWLEDGED)
     async def escalation_acknowledged(self, raw: RawValue = NOTHING) -> None:
@@ -100,11 +70,6 @@ class ExceptionWorkflow:
             refused_messages=self._refused,
         )
 
-    def _put(self, raw: RawValue) -> int:
-        self._received += 1
-        self._waiting.append((self._received, read_json(raw)))
-        return self._received
-
     # -- the life
 
     @workflow.run
@@ -120,7 +85,7 @@ class ExceptionWorkflow:
                 self._withdrawn = True
 
     async def _live(self, data: object) -> ExceptionResult:
-        beside = [asyncio.create_task(self._attend()), asyncio.create_task(self._ladder.climb())]
+        beside = [asyncio.create_task(self.attend()), asyncio.create_task(self._ladder.climb())]
         try:
             try:
                 asked = ExceptionAsked.model_validate(data)
@@ -150,9 +115,10 @@ class ExceptionWorkflow:
                 return unmet
             self._executing = True
             self._show()
-            done: Executed = await workflow.execute_activity_method(
+            work = workflow.start_activity_method(
                 ExceptionActivities.execute_exception, asked.request, **CARRY_OUT, summary="carry out"
             )
+            done: Executed = await self._patiently(work, "carried out")
             self._executing = False
             if not done.code:
                 return await self._answer()
@@ -168,7 +134,7 @@ class ExceptionWorkflow:
             now = workflow.now()
             if now >= decide_by:
                 # A decision that arrived in time is judged before its deadline is.
-                await self._settle_messages()
+                await self.settle_messages()
                 self._status = "expired" if self._status == PENDING else self._status
                 return
             if now >= (self._claim.escalate_at or decide_by) and not self._escalated:
@@ -216,52 +182,39 @@ class ExceptionWorkflow:
     async def _answer(self) -> ExceptionResult:
         answered = Answered(state="none", reason="no_channel")
         if self._claim.channel:
-            answered = await workflow.execute_activity_method(
+            work = workflow.start_activity_method(
                 ExceptionAnswerActivities.answer_exception,
                 self._request,
                 task_queue=contract.send_queue(self._claim.channel),
                 **CARRY_OUT,
                 summary="answer",
             )
+            answered = await self._patiently(work, "answered")
         if answered.state in ("unknown", "failed", "withheld"):
             text = f"The customer's answer to {self._id} is {answered.state} ({answered.reason})."
             await self._notify("attention", text)
         return await self._closed(ExceptionEnding.EXECUTED, answer=answered.state)
 
+    async def _patiently(self, work: workflow.ActivityHandle[T], what: str) -> T:
+        """Returns what comes of work that is tried until it succeeds; when that takes long, people are told."""
+        await until(work.done, timeout=PATIENCE, summary=f"not {what}")
+        if not work.done():
+            self._stalled = True
+            self._escalations.escalate("stalled", "attention", f"{self._id} is not {what} yet.", workflow.now())
+            self._show()
+        try:
+            return await work
+        finally:
+            self._stalled = False
+
     async def _closed(
         self, ending: ExceptionEnding, code: str = "", reason: str = "", answer: str = ""
     ) -> ExceptionResult:
-        await self._settle_messages()
+        await self.settle_messages()
         await self._ladder.rest(closing=True)
         self._status = ending.value
         self._show()
         return ExceptionResult(ending=ending, code=code, reason=reason, ask=self._claim.ask, answer=answer)
-
-    # -- the attendant
-
-    async def _attend(self) -> None:
-        while True:
-            await until(lambda: bool(self._waiting) and self._status != "claiming")
-            self._busy = True
-            number, content = self._waiting.popleft()
-            received = ReceivedGrant(request=self._request, raw=None if content is MALFORMED else content)
-            try:
-                answer = await workflow.execute_local_activity_method(
-                    ExceptionActivities.receive_grant, received, **QUICK
-                )
-            except FailureError:
-                message = "it could not be recorded; try again"
-                answer = DecisionAnswer(accepted=False, code="not_recorded", message=message)
-            if not answer.accepted:
-                self._refused += 1
-            elif answer.status != PENDING and not self._executing:
-                self._status = STATUS.get(answer.decision, self._status)
-            self._answers[number] = answer
-            self._busy = False
-
-    async def _settle_messages(self) -> None:
-        self._status = "unclaimed" if self._status == "claiming" else self._status
-        await until(lambda: not self._waiting and not self._busy and workflow.all_handlers_finished())
 
     # -- what people see
 
@@ -281,25 +234,28 @@ class ExceptionWorkflow:
         return self._claim.ladder
 
     def _over(self, one: Escalation) -> bool:
-        return self._status != PENDING
+        return not self._stalled if one.cause == "stalled" else self._status != PENDING
 
     def _situation(self) -> tuple[Stage, str, str, datetime | None]:
-        people = " or ".join(self._claim.roles)
         if self._status == PENDING:
+            stage, people = Stage.AWAITING_APPROVAL, " or ".join(self._claim.roles)
             count = "two people" if self._claim.needed > 1 else "one person"
             words = f"Waits for {count} with the role {people}: `tellfirst exceptions approve {self._request}`."
             if self._problem:
                 words += f" The last grant does not hold ({self._problem})."
-            if open_ := self._escalations.open:
-                stage, first = stage_of(open_), open_[0]
-                waiting_on = first.waiting_on(self._rungs(first)) if stage is Stage.ESCALATED else people
-                return stage, f"{words} {standing(open_, self._rungs)}", waiting_on, self._claim.decide_by
-            return Stage.AWAITING_APPROVAL, words, people, self._claim.decide_by
-        if self._executing or self._status == "approved":
-            return Stage.SENDING, "Granted; it is carried out, and tried again until it is acknowledged.", "", None
-        if self._status in ("claiming", "unclaimed"):
+        elif self._executing or self._status == "approved":
+            stage, people = Stage.SENDING, ""
+            words = "Granted; it is carried out and answered, and tried again until that is acknowledged."
+        elif self._status in ("claiming", "unclaimed"):
             return Stage.PLANNING, "Claims its budget.", "", None
-        return Stage.CLOSED, f"Closed: {self._status}.", "", None
+        else:
+            return Stage.CLOSED, f"Closed: {self._status}.", "", None
+        deadline = self._claim.decide_by if self._status == PENDING else None
+        if not (open_ := self._escalations.open):
+            return stage, words, people, deadline
+        stage, first = stage_of(open_), open_[0]
+        waiting_on = first.waiting_on(self._rungs(first)) if stage is Stage.ESCALATED else people
+        return stage, f"{words} {standing(open_, self._rungs)}", waiting_on, deadline
 
     def _show(self) -> None:
         stage, words, waiting_on, deadline = self._situation()

@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.exception_claims import ExceptionClaim
 from activities.exceptions import ReceivedGrant
-from tellfirst.contract import ExceptionResult, exception_id
+from tellfirst.contract import ExceptionResult, ExceptionView, Stage, exception_id
 from tellfirst.domain.message import AnswerKind
 from tellfirst.store.controls import PAUSE_ALL
 from tellfirst.store.exceptions import Spent
@@ -251,11 +251,32 @@ async def test_a_registry_that_cannot_be_read_for_a_while_costs_no_grant(counter
     await counter.world.pass_time(handle, minutes=5)
     assert counter.carried_out() == []
     counter.world.registry.write_text(text)
+    await counter.world.pass_time(handle, minutes=5)
     assert (await handle.result()).ending == "executed"
     assert counter.world.notices.of(handle.id) == []
 
 
 # -- what another system is asked to do
+
+
+async def test_people_are_told_when_nobody_acknowledges_for_an_hour(counter: Counter) -> None:
+    await counter.open()
+    handle = await counter.put()
+    await counter.pending()
+    blocker = counter.world.folder / "exceptions"
+    blocker.touch()
+    assert (await counter.decide()).accepted
+    await counter.world.pass_time(handle, minutes=50)
+    view: ExceptionView = await handle.query("view", result_type=ExceptionView)
+    assert (view.stage, counter.world.notices.of(handle.id)) == (Stage.SENDING, [])
+    await counter.world.pass_time(handle, minutes=20)
+    view = await handle.query("view", result_type=ExceptionView)
+    assert view.stage in (Stage.NEEDS_ATTENTION, Stage.ESCALATED)
+    (notice,) = counter.world.notices.of(handle.id)
+    assert (notice.kind, notice.text) == ("attention", f"{handle.id} is not carried out yet.")
+    blocker.unlink()
+    await counter.world.pass_time(handle, minutes=15)
+    assert (await handle.result()).ending == "executed"
 
 
 async def test_whoever_grants_it_in_the_end_the_order_stays_the_same(counter: Counter) -> None:
