@@ -9,7 +9,7 @@ from tellfirst.signing.permits import Used
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.matters import APPROVED, REVOKED, Matters
-from tellfirst.store.permits import Permits, PermitUse
+from tellfirst.store.permits import Permits, PermitUse, differences
 from tests.store.make import DAY, NOON, at_once, claim, freeze, meeting
 
 ABOUT = "permit/p-1"
@@ -132,3 +132,22 @@ def test_two_that_read_before_either_wrote_do_not_both_take_the_rest(database: D
         taken = [one for one in at_once(jobs) if not one.reason]
     assert len(taken) == 1
     assert permits.used(ABOUT).in_all == IN_ALL
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE permit_uses SET recipients = 1",
+        "UPDATE permit_uses SET digest = 'x'",
+        "DELETE FROM permit_uses",
+        "UPDATE permit_uses SET permit = 'permit/p-2'",
+    ],
+)
+def test_a_use_that_was_edited_differs_from_the_log(database: Database, permits: Permits, statement: str) -> None:
+    planned(database, 1)
+    permits.take(use(), partial(room, EACH))
+    assert Chain(database).faults(differences) == []
+    with database.write() as session:
+        session.connection().exec_driver_sql(statement)
+    told = Chain(database).faults(differences)
+    assert told == ["audit log: 1 use of a permit is not as it was when the entry was written"]
