@@ -10,7 +10,6 @@ from tellfirst.signing.decisions import CLOCK_SKEW, holding
 from tellfirst.signing.kinds import Grant
 from tellfirst.signing.registry import Registry
 from tellfirst.store.audit import AuditedSend
-from tellfirst.store.erasure import ERASURE
 
 ANSWER = exception_id("")
 """How the step of an answer begins."""
@@ -40,8 +39,3 @@ def answer_authorised(here: Installation, registry: Callable[[], Registry], send
     places, _, _ = holding(in_time, grant, rule, registry(), here.settings.environment, at)
     said = send.body_digest in ("", grant.answer_digest)
     return said and send.nonce == grant.nonce and len(places) >= rule.needed
-
-
-def _forgotten(here: Installation, name: str) -> bool:
-    """Says whether this is the name that a forgotten customer was given; the signed grant still has the old one."""
-    return any(entry.kind == ERASURE and entry.about == name for entry in here.chain.entries())
