@@ -45,6 +45,11 @@ def resume_all(settings: Settings, key: Path | None, principal: str, *, yes: boo
         who = principal_of(path, principal, settings)
         about, proposal = _opened(here, pause)
         stands = agreement(here, proposal, resume_rule())
+        if who in stands.approvers:
+            raise RefusedError(
+                f"{who} has signed already ({len(stands.approvers)} of {stands.needed})",
+                remedy="another person runs `tellfirst resume --all`",
+            )
         summary = (
             f"resume everything as {who} in environment {proposal.environment}: paused by {pause.by} at "
             f"{when(pause.at)}{f', {stands.words}' if stands.approvers else ''}"
