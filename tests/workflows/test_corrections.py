@@ -1,7 +1,7 @@
 """Corrections and free updates: to exactly those who were told, under a decision of their own, measured by nobody."""
 
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from temporalio.client import WorkflowHandle
@@ -97,17 +97,19 @@ async def test_correction_goes_to_exactly_those_who_received_the_message(world: 
 async def test_corrected_are_measured_by_their_first_message_alone(world: World) -> None:
     world.contacts_known()
     handle = await told(world)
-    closes = world.outreaches.revision(handle.id, 1).plan.planned_at + timedelta(days=7)
     await world.pass_time(handle, days=3)
     await world.until(lambda: len(world.sms.sent) == 4)
+    await world.stage(handle, Stage.AWAITING_WINDOW)
+    closes = (await world.client.view(handle.id)).deadline
     assert (await draft(world, handle)).accepted
     await world.status(handle, 2, "pending")
     assert (await world.client.view(handle.id)).revisions[1].recipients == 2
     await approve_later(world, handle)
     await world.until(lambda: len(world.sms.sent) == 6)
+    await world.stage(handle, Stage.AWAITING_WINDOW)
+    assert (await world.client.view(handle.id)).deadline == closes, "the window is that of the first message"
     result = await world.finish(handle)
     assert (result.ending, result.recipients, result.accepted) == ("measured", 2, 6)
-    assert world.outreaches.get(handle.id).closed_at < closes + timedelta(hours=1), "the window is that of the first"
     assert {line.arm: line.clusters for line in world.outcomes.report()}["treated"] == 2
 
 
