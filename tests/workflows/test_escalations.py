@@ -162,7 +162,7 @@ async def test_a_notice_that_is_not_delivered_holds_nothing_up_and_is_tried_agai
 ) -> None:
     path = world.folder / "notify.toml"
     path.write_text(f'[ways.oncall]\nwebhook = "{receiver.url}"\nsecret = "{SECRET}"\n[to]\n"*" = ["oncall"]\n')
-    receiver.statuses = [500] * 3
+    receiver.statuses = [500] * 4
     await world.with_settings(notify=path)
     handle = await sent(world)
     await world.client.escalate(handle.id, "raised", note="call the carrier")
@@ -171,9 +171,10 @@ async def test_a_notice_that_is_not_delivered_holds_nothing_up_and_is_tried_agai
     assert kept.delivered_at is None
     await world.client.acknowledge(handle.id, by="eve")
     assert (await world.finish(handle)).ending == "measured"
+    assert world.escalations.open() == [], "what has closed needs nobody"
     await world.until(lambda: world.notices.deliveries(handle.id)[notice][0].delivered_at is not None)
     assert len({headers["webhook-id"] for headers, _ in receiver.seen}) == 1
-    assert [way.attempts for way in world.notices.deliveries(handle.id)[notice]] == [4]
+    assert [way.attempts for way in world.notices.deliveries(handle.id)[notice]] == [5]
 
 
 async def test_a_matter_that_nobody_decides_climbs_too(world: World) -> None:
