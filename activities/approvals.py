@@ -107,6 +107,8 @@ class Approvals:
         if (revision.proposal.outreach, revision.proposal.revision) != (revision.outreach, revision.number):
             # Rows copied under another name would bring their approval along.
             raise DecisionRefusedError("wrong_outreach", "what is kept here was proposed for another outreach")
+        if not self._playbooks.is_signed(revision):
+            raise DecisionRefusedError("playbook_changed", "the playbook that is kept is not the one that was proposed")
         rule = self.rule(revision)
         records = self._decisions.approvals(revision.outreach, revision.number)
         _, good, _ = self._holding(came_before(records, envelope.model_dump(mode="json")), revision, now)

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from tellfirst.errors import PlaybookError
 from tellfirst.playbooks.loader import LoadedPlaybook, parse
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.store.outreaches import RevisionRecord
@@ -19,7 +20,11 @@ class PlannedPlaybooks:
 
     def is_signed(self, revision: RevisionRecord) -> bool:
         """Returns whether the text that is kept is what the revision's proposal binds, and the same addendum."""
-        loaded, proposal = self._read(revision.playbook_text), revision.proposal
+        proposal = revision.proposal
+        try:
+            loaded = self._read(revision.playbook_text)
+        except PlaybookError:
+            return False
         return (loaded.version, loaded.playbook.adds) == (proposal.playbook_version, proposal.addendum)
 
 

@@ -233,17 +233,32 @@ async def test_a_step_that_fails_for_good_asks_for_a_person_and_goes_on_after_th
     world.customer("c-1")
     handle = await world.start(world.late("o-1"))
     await world.planned(handle.id)
-    approval = world.envelope(handle.id)
+    await world.client.pause(handle.id, paused=True)
+    await world.stage(handle, Stage.PAUSED)
+    assert (await world.approve(handle.id)).accepted
     with sqlite3.connect(world.folder / "tellfirst.db") as database:
         database.execute("CREATE TABLE kept AS SELECT text FROM playbook_versions")
         database.execute("UPDATE playbook_versions SET text = 'id = '")
-    assert (await world.client.submit(handle.id, approval)).accepted
+    await world.client.pause(handle.id, paused=False)
     await world.stage(handle, Stage.NEEDS_ATTENTION)
     assert "PlaybookError" in (await world.client.view(handle.id)).details
     with sqlite3.connect(world.folder / "tellfirst.db") as database:
         database.execute("UPDATE playbook_versions SET text = (SELECT text FROM kept)")
     await world.client.pause(handle.id, paused=False)
     await world.until(lambda: len(world.sms.sent) == 1)
+
+
+async def test_nobody_decides_about_a_playbook_that_was_changed(world: World) -> None:
+    world.customer("c-1")
+    handle = await world.start(world.late("o-1"))
+    await world.planned(handle.id)
+    approval = world.envelope(handle.id)
+    for change in ("'id = '", "text || '\n'"):
+        with sqlite3.connect(world.folder / "tellfirst.db") as database:
+            database.execute(f"UPDATE playbook_versions SET text = {change}")
+        answer = await world.client.submit(handle.id, approval)
+        assert (answer.accepted, answer.code) == (False, "playbook_changed")
+    assert not world.sms.sent
 
 
 async def test_an_approval_copied_with_its_rows_to_another_outreach_is_worth_nothing(world: World) -> None:
