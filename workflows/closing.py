@@ -13,7 +13,8 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.contract import Ending, Result
     from workflows.front import Front
     from workflows.options import QUICK, over_audience
-    from workflows.state import Revision, Situation, Status
+    from workflows.situation import Situation
+    from workflows.state import Revision, Status
 
 LONGEST_WAIT_FOR_CONTACTS = timedelta(hours=6)
 

@@ -12,7 +12,8 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.domain.plan import Plan
     from workflows.ladder import Ladder
     from workflows.mailbox import Mailbox
-    from workflows.state import Revision, Situation, situation
+    from workflows.situation import Situation, situation
+    from workflows.state import Revision
 
 
 class Front(Mailbox):

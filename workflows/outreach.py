@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.contract import Ending, EscalationKind, Result
     from tellfirst.domain.condition import Condition, personal_pattern
     from tellfirst.domain.plan import CORRECTION, PlannedStep
-    from workflows.canary import Continuing
+    from workflows.approval import Approving
     from workflows.closing import cause_of
     from workflows.mailbox import NOTHING, Alarm, read_json, until
     from workflows.options import DATABASE, over_audience
@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn(name=contract.OUTREACH)
-class OutreachWorkflow(Continuing):
+class OutreachWorkflow(Approving):
     """Carries one condition through plan, approval, waves, promises and window."""
 
     def __init__(self) -> None:
@@ -152,8 +152,7 @@ class OutreachWorkflow(Continuing):
         # A decision that arrived in time is judged before its deadline is.
         await self.settle_messages()
         for revision in self.state.revisions:
-            if revision.status == "pending":
-                await self._approval_deadlines(revision)
+            await self.approval_deadlines(revision)
             await self.rest_deadlines(revision)
         return None
 
@@ -195,23 +194,6 @@ class OutreachWorkflow(Continuing):
             return None if state.revisions else await self.end(Ending.NOTHING_TO_DO, answer.reason)
         self.take_in(Revision(plan=answer.plan, status="approved" if answer.permit else "pending"))
         return None
-
-    async def _approval_deadlines(self, revision: Revision) -> None:
-        plan, now = revision.plan, workflow.now()
-        if revision.status != "pending":
-            return
-        if now >= plan.decide_by:
-            await self.give_up([revision], "expired")
-            text = f"The approval of revision {plan.revision} expired; nobody was told."
-            await self.notify("expired", plan, text)
-        elif now >= plan.escalate_at and not revision.escalated:
-            revision.escalated = revision.reminded = True
-            text = f"Revision {plan.revision} for {plan.recipients} recipients still waits for a decision."
-            self.state.escalations.escalate(f"overdue:{plan.revision}", "overdue", text, now, revision=plan.revision)
-        elif now >= plan.remind_at and not revision.reminded:
-            revision.reminded = True
-            text = f"Please decide revision {plan.revision} for {plan.recipients} recipients."
-            await self.notify("reminder", plan, text)
 
     # -- send
 

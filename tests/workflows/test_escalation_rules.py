@@ -6,7 +6,8 @@ from tellfirst.contract import Stage
 from tellfirst.domain.plan import Rung
 from tests.workflows.test_state import plan
 from workflows.escalations import Escalation, Escalations, stage_of, standing
-from workflows.state import Revision, State, situation
+from workflows.situation import situation
+from workflows.state import Revision, State
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from tellfirst.contract import Stage
 from tellfirst.domain.plan import Plan, PlannedStep
 from tellfirst.domain.recipient import Wave
-from workflows.state import Revision, Sending, State, falls_due, next_deadline, owing, situation
+from workflows.situation import situation
+from workflows.state import Revision, Sending, State, falls_due, next_deadline, owing
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""After the first few: the rest of a revision waits for a signed word, and silence is no consent."""
+"""Waiting for people: for the decision about a revision, and after the first few for one about the rest."""
 
 from typing import Literal
 
@@ -8,11 +8,30 @@ with workflow.unsafe.imports_passed_through():
     from activities.canary import CanaryActivities, CloseRestRequest, RestRequest
     from workflows.closing import Closing
     from workflows.options import QUICK
+    from workflows.situation import people
     from workflows.state import Canary, Revision
 
 
-class Continuing(Closing):
-    """Opens the word about the rest, reminds of it, and lets the rest go or not."""
+class Approving(Closing):
+    """Reminds of what is to be decided, escalates it, and ends the wait: silence is no consent."""
+
+    async def approval_deadlines(self, revision: Revision) -> None:
+        """Reminds of the decision about a revision, escalates it, and gives the revision up in the end."""
+        plan, now = revision.plan, workflow.now()
+        if revision.status != "pending":
+            return
+        if now >= plan.decide_by:
+            await self.give_up([revision], "expired")
+            text = f"The approval of revision {plan.revision} expired; nobody was told."
+            await self.notify("expired", plan, text)
+        elif now >= plan.escalate_at and not revision.escalated:
+            revision.escalated = revision.reminded = True
+            text = f"Revision {plan.revision} for {people(plan.recipients)} still waits for a decision."
+            self.state.escalations.escalate(f"overdue:{plan.revision}", "overdue", text, now, revision=plan.revision)
+        elif now >= plan.remind_at and not revision.reminded:
+            revision.reminded = True
+            text = f"Please decide revision {plan.revision} for {people(plan.recipients)}."
+            await self.notify("reminder", plan, text)
 
     async def open_rest(self, revision: Revision) -> None:
         """Asks people whether the rest is told too, now that the first few were."""
@@ -30,15 +49,15 @@ class Continuing(Closing):
         if now >= canary.decide_by:
             await self.give_rest_up(revision, "expired")
             if canary.status == "expired":
-                text = f"Nobody let the other {canary.rest} recipients be told in time: they stay untold."
+                text = f"Nobody let the other {people(canary.rest)} be told in time; nobody of them was told."
                 await self.notify("expired", plan, text)
         elif now >= canary.escalate_at and not canary.escalated:
             canary.escalated = canary.reminded = True
-            text = f"The other {canary.rest} recipients of revision {plan.revision} still wait for a continue."
+            text = f"Revision {plan.revision}: the other {people(canary.rest)} still wait for a continue."
             self.state.escalations.escalate(f"overdue:{plan.revision}", "overdue", text, now, revision=plan.revision)
         elif now >= canary.remind_at and not canary.reminded:
             canary.reminded = True
-            text = f"Please decide whether the other {canary.rest} recipients are told too."
+            text = f"Please decide whether the other {people(canary.rest)} should be told too."
             await self.notify("reminder", plan, text)
 
     async def give_rest_up(
