@@ -35,7 +35,8 @@ from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
 from tests.signing.make import Signer, ed25519, envelope
 from workers.__main__ import come_to_rest
-from workers.wiring import Application, build, workers
+from workers.pool import workers
+from workers.wiring import Application, build
 
 HISTORIES = Path(__file__).parent / "replay" / "histories"
 FAR = datetime(2100, 1, 1, tzinfo=UTC)

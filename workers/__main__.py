@@ -13,7 +13,8 @@ from temporalio.worker import Worker
 from tellfirst.contract import DATA_CONVERTER
 from tellfirst.errors import TellfirstError
 from tellfirst.settings import Settings, temporal_connection
-from workers.wiring import build, workers
+from workers.pool import workers
+from workers.wiring import build
 
 STOP_WITHIN = 30.0
 """Seconds for what is in work to end: longer than the time-out of a request and the grace of activities together."""

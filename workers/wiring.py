@@ -1,14 +1,9 @@
 """The composition root: settings in, a runnable application out; the only place where parts meet their dependencies."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-
-from temporalio.client import Client
-from temporalio.worker import Worker
 
 from activities.addenda import AddendumActivities, ToldBefore
 from activities.affected import Affected
@@ -35,14 +30,10 @@ from activities.playbooks import PlannedPlaybooks
 from activities.reconciliation import ReconciliationActivities
 from activities.resume import Resumes
 from activities.sources import Sources
-from tellfirst import contract
 from tellfirst.channels.base import Adapter
 from tellfirst.channels.notices import Notifiers
 from tellfirst.channels.notify_file import read_notifiers
-from tellfirst.channels.outbox import Outbox
-from tellfirst.channels.sms import TwilioSms
-from tellfirst.channels.webhook import Hook, HookFile, Webhook
-from tellfirst.errors import SettingsError
+from tellfirst.channels.webhook import Hook
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.policy.prices import Prices
 from tellfirst.settings import Settings
@@ -67,16 +58,7 @@ from tellfirst.store.permits import Permits
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
-from workflows.arguments import OneArgument
-from workflows.detection import DetectionWorkflow
-from workflows.exception import ExceptionWorkflow
-from workflows.ladder import NoticeWorkflow
-from workflows.matter import LibraryChangeWorkflow, PermitWorkflow, ResumeWorkflow
-from workflows.outreach import OutreachWorkflow
-
-CHANNELS = ("sms", "email", "in_app")
-PAGES_AT_ONCE = 4
-"""Pages one worker process sends at once on one channel; each holds a thread and a database connection."""
+from workers.providers import build_adapters, build_hook
 
 
 @dataclass(frozen=True)
@@ -115,35 +97,6 @@ class Application:
 def read_library(settings: Settings) -> dict[str, LoadedPlaybook]:
     """Returns the playbooks of this installation."""
     return load_library([*([LIBRARY] if settings.library else []), *settings.playbooks])
-
-
-def build_adapters(settings: Settings) -> dict[str, Adapter]:
-    """Returns one adapter per channel; a channel without a provider writes to the outbox."""
-    adapters: dict[str, Adapter] = {channel: Outbox(settings.outbox, channel) for channel in CHANNELS}
-    if settings.sms == "twilio":
-        if not (settings.twilio_account_sid and settings.twilio_auth_token and settings.sms_sender):
-            raise SettingsError(
-                "texts through Twilio need an account, a token and a sender",
-                where="TELLFIRST_SMS=twilio",
-                remedy="set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TELLFIRST_SMS_SENDER",
-            )
-        adapters["sms"] = TwilioSms(
-            settings.twilio_account_sid,
-            settings.twilio_auth_token.get_secret_value(),
-            settings.sms_sender,
-            base_url=settings.twilio_api_base or None,
-            status_callback=_callback(settings.public_url),
-            timeout=settings.sms_timeout,
-            in_flight=settings.sms_in_flight,
-        )
-    return adapters
-
-
-def build_hook(settings: Settings) -> Hook:
-    """Returns what has granted exceptions carried out; without an address they are written to files."""
-    if not settings.exceptions_webhook:
-        return HookFile(settings.data_dir / "exceptions")
-    return Webhook(settings.exceptions_webhook, settings.exceptions_secret.get_secret_value())
 
 
 def build(
@@ -323,80 +276,3 @@ def build(
             },
         ),
     )
-
-
-def workers(application: Application, client: Client, *, graceful: timedelta = timedelta(seconds=10)) -> list[Worker]:
-    """Returns the workers of one process: one for workflows and database work, one per channel."""
-    main: Sequence[Callable[..., Any]] = [
-        application.planning.plan,
-        application.addenda.keep_draft,
-        application.decisions.receive_decision,
-        application.canary.open_rest,
-        application.canary.close_rest,
-        application.outreach.randomise,
-        application.outreach.look,
-        application.outreach.close,
-        application.outreach.end,
-        application.outreach.set_status,
-        application.outreach.hold,
-        application.escalations.notify,
-        application.escalations.keep_escalation,
-        application.escalations.deliver_notice,
-        application.detection.sweep,
-        application.exception_claims.claim_exception,
-        application.exceptions.receive_grant,
-        application.exceptions.settle_exception,
-        application.exceptions.execute_exception,
-        application.matters.open_matter,
-        application.matters.receive_matter_decision,
-        application.matters.expire_matter,
-    ]
-    result = [
-        Worker(
-            client,
-            task_queue=contract.QUEUE,
-            workflows=[
-                OutreachWorkflow,
-                DetectionWorkflow,
-                ExceptionWorkflow,
-                NoticeWorkflow,
-                LibraryChangeWorkflow,
-                PermitWorkflow,
-                ResumeWorkflow,
-            ],
-            activities=main,
-            interceptors=[OneArgument()],
-            activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),
-            max_concurrent_activities=20,
-            # Few at a time: after a restart hundreds of histories replay, and each must finish within two seconds.
-            max_concurrent_workflow_tasks=10,
-            graceful_shutdown_timeout=graceful,
-        )
-    ]
-    for channel in application.adapters:
-        result.append(
-            Worker(
-                client,
-                task_queue=contract.send_queue(channel),
-                activities=[
-                    application.dispatch.dispatch,
-                    application.reconciliation.reconcile,
-                    application.exception_answers.answer_exception,
-                ],
-                activity_executor=ThreadPoolExecutor(max_workers=PAGES_AT_ONCE, thread_name_prefix=channel),
-                max_concurrent_activities=PAGES_AT_ONCE,
-                # The server's rate limit on this queue does not see eager activities.
-                disable_eager_activity_execution=True,
-                # A page hears that it is called back from the answer to a heartbeat; by default one in twelve seconds.
-                max_heartbeat_throttle_interval=timedelta(seconds=1),
-                graceful_shutdown_timeout=graceful,
-            )
-        )
-    return result
-
-
-def _callback(public_url: str) -> Callable[[str], str] | None:
-    if not public_url:
-        return None
-    base = public_url.rstrip("/")
-    return lambda send_id: f"{base}/twilio/status?d={send_id}"

@@ -1,0 +1,91 @@
+"""The workers of one process: what each queue runs, and how much of it at once."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from tellfirst import contract
+from workers.wiring import Application
+from workflows.arguments import OneArgument
+from workflows.detection import DetectionWorkflow
+from workflows.exception import ExceptionWorkflow
+from workflows.ladder import NoticeWorkflow
+from workflows.matter import LibraryChangeWorkflow, PermitWorkflow, ResumeWorkflow
+from workflows.outreach import OutreachWorkflow
+
+PAGES_AT_ONCE = 4
+"""Pages one worker process sends at once on one channel; each holds a thread and a database connection."""
+
+
+def workers(application: Application, client: Client, *, graceful: timedelta = timedelta(seconds=10)) -> list[Worker]:
+    """Returns the workers of one process: one for workflows and database work, one per channel."""
+    main: Sequence[Callable[..., Any]] = [
+        application.planning.plan,
+        application.addenda.keep_draft,
+        application.decisions.receive_decision,
+        application.canary.open_rest,
+        application.canary.close_rest,
+        application.outreach.randomise,
+        application.outreach.look,
+        application.outreach.close,
+        application.outreach.end,
+        application.outreach.set_status,
+        application.outreach.hold,
+        application.escalations.notify,
+        application.escalations.keep_escalation,
+        application.escalations.deliver_notice,
+        application.detection.sweep,
+        application.exception_claims.claim_exception,
+        application.exceptions.receive_grant,
+        application.exceptions.settle_exception,
+        application.exceptions.execute_exception,
+        application.matters.open_matter,
+        application.matters.receive_matter_decision,
+        application.matters.expire_matter,
+    ]
+    result = [
+        Worker(
+            client,
+            task_queue=contract.QUEUE,
+            workflows=[
+                OutreachWorkflow,
+                DetectionWorkflow,
+                ExceptionWorkflow,
+                NoticeWorkflow,
+                LibraryChangeWorkflow,
+                PermitWorkflow,
+                ResumeWorkflow,
+            ],
+            activities=main,
+            interceptors=[OneArgument()],
+            activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),
+            max_concurrent_activities=20,
+            # Few at a time: after a restart hundreds of histories replay, and each must finish within two seconds.
+            max_concurrent_workflow_tasks=10,
+            graceful_shutdown_timeout=graceful,
+        )
+    ]
+    for channel in application.adapters:
+        result.append(
+            Worker(
+                client,
+                task_queue=contract.send_queue(channel),
+                activities=[
+                    application.dispatch.dispatch,
+                    application.reconciliation.reconcile,
+                    application.exception_answers.answer_exception,
+                ],
+                activity_executor=ThreadPoolExecutor(max_workers=PAGES_AT_ONCE, thread_name_prefix=channel),
+                max_concurrent_activities=PAGES_AT_ONCE,
+                # The server's rate limit on this queue does not see eager activities.
+                disable_eager_activity_execution=True,
+                # A page hears that it is called back from the answer to a heartbeat; by default one in twelve seconds.
+                max_heartbeat_throttle_interval=timedelta(seconds=1),
+                graceful_shutdown_timeout=graceful,
+            )
+        )
+    return result
