@@ -1,6 +1,7 @@
 """Configuration: `TELLFIRST_*` variables or `.env`; Temporal keeps its own `TEMPORAL_*` names."""
 
 import os
+import re
 import secrets
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,10 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from tellfirst.errors import SettingsError
 from tellfirst.policy.caps import FrequencyCap
 
-LIVE = "live"
-"""The environment in which playbooks for tests never send and library decisions are asked for."""
+TRIAL = re.compile(r"(ci|demo|dev|development|sandbox|stage|staging|test|testing)([-_.0-9].*)?", re.IGNORECASE)
+"""Names of installations for trying things; every other name is taken for that of a live one."""
+UNNAMED = ("local", "compose")
+"""Names that nobody chose: they are for trying things too, as long as messages go to the outbox."""
 
 
 class Settings(BaseSettings):
@@ -34,7 +37,7 @@ class Settings(BaseSettings):
     library: bool = Field(default=True, description="whether the shipped playbooks are loaded")
     library_gate: bool | None = Field(
         default=None,
-        description="whether a playbook's version needs a signed library decision; default where environment is live",
+        description="whether a playbook's version needs a signed library decision; default in a live environment",
     )
     prices: Path | None = Field(default=None, description="TOML file of what messages cost; default cost is unknown")
     approvers: Path = Field(default=Path("approvers.toml"), description="the registry of people who may decide")
@@ -101,8 +104,10 @@ class Settings(BaseSettings):
 
     @property
     def is_live(self) -> bool:
-        """Returns whether this is the installation that speaks to real customers."""
-        return self.environment == LIVE
+        """Returns whether this installation may speak to real customers: unless its name says that it does not."""
+        if self.environment in UNNAMED:
+            return self.sms != "outbox"
+        return TRIAL.fullmatch(self.environment) is None
 
     @property
     def demands_library(self) -> bool:

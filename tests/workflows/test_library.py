@@ -10,6 +10,7 @@ from activities.detection import SweepRequest
 from tellfirst import contract
 from tellfirst.contract import DecisionAnswer, LibraryProposal
 from tellfirst.playbooks.loader import LoadedPlaybook
+from tellfirst.settings import Settings
 from tellfirst.signing.documents import Choice, digest
 from tellfirst.signing.kinds import LibraryChange, decide
 from tellfirst.store.matters import MatterRecord, Matters
@@ -278,13 +279,33 @@ async def test_playbook_for_tests_never_sends_in_the_live_environment(world: Wor
     assert world.sms.sent == []
 
 
-def test_gate_is_demanded_where_it_is_live_and_nowhere_else(world: World) -> None:
-    settings = world.settings
-    for environment, given, demanded in (
-        ("live", None, True),
-        ("local", None, False),
-        ("live", False, False),
-        ("test", True, True),
-    ):
-        changed = settings.model_copy(update={"environment": environment, "library_gate": given})
-        assert changed.demands_library is demanded
+@pytest.mark.parametrize("environment", ["live", "production", "prod", "eu-staging", "devices", "latest", "demos", ""])
+def test_every_environment_is_live_unless_its_name_says_otherwise(environment: str) -> None:
+    settings = Settings.load(environment=environment, _env_file=None)
+    assert settings.is_live
+    assert settings.demands_library
+    assert not settings.model_copy(update={"library_gate": False}).demands_library
+
+
+@pytest.mark.parametrize(
+    "environment", ["test", "Test", "demo", "staging", "staging-eu", "dev", "dev2", "test.eu", "ci_1"]
+)
+def test_nothing_is_demanded_where_the_name_is_for_trying_things(environment: str) -> None:
+    settings = Settings.load(environment=environment, sms="twilio", _env_file=None)
+    assert not settings.is_live
+    assert not settings.demands_library
+    assert settings.model_copy(update={"library_gate": True}).demands_library
+
+
+@pytest.mark.parametrize("environment", ["local", "compose"])
+def test_name_that_nobody_chose_is_live_with_a_real_provider(environment: str) -> None:
+    assert not Settings.load(environment=environment, sms="outbox", _env_file=None).is_live
+    assert Settings.load(environment=environment, sms="twilio", _env_file=None).is_live
+
+
+async def test_playbook_that_nobody_approved_does_not_send_in_production(world: World) -> None:
+    await world.with_settings(environment="production")
+    handle = await world.start(world.late("o-1"))
+    result = await handle.result()
+    assert (result.ending, result.reason) == ("refused", "playbook_not_live:not_approved")
+    assert world.sms.sent == []
