@@ -1,4 +1,4 @@
-"""Planning: claim the condition, judge each customer, freeze audience and words, say what is to be signed."""
+"""Planning: claim the condition, freeze audience and words, say what is to be signed."""
 
 import secrets
 import sys
@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.addenda import ToldBefore
-from activities.affected import Affected
+from activities.audience import Audience
 from activities.clock import AttemptClock
 from activities.costs import Costs
 from activities.failures import told_plainly
@@ -20,21 +20,19 @@ from activities.library import LibraryGate
 from activities.permits import StandingPermits
 from activities.sources import Sources
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.condition import ADMITTED, Condition, Facts, Subject, personal_pattern
+from tellfirst.domain.condition import ADMITTED, Condition
 from tellfirst.domain.message import Channel
 from tellfirst.domain.plan import PageRange, Plan, PlannedStep
-from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient
+from tellfirst.domain.recipient import ELIGIBLE, Recipient
 from tellfirst.playbooks.fields import RenderError
 from tellfirst.playbooks.loader import LoadedPlaybook, parse
 from tellfirst.playbooks.promises import next_promise, planned_steps, whole_seconds
-from tellfirst.playbooks.render import Template, check_facts, choose_locale, compile_step, template_digests
+from tellfirst.playbooks.render import Template, compile_step, template_digests
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.canary import spread
-from tellfirst.policy.consent import may_contact
-from tellfirst.signing.audience import address_digest, content_digest, page_digest, root
+from tellfirst.signing.audience import content_digest, page_digest, root
 from tellfirst.signing.kinds import Proposal, StepBinding
 from tellfirst.signing.leaves import leaf_of
-from tellfirst.store.customers import Customer, Customers
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
 from tellfirst.store.recipients import Recipients
 
@@ -72,8 +70,7 @@ class PlanningActivities:
         *,
         outreaches: Outreaches,
         recipients: Recipients,
-        customers: Customers,
-        affected: Affected,
+        audience: Audience,
         sources: Sources,
         library: Mapping[str, LoadedPlaybook],
         gate: LibraryGate,
@@ -81,16 +78,13 @@ class PlanningActivities:
         costs: Costs,
         told_before: ToldBefore,
         environment: str,
-        digest_key: bytes,
-        channels: frozenset[str],
         page_size: int,
         reconcile_after: timedelta,
     ) -> None:
-        self._outreaches, self._recipients, self._customers = outreaches, recipients, customers
-        self._affected, self._sources, self._library = affected, sources, library
+        self._outreaches, self._recipients, self._audience = outreaches, recipients, audience
+        self._sources, self._library = sources, library
         self._gate, self._standing, self._told_before, self._costs = gate, standing, told_before, costs
-        self._environment, self._digest_key, self._channels = environment, digest_key, channels
-        self._page_size, self._reconcile_after = page_size, reconcile_after
+        self._environment, self._page_size, self._reconcile_after = environment, page_size, reconcile_after
 
     @activity.defn
     def plan(self, request: PlanRequest) -> PlanAnswer:
@@ -123,7 +117,7 @@ class PlanningActivities:
         if request.addendum:
             self._told_before.gather(outreach, request.revision, playbook)
         else:
-            self._gather(case, request.revision, playbook, now)
+            self._audience.gather(case, request.revision, playbook, now)
         steps = planned_steps(playbook, now)
         ranges, canary, audience_root = self._freeze_pages(request, playbook, steps)
         counts = Counter(self._recipients.verdicts(outreach, request.revision))
@@ -195,68 +189,6 @@ class PlanningActivities:
             raise ApplicationError(
                 f"this version of the playbook may not send: {refusal}", type=refusal, non_retryable=True
             )
-
-    # -- who
-
-    def _gather(self, case: OutreachRecord, revision: int, playbook: Playbook, now: datetime) -> None:
-        self._recipients.discard(case.id, revision)
-        position = 0
-        for fresh in self._affected.not_planned(case, playbook, at=now):
-            customers = self._customers.resolve(sorted({s.customer for s in fresh}))
-            candidates = [
-                self._candidate(subject, customers.get(subject.customer), playbook, case.facts) for subject in fresh
-            ]
-            self._recipients.add(case.id, revision, candidates, first=position)
-            position += len(candidates)
-            activity.heartbeat(position)
-        self._recipients.fold_customers(case.id, revision)
-
-    def _candidate(self, subject: Subject, customer: Customer | None, playbook: Playbook, shared: Facts) -> Candidate:
-        def left_out(verdict: str) -> Candidate:
-            cluster = customer.cluster if customer else subject.customer
-            return Candidate(subject_key=subject.key, customer=subject.customer, cluster=cluster, verdict=verdict)
-
-        if customer is None:
-            return left_out("unknown_customer")
-        reachable = [
-            channel
-            for channel in playbook.channels
-            if channel in self._channels and channel in customer.addresses and customer.addresses[channel].usable
-        ]
-        if not reachable:
-            return left_out("no_usable_address")
-        allowed = [c for c in reachable if may_contact(customer.consents, c, playbook.purpose)]
-        if not allowed:
-            return left_out("opted_out")
-        channel = allowed[0]
-        locale = choose_locale(playbook.initial, channel, customer.locale, playbook.default_locale)
-        if locale is None:
-            return left_out("no_text_in_their_language")
-        facts: Facts = {}
-        for name, field in playbook.data.items():
-            source = shared if field.source == "condition" else subject.facts
-            value = customer.first_name if field.source == "customer" else source.get(name)
-            if value is not None:
-                facts[name] = value
-        try:
-            check_facts(playbook, facts)
-        except RenderError:
-            return left_out("facts_missing_or_wrong")
-        if any(isinstance(v, str) and personal_pattern(v) for n, v in facts.items() if _plain(playbook, n)):
-            return left_out("facts_missing_or_wrong")
-        return Candidate(
-            subject_key=subject.key,
-            customer=customer.id,
-            cluster=customer.cluster,
-            verdict=ELIGIBLE,
-            channel=channel,
-            locale=locale,
-            timezone=customer.timezone,
-            address_digest=address_digest(self._digest_key, channel, customer.addresses[channel].address),
-            facts=facts,
-        )
-
-    # -- what
 
     def _freeze_pages(
         self, request: PlanRequest, playbook: Playbook, steps: tuple[PlannedStep, ...]
@@ -358,7 +290,3 @@ class PlanningActivities:
     def _not_told(self, outreach: str, revision: int) -> dict[str, int]:
         counts = self._recipients.verdicts(outreach, revision)
         return {verdict: count for verdict, count in counts.items() if verdict != ELIGIBLE}
-
-
-def _plain(playbook: Playbook, name: str) -> bool:
-    return playbook.data[name].class_ == "operational"

@@ -9,6 +9,7 @@ from activities.addenda import AddendumActivities, ToldBefore
 from activities.affected import Affected
 from activities.answers import Answers
 from activities.approvals import Approvals, RegistryFile
+from activities.audience import Audience
 from activities.canary import CanaryActivities, ContinueGate
 from activities.costs import Costs
 from activities.decisions import DecisionActivities
@@ -153,8 +154,13 @@ def build(
         planning=PlanningActivities(
             outreaches=outreaches,
             recipients=recipients,
-            customers=customers,
-            affected=affected,
+            audience=Audience(
+                recipients=recipients,
+                customers=customers,
+                affected=affected,
+                channels=frozenset(adapters),
+                digest_key=digest_key,
+            ),
             sources=sources,
             library=library,
             gate=gate,
@@ -164,8 +170,6 @@ def build(
                 receivers=receivers, recipients=recipients, customers=customers, digest_key=digest_key
             ),
             environment=settings.environment,
-            digest_key=digest_key,
-            channels=frozenset(adapters),
             page_size=settings.page_size,
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
         ),
@@ -227,6 +231,7 @@ def build(
             reader=reader,
             registry=registry,
             environment=settings.environment,
+            carried_out=settings.carries_out,
         ),
         exceptions=ExceptionActivities(
             exceptions=exceptions,
