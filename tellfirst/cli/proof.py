@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from tellfirst.channels.outbox import OutboxMessage, read_outbox
+from tellfirst.cli.addendum_proof import told_before
 from tellfirst.cli.exception_proof import ANSWER, answer_authorised
 from tellfirst.cli.output import counted, when
 from tellfirst.cli.permit_proof import permitted
@@ -146,6 +147,7 @@ class Prover:
         approved: dict[datetime, bool] = {}
         let_go: dict[datetime, bool] = {}
         behind = 0 < revision.proposal.canary <= number
+        theirs = told_before(self._here, revision, left)
         for send in left:
             at = send.intent_at
             answers = send.step.startswith(ANSWER)
@@ -158,6 +160,7 @@ class Prover:
                 and at is not None
                 and approved[at]
                 and (let_go[at] or send.step != revision.plan.initial.id)
+                and send.customer in theirs
                 and send.nonce == revision.proposal.nonce
                 and (send.outreach, send.revision, send.page) == (revision.outreach, revision.number, number)
                 and (send.step != revision.plan.initial.id or send.body_digest in ("", send.approved_text))

@@ -127,6 +127,20 @@ class Audit:
                     found.setdefault(row.customer_id, []).append(consent)
         return found
 
+    def received(self, outreach: str, step: str, customers: Sequence[str]) -> frozenset[str]:
+        """Returns which of these customers a provider took a message of this step for."""
+        found: set[str] = set()
+        with self._database.read() as session:
+            for chunk in chunks(customers):
+                query = select(SendRow.customer_id).where(
+                    SendRow.outreach_id == outreach,
+                    SendRow.step == step,
+                    col(SendRow.state).in_(ACCEPTED),
+                    col(SendRow.customer_id).in_(chunk),
+                )
+                found.update(session.exec(query))
+        return frozenset(found)
+
     def left_behind(self) -> int:
         """Counts messages that were to leave and never did although their outreach is closed and nobody held it.
 

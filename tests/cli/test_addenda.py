@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.cli.conftest import Office, Shell
-from tests.workflows.test_corrections import TEXT
+from tests.workflows.test_corrections import TEXT, edit
 
 
 async def told(office: Office) -> str:
@@ -75,6 +75,21 @@ async def test_correction_is_drafted_shown_and_approved(office: Office) -> None:
     assert (await office.run("who", outreach, "--step", "correction-1", "--json")).document["counts"] == {"accepted": 2}
     proved = await office.run("verify", "--json")
     assert (proved.code, proved.document["unauthorised"], proved.document["accepted"]) == (0, 0, 4), proved
+
+
+async def test_a_correction_to_somebody_who_received_nothing_is_found(office: Office) -> None:
+    outreach = await told(office)
+    await correct(office, outreach)
+    await office.planned(outreach, 2)
+    assert (await office.approve(outreach, "--revision", "2")).code == 0
+    await office.until(lambda: office.world.sends.tally(outreach).accepted == 4)
+    settled = "UPDATE sends SET state = ? WHERE step = 'initial' AND customer_id = 'c-1'"
+    for state, unauthorised in (("undelivered", 0), ("withheld", 1), ("unknown", 1), ("accepted", 0)):
+        edit(office.world, settled, state)
+        proved = await office.run("verify", "--json")
+        assert (state, proved.document["unauthorised"]) == (state, unauthorised)
+    edit(office.world, "DELETE FROM sends WHERE step = 'initial' AND customer_id = 'c-1'")
+    assert (await office.run("verify", "--json")).document["unauthorised"] == 1
 
 
 async def test_bad_text_is_told_with_its_file(office: Office) -> None:
