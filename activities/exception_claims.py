@@ -62,7 +62,7 @@ class ExceptionClaimed(Frozen):
 
 
 class ExceptionClaims:
-    """Claims requests."""
+    """Claims requests; refuses them all unless `carried_out`: their customers would be told of what nobody does."""
 
     def __init__(
         self,
@@ -74,10 +74,12 @@ class ExceptionClaims:
         reader: GrantReader,
         registry: RegistryFile,
         environment: str,
+        carried_out: bool,
     ) -> None:
         self._exceptions, self._matters = exceptions, matters
         self._outreaches, self._contacts = outreaches, contacts
         self._reader, self._registry, self._environment = reader, registry, environment
+        self._carried_out = carried_out
 
     @activity.defn
     def claim_exception(self, claim: ExceptionClaim) -> ExceptionClaimed:
@@ -117,6 +119,9 @@ class ExceptionClaims:
             channel="exception",
         )
         self._contacts.save([contact], source="exceptions", through=None, now=now)
+        if not self._carried_out:
+            why = Refusal(code="nothing_carries_it_out", reason="no system is named that carries out grants", ask=ask)
+            return self._exceptions.refuse(new, why)
         if code := self._reader.refusal(revision, playbook, now=now):
             why = Refusal(code=code, reason="nothing is granted under a playbook that may not send here", ask=ask)
             return self._exceptions.refuse(new, why)

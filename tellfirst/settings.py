@@ -71,7 +71,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("TWILIO_AUTH_TOKEN", "twilio_auth_token"),
         description="its token: sends texts, and verifies receipts",
     )
-    exceptions_webhook: str = Field(default="", description="where granted exceptions are posted; default files")
+    exceptions_webhook: str = Field(
+        default="",
+        description="where granted exceptions are posted; default files, and none are taken in a live environment",
+    )
     exceptions_secret: SecretStr = Field(
         default=SecretStr(""), description="whsec_… secret that those posts are signed with (Standard Webhooks)"
     )
@@ -113,6 +116,11 @@ class Settings(BaseSettings):
     def demands_library(self) -> bool:
         """Returns whether a playbook's version needs a signed library decision before it sends."""
         return self.is_live if self.library_gate is None else self.library_gate
+
+    @property
+    def carries_out(self) -> bool:
+        """Returns whether granted exceptions are carried out, in earnest or, where nothing is live, into files."""
+        return bool(self.exceptions_webhook) or not self.is_live
 
     @property
     def outbox(self) -> Path:

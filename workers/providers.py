@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tellfirst.channels.base import Adapter
 from tellfirst.channels.outbox import Outbox
 from tellfirst.channels.sms import TwilioSms
-from tellfirst.channels.webhook import Hook, HookFile, Webhook
+from tellfirst.channels.webhook import Hook, HookFile, NoHook, Webhook
 from tellfirst.errors import SettingsError
 from tellfirst.settings import Settings
 
@@ -35,7 +35,9 @@ def build_adapters(settings: Settings) -> dict[str, Adapter]:
 
 
 def build_hook(settings: Settings) -> Hook:
-    """Returns what has granted exceptions carried out; without an address they are written to files."""
+    """Returns what has granted exceptions carried out; without an address files, or nothing in a live environment."""
+    if not settings.carries_out:
+        return NoHook()
     if not settings.exceptions_webhook:
         return HookFile(settings.data_dir / "exceptions")
     return Webhook(settings.exceptions_webhook, settings.exceptions_secret.get_secret_value())

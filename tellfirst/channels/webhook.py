@@ -120,6 +120,17 @@ class HookFile:
         """Has nothing to close."""
 
 
+class NoHook:
+    """Stands where nothing carries out: what was granted before waits until something does."""
+
+    async def deliver(self, id_: str, body: bytes, *, now: datetime) -> Delivery:
+        """Acknowledges nothing."""
+        return Delivery(acknowledged=False, detail="TELLFIRST_EXCEPTIONS_WEBHOOK is not set")
+
+    async def close(self) -> None:
+        """Has nothing to close."""
+
+
 def _seconds(headers: httpx.Headers) -> float | None:
     try:
         seconds = float(headers["retry-after"])

@@ -371,3 +371,28 @@ async def test_an_address_in_place_of_an_outreach_is_not_kept(counter: Counter) 
     handle = await counter.put(outreach="jo@example.com")
     assert (await handle.result()).code == "personal"
     assert counter.exceptions.all() == []
+
+
+async def test_nobody_is_told_of_what_nothing_carries_out(counter: Counter) -> None:
+    await counter.open()
+    await counter.world.with_settings(environment="production", library_gate=False)
+    assert counter.world.app is not None
+    claim = ExceptionClaim(asked=counter.asked(), run="1")
+    claimed = await counter.cut_off(counter.world.app.exception_claims.claim_exception, claim)
+    assert (claimed.code, claimed.ask) == ("nothing_carries_it_out", "Head of customer service")
+
+
+async def test_what_was_granted_waits_for_the_system_that_carries_it_out(counter: Counter) -> None:
+    live = {"environment": "production", "library_gate": False, "exceptions_secret": SecretStr(SECRET)}
+    await counter.world.with_settings(**live, exceptions_webhook="http://127.0.0.1:9/grants")
+    counter = Counter(counter.world)
+    await counter.open()
+    await counter.put()
+    await counter.pending()
+    received = ReceivedGrant(request=counter.request, raw=counter.signed("approve").model_dump(mode="json"))
+    assert counter.world.app is not None
+    await counter.cut_off(counter.world.app.exceptions.receive_grant, received)
+    await counter.world.with_settings(exceptions_webhook="")
+    with pytest.raises(ApplicationError, match="TELLFIRST_EXCEPTIONS_WEBHOOK is not set"):
+        await counter.cut_off(counter.world.app.exceptions.execute_exception, counter.request)
+    assert counter.carried_out() == []
