@@ -279,13 +279,17 @@ class World:
         """Lets time pass for this outreach."""
         await self.env.fast_forward(handle, timedelta(**of))
 
-    async def stage(self, handle: WorkflowHandle[Any, Any], wanted: contract.Stage) -> None:
-        """Waits until the outreach stands at a stage."""
+    async def stage(self, handle: WorkflowHandle[Any, Any], *wanted: contract.Stage) -> None:
+        """Waits until the outreach stands at a stage, or at one of several."""
         for _ in range(400):
-            if (await self.client.view(handle.id)).stage == wanted:
+            if (await self.client.view(handle.id)).stage in wanted:
                 return
             await asyncio.sleep(0.05)
         raise AssertionError(f"it stands at {(await self.client.view(handle.id)).stage}, not at {wanted}")
+
+    async def stuck(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Waits until a person is needed, however far that has climbed meanwhile."""
+        await self.stage(handle, contract.Stage.NEEDS_ATTENTION, contract.Stage.ESCALATED)
 
     async def status(self, handle: WorkflowHandle[Any, Any], revision: int, wanted: str) -> None:
         """Waits until the outreach says that a revision stands so."""

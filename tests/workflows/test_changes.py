@@ -145,7 +145,7 @@ async def test_the_word_that_it_is_over_outlives_trouble_with_recording_it(world
     with broken(world, "BEFORE UPDATE ON outreaches WHEN NEW.cleared_at IS NOT NULL"):
         await world.client.tell(handle.id, "condition_cleared")
         await world.pass_time(handle, hours=7)
-        await world.stage(handle, Stage.NEEDS_ATTENTION)
+        await world.stuck(handle)
     await world.client.pause(handle.id, paused=False)
     await world.until(lambda: len(world.sms.sent) == 2)
     assert "arrived" in world.sms.sent[1].rendered.body
@@ -221,7 +221,7 @@ async def test_reconciliation_that_fails_asks_for_a_person_and_goes_on_after_the
         await world.approve(handle.id)
         await world.until(lambda: states(world, handle.id) == {"intent": 1})
         await world.pass_time(handle, hours=8)
-        await world.stage(handle, Stage.NEEDS_ATTENTION)
+        await world.stuck(handle)
     await world.client.pause(handle.id, paused=False)
     await world.pass_time(handle, minutes=5)
     await world.until(lambda: states(world, handle.id) == {"unknown": 1})

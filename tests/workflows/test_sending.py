@@ -71,7 +71,7 @@ async def test_what_stays_ambiguous_is_asked_about_and_then_held(world: World) -
     await world.until(lambda: states(world, handle.id).get("unknown") == 1)
     assert "intent" not in states(world, handle.id)
     assert len({m.send_id for m in world.sms.sent}) == len(world.sms.sent), "nothing was sent again"
-    assert "attention" in [n.kind for n in world.notices.of(handle.id)]
+    await world.until(lambda: "unknown_sends" in [n.kind for n in world.notices.of(handle.id)])
 
 
 async def test_a_proof_that_is_another_messages_leaves_the_send_unknown(world: World) -> None:
@@ -190,7 +190,7 @@ async def test_a_key_revoked_after_approval_stops_the_update(world: World) -> No
     text = world.registry.read_text()
     world.registry.write_text(text.replace("[[people.keys]]\n", "[[people.keys]]\nrevoked = 2020-01-01T00:00:00Z\n", 1))
     await world.pass_time(handle, days=3)
-    await world.stage(handle, Stage.NEEDS_ATTENTION)
+    await world.stuck(handle)
     assert "key_revoked" in (await world.client.view(handle.id)).details
     assert len(world.sms.sent) == 1
     second = await world.client.submit(handle.id, world.envelope(handle.id, signer=world.ben, approver="ben"))
