@@ -133,7 +133,8 @@ class Matter:
                 return DecisionAnswer(
                     accepted=False, code="not_recorded", message="it could not be recorded; try again"
                 )
-            if answer.accepted and answer.status:
+            # One of several replacements that came after it was approved does not open it again.
+            if answer.accepted and answer.status and not (self._decided and answer.status == WAITING):
                 reason = "" if answer.decision == "approve" else answer.message
                 self._opened = self._opened.model_copy(update={"status": answer.status, "reason": reason})
         return answer

@@ -319,7 +319,8 @@ def _print_answer(request: str, answer: DecisionAnswer, *, as_json: bool) -> Non
         print_json({"request": request, **answer.model_dump(mode="json")})
     if answer.accepted:
         if not as_json:
-            said = {"approved": "granted", "pending": "signed; another person must sign too"}
+            waits = f"signed, {answer.approvals} of {answer.needed}; another person must sign too"
+            said = {"approved": "granted", "pending": waits}
             say(f"{said.get(answer.status, 'denied')}: {request}, by {answer.approver}")
         return
     remedy = REMEDIES.get(answer.code, "")

@@ -68,7 +68,8 @@ class Decisions:
         for, it stays pending until so many stand together. The accepted one is accepted again: whoever was to hear of
         it may have died before. `good` tells which approvals of a list hold: those that no longer do may be replaced or
         taken back (changes come too late then, for some may have been told), and one that does not hold beside the
-        others is refused. `effect` happens with the approval that completes them, or that one is refused as stale.
+        others is refused; what was approved is told as pending while fewer than `needed` hold. `effect` happens with
+        the approval that completes them, or that one is refused as stale.
         """
         with self._database.write() as session:
             thing = (
@@ -82,7 +83,7 @@ class Decisions:
             before = _approvals(accepted)
             again = any(_same(one, record) for one in before or accepted[-1:])
             if again and thing.status in (status, "pending"):
-                return Standing(status=thing.status, taken=True, approvals=len(good(before)))
+                return _stands(thing.status, len(good(before)), needed)
             lapsed = thing.status == "approved" and status != "changes_requested" and len(good(before)) < needed
             after = good([*before, record]) if record.decision == "approve" else []
             beside = record.decision != "approve" or any(one is record for one in after)
@@ -96,7 +97,7 @@ class Decisions:
                 thing.status = status
                 session.add(thing)
             self._keep(session, record)
-            return Standing(status=thing.status, taken=True, approvals=len(after))
+            return _stands(thing.status, len(after), needed)
 
     def approvals(self, about: str, revision: int = 0) -> list[DecisionRecord]:
         """Returns the accepted approvals of a thing in the order they came, none when it was refused since."""
@@ -114,6 +115,11 @@ class Decisions:
         session.add(row)
         session.flush()
         self._chain.append(_entry(row), session)
+
+
+def _stands(status: str, approvals: int, needed: int) -> Standing:
+    lacks = status == "approved" and approvals < needed
+    return Standing(status="pending" if lacks else status, taken=True, approvals=approvals)
 
 
 def came_before(records: Sequence[DecisionRecord], envelope: Mapping[str, object]) -> Sequence[DecisionRecord]:

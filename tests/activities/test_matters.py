@@ -36,7 +36,7 @@ PEOPLE = {
 }
 
 
-def registry(signers: dict[str, Signer], revoked: str = "") -> str:
+def registry(signers: dict[str, Signer], *revoked: str) -> str:
     return "".join(
         f"""
 [[people]]
@@ -46,7 +46,7 @@ internal = true
 roles = [{", ".join(f'"{role}"' for role in PEOPLE[name])}]
 [[people.keys]]
 key = "{signer.line}"
-{"revoked = 2026-01-01T00:00:00Z" if name == revoked else ""}
+{"revoked = 2026-01-01T00:00:00Z" if name in revoked else ""}
 """
         for name, signer in signers.items()
     )
@@ -128,6 +128,18 @@ def test_two_roles_take_two_people(desk: Desk, order: tuple[str, str]) -> None:
     assert desk.judge.holds(CHANGE.about, BOTH, NOON) == ""
 
 
+def test_until_the_last_replacement_has_come_it_is_told_as_pending(desk: Desk) -> None:
+    desk.give("lia", BOTH)
+    desk.give("prue", BOTH, prior=digest(desk.signed("lia").document))
+    desk.file.write_text(registry(desk.signers, "lia", "prue"))
+    first = desk.give("leo", BOTH)
+    assert (first.accepted, first.status, first.approvals, first.needed) == (True, "pending", 1, 2)
+    assert desk.judge.holds(CHANGE.about, BOTH, NOON) == "key_revoked"
+    second = desk.give("bea", BOTH, prior=digest(desk.signed("leo").document))
+    assert (second.accepted, second.status, second.approvals, second.needed) == (True, "approved", 2, 2)
+    assert desk.judge.holds(CHANGE.about, BOTH, NOON) == ""
+
+
 @pytest.mark.parametrize(("second", "code"), [("leo", "other_role_needed"), ("lia", "same_person")])
 def test_two_of_one_role_or_one_person_twice_are_not_enough(desk: Desk, second: str, code: str) -> None:
     desk.give("lia", BOTH)
@@ -150,7 +162,7 @@ def test_proposal_changed_in_the_database_is_no_longer_approved(desk: Desk) -> N
 
 def test_revoked_key_ends_it_and_a_revoked_matter_too(desk: Desk) -> None:
     desk.give("lia")
-    desk.file.write_text(registry(desk.signers, revoked="lia"))
+    desk.file.write_text(registry(desk.signers, "lia"))
     assert desk.judge.holds(CHANGE.about, ONE, NOON) == "key_revoked"
     desk.file.write_text(registry(desk.signers))
     assert desk.judge.holds(CHANGE.about, ONE, NOON) == ""

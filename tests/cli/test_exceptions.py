@@ -63,7 +63,7 @@ async def test_a_large_one_takes_two_people(office: Office) -> None:
     name, request = await outreach(office), f"{office.world.key}-b"
     assert "takes two people" in await ask(office, name, "150", request)
     first = await sign(office, "approve", request, office.eve)
-    assert first[:2] == (0, f"signed; another person must sign too: {request}, by eve\n")
+    assert first[:2] == (0, f"signed, 1 of 2; another person must sign too: {request}, by eve\n")
     code, _, err = await sign(office, "approve", request, office.eve, "--as", "eve")
     assert (code, err.partition(":")[0]) == (1, "refused (same_person)")
     assert (await sign(office, "approve", request, finn))[:2] == (0, f"granted: {request}, by finn\n")

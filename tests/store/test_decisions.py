@@ -102,6 +102,20 @@ def test_a_rejection_ends_what_was_half_approved(database: Database, decisions: 
     assert decisions.approvals(OUTREACH, 1) == []
 
 
+def test_until_the_last_replacement_has_come_it_is_not_told_as_approved(
+    database: Database, decisions: Decisions
+) -> None:
+    for name in ("ana", "ben"):
+        decisions.accept(record(name), status="approved", needed=2, good=good)
+    both = revoked("ana", "ben")
+    one = Standing(status="pending", taken=True, approvals=1)
+    assert decisions.accept(record("cleo"), status="approved", needed=2, good=both) == one
+    assert decisions.accept(record("cleo"), status="approved", needed=2, good=both) == one, "and told again"
+    assert status(database) == "approved", "the row stays: nothing leaves of it meanwhile, and it does not expire anew"
+    two = Standing(status="approved", taken=True, approvals=2)
+    assert decisions.accept(record("dora"), status="approved", needed=2, good=both) == two
+
+
 @pytest.mark.parametrize("stands", ["rejected", "expired", "replaced", "changes_requested", "planning"])
 def test_only_an_approval_can_be_replaced(database: Database, decisions: Decisions, stands: str) -> None:
     decisions.accept(record("ana"), status="approved", good=good)
