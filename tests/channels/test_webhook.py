@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import pytest_asyncio
@@ -39,13 +40,22 @@ class Receiver:
         connection.answer(status, "", retry_after=7 if status == 503 else None)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
+R = TypeVar("R", bound=Receiver)
+
+
+@asynccontextmanager
+async def receiving(made: R) -> AsyncIterator[R]:
+    """Lets a receiver listen."""
     server = await asyncio.get_running_loop().create_server(lambda: Connection(made.handle), "127.0.0.1", 0)
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/grants"
     yield made
     server.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving(Receiver()) as made:
+        yield made
 
 
 def test_the_example_of_the_specification_is_signed_alike() -> None:

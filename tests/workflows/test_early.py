@@ -65,7 +65,7 @@ async def test_an_early_reject_counts(world: World, held: HeldBack) -> None:
     assert (await world.client.submit(handle.id, reject)).status == "rejected"
     assert await has_no_plan(world, handle)
     held.let.set()
-    result = await handle.result()
+    result = await world.finish(handle)
     assert (result.ending, result.accepted) == ("rejected", 0)
 
 
