@@ -71,7 +71,8 @@ class LibraryGate:
             return "not_approved"
         if self.misstates(matter.proposal):
             return "stale_content"
-        return self._approvals.holds(about, library_rule(matter.proposal), now)
+        code = self._approvals.holds(about, library_rule(matter.proposal), now)
+        return code or ("" if self._is_agreed_data(matter.proposal) else "data_not_agreed")
 
     def editor(self, playbook: str, version: str, *, now: datetime) -> str:
         """Returns who proposed a version that a library decision lets go live; empty without one."""
@@ -102,6 +103,23 @@ class LibraryGate:
         """Returns whether a change says of data or checklist anything else than the texts that are kept."""
         old = self._kept(change.replaces) if change.replaces else None
         return misstates(change, self._kept(change.playbook_version), old)
+
+    def _is_agreed_data(self, change: LibraryChange) -> bool:
+        """Returns whether a privacy owner signed for the data: with this change, or with one that it goes back to.
+
+        That a text is kept, and has the same data, says nothing: anybody may have put it there.
+        """
+        seen: set[str] = set()
+        todo = [change]
+        while todo:
+            one = todo.pop()
+            if one.data_changed or not one.replaces:
+                return True  # it took a privacy owner, or there is no data
+            if one.replaces not in seen:
+                seen.add(one.replaces)
+                before = self._approvals.were_let(library_id(one.playbook, one.replaces))
+                todo += [earlier for earlier in before if not self.misstates(earlier)]
+        return False
 
     def _kept(self, version: str) -> LoadedPlaybook | None:
         text = self._outreaches.playbook_text(version)

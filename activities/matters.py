@@ -1,6 +1,7 @@
 """Whether a matter is decided: one judge for permits, library changes, exceptions and whatever else people sign."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -10,6 +11,8 @@ from tellfirst.contract import DecisionAnswer, DecisionEnvelope
 from tellfirst.errors import DecisionRefusedError, SettingsError
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.decisions import AcceptedDecision, check, holding
+from tellfirst.signing.kinds import LibraryChange
+from tellfirst.signing.rules import library_rule
 from tellfirst.store.decisions import DecisionRecord, Decisions, Effect, came_before
 from tellfirst.store.matters import MatterRecord, Matters
 
@@ -92,6 +95,27 @@ class MatterApprovals:
         except SettingsError:
             return "no_registry"
         return "" if len(places) >= rule.needed else refusal or "not_approved"
+
+    def were_let(self, about: str) -> list[LibraryChange]:
+        """Returns the changes of one version that were approved, each as its signers bound it.
+
+        Each is judged as it stood when its last approval came: what was withdrawn later, or signed with a key that was
+        revoked from a later instant on, was let all the same.
+        """
+        signed: dict[LibraryChange, list[DecisionRecord]] = {}
+        for record in self._decisions.received(about):
+            document = (record.envelope or {}).get("document")
+            if record.accepted and record.decision == "approve" and isinstance(document, dict):
+                bound = {name: document[name] for name in LibraryChange.model_fields if name in document}
+                with suppress(ValidationError):
+                    signed.setdefault(LibraryChange.model_validate(bound), []).append(record)
+        registry, let = self._registry.current(), []
+        for change, records in signed.items():
+            rule, then = library_rule(change), records[-1].received_at
+            places, _, _ = holding(records, change, rule, registry, self._environment, then)
+            if change.about == about and len(places) >= rule.needed:
+                let.append(change)
+        return let
 
     def _judge(
         self, envelope: DecisionEnvelope, matter: MatterRecord, rule: ApprovalRule, now: datetime

@@ -1,6 +1,6 @@
 """The library gate: a version sends live only under a signed library decision, judged when planned and when sent."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowFailureError
@@ -9,10 +9,12 @@ from temporalio.exceptions import ActivityError
 from activities.detection import SweepRequest
 from tellfirst import contract
 from tellfirst.contract import DecisionAnswer, LibraryProposal
+from tellfirst.playbooks.change import points
 from tellfirst.playbooks.loader import LoadedPlaybook
 from tellfirst.settings import Settings
 from tellfirst.signing.documents import Choice, digest
-from tellfirst.signing.kinds import LibraryChange, decide
+from tellfirst.signing.kinds import FOR_EVER, LibraryChange, decide
+from tellfirst.store.decisions import DecisionRecord
 from tellfirst.store.matters import MatterRecord, Matters
 from tests.signing.make import Signer, ed25519, envelope
 from tests.world import World
@@ -309,3 +311,76 @@ async def test_playbook_that_nobody_approved_does_not_send_in_production(world: 
     result = await handle.result()
     assert (result.ending, result.reason) == ("refused", "playbook_not_live:not_approved")
     assert world.sms.sent == []
+
+
+async def test_data_that_no_privacy_owner_agreed_to_is_not_passed_off_as_unchanged(world: World) -> None:
+    """Somebody writes to the database, and a library approver signs whatever they are given."""
+    librarians = await demanding(world)
+    await librarians.let(world.library["late_delivery"])
+    assert world.app is not None
+    gate, outreaches, decisions = world.app.dispatch._gate, world.outreaches, world.decisions
+    forged = world.playbook("late_delivery", {"max_length = 40": "max_length = 41"})
+    wanted = world.playbook("late_delivery", {"max_length = 40": "max_length = 41", "when it was": "as it was"})
+
+    def sneak_in(loaded: LoadedPlaybook, replaces: str) -> None:
+        outreaches.keep_playbook(loaded.version, "late_delivery", loaded.text, now=NOW)
+        change = LibraryChange(
+            environment=world.settings.environment,
+            decide_by=FOR_EVER,
+            valid_until=FOR_EVER,
+            nonce=loaded.version,
+            playbook="late_delivery",
+            playbook_version=loaded.version,
+            replaces=replaces,
+            data_changed=False,
+            checklist=points(loaded.playbook),
+            proposer="pat",
+        )
+        librarians.matters.open(change, "pat", NOW)
+        answers = tuple("yes" for _ in change.checklist)
+        document = decide(change, "approve", "lia", NOW, "", answers=answers).document()
+        decision = DecisionRecord(
+            about=change.about,
+            decision="approve",
+            approver="lia",
+            fingerprint="",
+            accepted=True,
+            code="",
+            envelope=envelope(librarians.signers["lia"], document).model_dump(mode="json"),
+            received_at=datetime.now(UTC),
+        )
+        assert decisions.accept(decision, status="approved", good=list).status == "approved"
+
+    outreaches.keep_playbook(forged.version, "late_delivery", forged.text, now=NOW)
+    sneak_in(wanted, forged.version)
+    assert gate.holds("late_delivery", wanted.version, now=datetime.now(UTC)) == "data_not_agreed"
+    sneak_in(forged, wanted.version)
+    assert gate.holds("late_delivery", wanted.version, now=datetime.now(UTC)) == "data_not_agreed", "in a circle"
+    about = await librarians.propose(wanted)
+    change = librarians.matter(about).proposal
+    assert isinstance(change, LibraryChange)
+    assert (change.data_changed, change.replaces) == (True, world.library["late_delivery"].version)
+
+
+async def test_version_goes_on_when_the_one_before_was_taken_back_and_let_again(world: World) -> None:
+    """Neither is an earlier one that was withdrawn no base, nor are two that replace each other."""
+    librarians = await demanding(world)
+    first, worded = (
+        world.library["late_delivery"],
+        world.playbook("late_delivery", {"when it was promised": "when it was due"}),
+    )
+    about = await librarians.let(first)
+    await librarians.let(worded)
+    librarians.matters.set_status(about, "revoked", at=NOW, by="leo")
+    await librarians.let(first)
+    assert world.app is not None
+    for loaded in (first, worded):
+        assert world.app.dispatch._gate.holds("late_delivery", loaded.version, now=datetime.now(UTC)) == ""
+    text = world.registry.read_text()
+    gone = f"revoked = {(datetime.now(UTC) + timedelta(seconds=1)).isoformat()}"
+    line = f'key = "{librarians.signers["prue"].line}"'
+    world.registry.write_text(text.replace(line, f"{line}\n{gone}"))
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert world.app.dispatch._gate.holds("late_delivery", worded.version, now=later) == ""
+    world.registry.write_text(text.replace(line, f"{line}\nrevoked = 2020-01-01T00:00:00Z"))
+    assert world.app.dispatch._gate.holds("late_delivery", worded.version, now=later) == "data_not_agreed"
