@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Unpack
 
 from temporalio import workflow
-from temporalio.exceptions import is_cancelled_exception
+from temporalio.exceptions import ActivityError, RetryState, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.dispatch import CALLED_BACK, DispatchActivities, PageReport, PageRequest
@@ -63,7 +63,7 @@ class Sender:
                 try:
                     report = task.result()
                 except (Exception, asyncio.CancelledError) as error:
-                    if is_cancelled_exception(error):
+                    if is_cancelled_exception(error) or _not_retried(error):
                         sending.again.append(page)
                         continue
                     workflow.logger.warning("page %s of %s failed: %s", page, sending.step, type(error).__name__)
@@ -114,6 +114,11 @@ class Sender:
                 )
                 left += result.left
                 self.unknown += result.unknown
+
+
+def _not_retried(error: BaseException) -> bool:
+    """Returns whether an activity would have been tried again, had it not been called back meanwhile."""
+    return isinstance(error, ActivityError) and error.retry_state is RetryState.CANCEL_REQUESTED
 
 
 def _take(sending: Sending, total: int) -> int | None:

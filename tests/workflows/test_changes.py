@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.common import RawValue
 
@@ -135,6 +136,22 @@ async def test_the_word_that_it_is_over_reaches_the_pages_in_flight(world: World
     await world.client.tell(handle.id, "condition_cleared")
     await world.until(lambda: world.outreaches.get(handle.id).cleared_at is not None)
     await world.until(lambda: states(world, handle.id) == {"withheld": 2})
+
+
+async def test_a_page_that_was_to_wait_when_it_is_called_back_has_not_failed(world: World) -> None:
+    """Whatever fails for a while is not tried again once it is called back: the server then says that it failed."""
+    answer = asyncio.Event()
+    world.sms.wait_after, world.sms.answers = (0, answer), [AnswerKind.NOT_SENT] * 2
+    handle = await world.start(world.late(*people(world, 2)))
+    await world.approve(handle.id)
+    await world.until(lambda: world.sms.busy)
+    await world.client.tell(handle.id, "condition_cleared")
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED:
+            break
+    answer.set()
+    await world.until(lambda: states(world, handle.id) == {"withheld": 2})
+    assert not world.sms.sent
 
 
 async def test_the_word_that_it_is_over_outlives_trouble_with_recording_it(world: World) -> None:
