@@ -253,9 +253,8 @@ class OutreachWorkflow(Approving):
             await self.needs_attention(f"sending '{sending.step}' stopped ({halted})")
         elif revision.sending is None and self._sender.unknown:
             count, self._sender.unknown = self._sender.unknown, 0
-            text = (
-                f"Of step '{sending.step}' {count} messages are unknown to us and to the provider; decide about each."
-            )
+            are = "message is" if count == 1 else "messages are"
+            text = f"Of step '{sending.step}' {count:,} {are} unknown to us and to the provider; decide about each."
             self._escalate("unknown_sends", revision, sending.step, text)
 
     async def _let_go(self) -> None:

@@ -151,6 +151,8 @@ async def test_unknown_messages_are_settled_by_a_person(world: World) -> None:
     await world.stage(handle, Stage.NEEDS_ATTENTION)
     [one] = (await world.client.view(handle.id)).escalations
     assert one.kind == "unknown_sends"
+    details = (await world.client.view(handle.id)).details
+    assert "Of step 'initial' 1 message is unknown to us and to the provider" in details
     await world.client.acknowledge(handle.id, by="eve")
     await world.stage(handle, Stage.ESCALATED)
     await world.client.acknowledge(handle.id, by="eve", done=True)
