@@ -44,9 +44,10 @@ def update(
     by: By = "",
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Draft an update that nobody planned, for those who were told and are still affected.
+    """Draft an update that nobody planned.
 
-    It is approved and sent as a revision of its own; whoever drafts it does not approve it.
+    For those who were told and are still affected. It is approved and sent as a revision of its own; whoever drafts
+    it does not approve it.
     """
     _draft("free-update", outreach, INITIAL, text, reason, by, as_json=as_json)
 

@@ -30,9 +30,10 @@ REVIEWED_OR_PERMITTED = (
 
 
 def disclosure(as_json: Annotated[bool, Json] = False) -> None:
-    """Print the text for the help centre: what we reach out about, who reviews it, how to opt out.
+    """Print the text for the help centre.
 
-    From the playbooks that are live: approved versions where they are demanded, else all but those for tests.
+    What we reach out about, who reviews it, how to opt out. From the playbooks that are live: approved versions
+    where they are demanded, else all but those for tests.
     """
     settings = Settings.load()
     with opened(settings) as here:

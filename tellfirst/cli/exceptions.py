@@ -40,7 +40,7 @@ CLAIMED_WITHIN = 10.0
 
 Request = Annotated[str, typer.Argument(metavar="REQUEST", help="The id of a request, as `list` shows it.")]
 
-exceptions = typer.Typer(no_args_is_help=True, help="What customers ask for beyond the message, and who grants it.")
+exceptions = typer.Typer(no_args_is_help=True, help="What customers ask for beyond the message.")
 
 
 @exceptions.command()
@@ -110,7 +110,10 @@ def list_(
 
 @exceptions.command()
 def show(request: Request, as_json: Annotated[bool, Json] = False) -> None:
-    """Show an exception: what is asked, what granting takes, who decided, and what the customer is answered."""
+    """Show an exception.
+
+    What is asked, what granting takes, who decided, and what the customer is answered.
+    """
     with opened() as here:
         record, decisions = _record(here, request), here.decisions.received(exception_id(request))
         found = {
@@ -152,7 +155,10 @@ def deny(
     yes: Yes = False,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Deny an exception: what it had reserved is released, and the customer is not written to."""
+    """Deny an exception.
+
+    What it had reserved is released, and the customer is not written to.
+    """
     _decide("reject", request, key, principal, read_reason(reason, most=1_000), yes=yes, as_json=as_json)
 
 

@@ -33,9 +33,9 @@ def continue_(
     yes: Yes = False,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Let the others be told, after the first few, signed with your SSH key.
+    """Let the others be told, after the first few.
 
-    Shows what became of the first few. With --reject the others stay untold for good.
+    Signed with your SSH key. Shows what became of the first few. With --reject the others stay untold for good.
     """
     if reject:
         reason = read_reason(reason, most=1_000)

@@ -33,7 +33,7 @@ Instant = typer.Option(metavar="ISO8601", help="An instant, without a zone in UT
 
 @keys.command("list")
 def list_(as_json: Annotated[bool, Json] = False) -> None:
-    """List the people who may decide, their roles and keys, and how each key stands now."""
+    """List the people who may decide, and their keys."""
     now = datetime.now(UTC)
     registry = Registry.load(Settings.load().approvers)
     if as_json:
@@ -58,7 +58,10 @@ def list_(as_json: Annotated[bool, Json] = False) -> None:
 
 @keys.command()
 def whoami(key: Key = None, as_json: Annotated[bool, Json] = False) -> None:
-    """Say whose key this is and what it may decide; fails when the registry does not know it, or it is not valid."""
+    """Say whose key this is and what it may decide.
+
+    Fails when the registry does not know it, or it is not valid.
+    """
     settings, now = Settings.load(), datetime.now(UTC)
     registry, path = Registry.load(settings.approvers), choose_key(key, settings)
     public = public_part(path)
@@ -92,7 +95,7 @@ def whoami(key: Key = None, as_json: Annotated[bool, Json] = False) -> None:
 
 @keys.command()
 def check(as_json: Annotated[bool, Json] = False) -> None:
-    """Check the whole registry, and whether its people can approve what the playbooks send.
+    """Check the registry against the playbooks.
 
     Fails when the file has a mistake, or a playbook has nobody, or too few, to approve it. Keys that expire within 30
     days, weak keys and roles that no playbook names are only told.
@@ -123,9 +126,10 @@ def add(
     valid_from: Annotated[str, Instant] = "",
     valid_until: Annotated[str, Instant] = "",
 ) -> None:
-    """Print the change that adds a key, of a new person or of one who is there.
+    """Print the change that adds a key.
 
-    Rotation: add the new key, then let the old one end with `valid_until` in the file; what it signed until then holds.
+    Of a new person, or of one who is there. Rotation: add the new key, then let the old one end with `valid_until`
+    in the file; what it signed until then holds.
     """
     settings, now = Settings.load(), datetime.now(UTC)
     file = _text_of(settings.approvers)

@@ -22,6 +22,7 @@ from tellfirst.cli.library_change import (
     live_version,
 )
 from tellfirst.cli.output import Json, note, print_json, print_table, put, say, when
+from tellfirst.cli.owners import registered
 from tellfirst.cli.ssh_key import choose_key, principal_of
 from tellfirst.cli.submitting import submit
 from tellfirst.cli.wiring import Installation, opened, whoever, with_outreaches
@@ -31,7 +32,7 @@ from tellfirst.playbooks.loader import LoadedPlaybook
 from tellfirst.settings import Settings
 from tellfirst.signing.documents import Choice
 from tellfirst.signing.kinds import LibraryChange, LibraryDecision, decide
-from tellfirst.signing.rules import library_rule
+from tellfirst.signing.rules import library_rule, may_not_propose
 from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, REJECTED, REVOKED, MatterRecord
 
 OPENED_WITHIN = 10.0
@@ -68,6 +69,9 @@ def propose(
     loaded = given_playbook(source, settings)
     change = library_id(loaded.playbook.id, loaded.version)
     proposal = LibraryProposal(text=loaded.text, proposer=whoever(by, settings))
+    registry = registered(settings)
+    if registry is not None and (why := may_not_propose(proposal.proposer, loaded.playbook, registry)):
+        raise RefusedError(why, where=change, remedy="give a proposer of it with --as; `tellfirst keys list` has them")
     with opened(settings) as here:
         known = here.matters.get(change)
         if known is not None and known.status == REJECTED:
@@ -125,9 +129,9 @@ def withdraw(
     name: Change,
     by: Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Who does it; default your login.")] = "",
 ) -> None:
-    """Take a live version back: nothing more is planned or sent from it.
+    """Take a live version back.
 
-    One person may; to go live again it is proposed and approved anew.
+    Nothing more is planned or sent from it. One person may; to go live again it is proposed and approved anew.
     """
     settings = Settings.load()
     with opened(settings) as here:

@@ -12,9 +12,10 @@ from tellfirst.signing.registry import Registry
 
 
 def owners(as_json: Annotated[bool, Json] = False) -> None:
-    """List who owns, proposes, approves, answers for and carries out each playbook.
+    """List who stands behind each playbook.
 
-    What nobody in the registry of approvers is or has is named, and the command then fails.
+    Who owns it, proposes, approves, answers for it and carries it out. What nobody in the registry of approvers is
+    or has is named, and the command then fails.
     """
     settings = Settings.load()
     books = [loaded.playbook for _, loaded in sorted(read_library(settings).items())]

@@ -26,7 +26,7 @@ from tellfirst.signing.kinds import Decision, Permit, decide
 from tellfirst.signing.permits import Used
 from tellfirst.store.matters import APPROVED, PENDING, REVOKED, MatterRecord
 
-permits = typer.Typer(help="Outreaches permitted in advance, for when there is no time to ask.", no_args_is_help=True)
+permits = typer.Typer(help="Outreaches that are permitted in advance.", no_args_is_help=True)
 
 OPENED_WITHIN = 10.0
 """Seconds in which a worker that runs opens a permit."""
@@ -116,7 +116,10 @@ def list_(as_json: Annotated[bool, Json] = False) -> None:
 
 @permits.command()
 def show(name: Name, as_json: Annotated[bool, Json] = False) -> None:
-    """Show a permit: what it covers, who decided, and which outreaches took from it."""
+    """Show a permit.
+
+    What it covers, who decided, and which outreaches took from it.
+    """
     with opened() as here:
         record = _find(here, name)
         uses = here.permits.uses(record.about)
@@ -170,9 +173,10 @@ def revoke(
     name: Name,
     by: Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Who does it; default your login.")] = "",
 ) -> None:
-    """Take a permit back: whatever has not left under it waits for people.
+    """Take a permit back.
 
-    Anybody may, for it only stops messages; it holds from the next few messages on, and for good.
+    Whatever has not left under it waits for people. Anybody may, for it only stops messages; it holds from the next
+    few messages on, and for good.
     """
     settings = Settings.load()
     with opened(settings) as here:

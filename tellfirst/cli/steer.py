@@ -98,10 +98,10 @@ def ack(
     done: Annotated[bool, typer.Option("--done", help="It is settled, where nothing else ends it.")] = False,
     by: By = "",
 ) -> None:
-    """Say that you are on it: nobody else is told of it any more.
+    """Say that you are on it.
 
-    It also takes the name of an exception or a library change. With --done, what was raised from outside and unknown
-    messages are settled; everything else ends with its cause.
+    Nobody else is told of it any more. It also takes the name of an exception or a library change. With --done,
+    what was raised from outside and unknown messages are settled; everything else ends with its cause.
     """
     who = whoever(by, Settings.load())
     with_outreaches(lambda client: client.acknowledge(outreach, by=who, done=done))
@@ -114,9 +114,9 @@ def escalate(
     kind: Annotated[Kind, typer.Option("--kind", help="What it is.")] = Kind.RAISED,
     by: By = "",
 ) -> None:
-    """Say that an outreach needs a person: it climbs its ladder until somebody acknowledges it.
+    """Say that an outreach needs a person.
 
-    Nothing stops for it; `pause` does that.
+    It climbs its ladder until somebody acknowledges it. Nothing stops for it; `pause` does that.
     """
     why = read_reason(reason, most=300)
     if address := personal_pattern(why):

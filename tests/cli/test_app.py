@@ -14,9 +14,14 @@ from tellfirst.cli.app import app
 from tests.cli.conftest import NOWHERE, Shell
 
 COMMANDS = {
-    "abort", "ack", "approve", "contacts import", "customers forget", "customers import", "detect", "pause", "pending",
-    "playbooks check", "playbooks list", "playbooks show", "reject", "report", "request-changes", "resume", "show",
-    "start", "stuck", "verify",
+    "abort", "ack", "approve", "contacts import", "continue", "correct", "customers forget", "customers import",
+    "detect", "escalate", "exceptions approve", "exceptions deny", "exceptions list", "exceptions request",
+    "exceptions show", "keys add", "keys check", "keys list", "keys revoke", "keys whoami", "pause", "pending",
+    "permits approve", "permits list", "permits propose", "permits reject", "permits revoke", "permits show",
+    "playbooks approve", "playbooks check", "playbooks diff", "playbooks disclosure", "playbooks history",
+    "playbooks list", "playbooks owners", "playbooks propose", "playbooks reject", "playbooks show",
+    "playbooks withdraw", "reject", "report", "request-changes", "resume", "show", "start", "stuck", "update",
+    "verify", "who",
 }  # fmt: skip
 
 
@@ -43,7 +48,9 @@ def test_every_command_and_option_has_help(shell: Shell, name: str) -> None:
     assert [p.name for p in ALL[name].params if not getattr(p, "help", None)] == []
 
 
-@pytest.mark.parametrize("words", [[], ["customers"], ["contacts"], ["playbooks"]])
+@pytest.mark.parametrize(
+    "words", [[], *([group] for group in ("customers", "contacts", "playbooks", "permits", "exceptions", "keys"))]
+)
 def test_a_list_of_commands_is_not_cut_short(shell: Shell, words: list[str]) -> None:
     done = shell(*words, "--help")
     assert done.code == 0

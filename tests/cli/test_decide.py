@@ -47,6 +47,7 @@ async def test_an_approval_is_signed_accepted_and_sent(office: Office) -> None:
         "revision": 1,
         "code": "",
         "message": "",
+        "kind": "outreach",
         "status": "approved",
         "approvals": 1,
         "needed": 1,
