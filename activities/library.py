@@ -6,17 +6,18 @@ from functools import lru_cache
 
 from pydantic import ValidationError
 
+from activities.approvals import RegistryFile
 from activities.matter_life import MatterKind, OpenedMatter
 from activities.matters import MatterApprovals
 from tellfirst.contract import LibraryProposal, library_id
-from tellfirst.errors import PlaybookError
+from tellfirst.errors import PlaybookError, SettingsError
 from tellfirst.playbooks.addendum import adds_only_texts
 from tellfirst.playbooks.change import data_changed, points
 from tellfirst.playbooks.loader import LoadedPlaybook, parse
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.kinds import FOR_EVER, LibraryChange
-from tellfirst.signing.rules import library_rule, misstates
+from tellfirst.signing.rules import library_rule, may_not_propose, misstates
 from tellfirst.store.decisions import Decisions
 from tellfirst.store.matters import APPROVED, EXPIRED, PENDING, MatterRecord, Matters
 from tellfirst.store.outreaches import Outreaches
@@ -130,9 +131,17 @@ class LibraryGate:
 class LibraryChanges(MatterKind):
     """Opens changes of the library, and says who lets them go live."""
 
-    def __init__(self, *, matters: Matters, outreaches: Outreaches, gate: LibraryGate, environment: str) -> None:
+    def __init__(
+        self,
+        *,
+        matters: Matters,
+        outreaches: Outreaches,
+        gate: LibraryGate,
+        registry: RegistryFile,
+        environment: str,
+    ) -> None:
         self._matters, self._outreaches = matters, outreaches
-        self._gate, self._environment = gate, environment
+        self._gate, self._registry, self._environment = gate, registry, environment
 
     def open(self, about: str, given: object, now: datetime) -> OpenedMatter:
         """Keeps the text and opens its change."""
@@ -148,6 +157,12 @@ class LibraryChanges(MatterKind):
             return OpenedMatter(status="refused", reason="a correction is decided with its outreach")
         if about != library_id(book.id, version):
             return OpenedMatter(status="refused", reason="the workflow's id names another version than its text")
+        try:
+            refusal = may_not_propose(proposal.proposer, book, self._registry.current())
+        except SettingsError as error:
+            refusal = str(error)
+        if refusal:
+            return OpenedMatter(status="refused", reason=refusal[:500])
         self._outreaches.keep_playbook(version, book.id, loaded.text, now=now)
         if self._overtaken(about, now):
             self._matters.set_status(about, EXPIRED, at=now, only=(PENDING, APPROVED))

@@ -268,7 +268,11 @@ def build(
             approvals=judge,
             kinds={
                 "library": LibraryChanges(
-                    matters=matters, outreaches=outreaches, gate=gate, environment=settings.environment
+                    matters=matters,
+                    outreaches=outreaches,
+                    gate=gate,
+                    registry=registry,
+                    environment=settings.environment,
                 ),
                 "permit": PermitKind(
                     matters=matters,

@@ -5,11 +5,13 @@ from tellfirst.playbooks.loader import LoadedPlaybook
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.kinds import LibraryChange, Proposal
+from tellfirst.signing.registry import Registry
 
 LIBRARY_APPROVER = "Library approver"
 PRIVACY_OWNER = "Privacy owner"
 RESUMERS = ("Incident lead", "Service lead", "Duty manager")
 """Roles of those who may let everything go on after a pause of everything."""
+UNKNOWN_PROPOSER = "nobody in the registry of approvers is '{name}'"
 
 
 def rule_for(playbook: Playbook, proposal: Proposal) -> ApprovalRule:
@@ -43,6 +45,20 @@ def resume_rule() -> ApprovalRule:
     Whoever paused may be one of them: they know best why, and the other has to see it too.
     """
     return ApprovalRule(roles=RESUMERS, needed=2)
+
+
+def may_not_propose(name: str, playbook: Playbook, registry: Registry) -> str:
+    """Returns in a sentence why somebody may not propose a version of a playbook; empty where they may.
+
+    Its `owners.proposers` are people, teams or roles, and whoever proposes is in the registry.
+    """
+    person = next((one for one in registry.people if one.principal == name), None)
+    if person is None:
+        return UNKNOWN_PROPOSER.format(name=name)
+    proposers = playbook.owners.proposers
+    if {person.principal, person.team, *person.roles}.isdisjoint(proposers):
+        return f"'{name}' is none of its proposers ({', '.join(proposers)})"
+    return ""
 
 
 def misstates(change: LibraryChange, new: LoadedPlaybook | None, old: LoadedPlaybook | None) -> bool:

@@ -1,5 +1,6 @@
 """A version of a playbook is proposed, compared, gone through point by point, and let go live by named people."""
 
+from getpass import getuser
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,9 @@ def librarians(office: Office) -> dict[str, Approver]:
     """Are a library approver, a privacy owner, and somebody who is both."""
     made = {name: make_approver(office.world.folder, name) for name in ("lia", "prue", "bea")}
     roles = {"lia": '"Library approver"', "prue": '"Privacy owner"', "bea": '"Library approver", "Privacy owner"'}
-    registry(office.world.registry, **{name: (made[name], roles[name]) for name in made})
+    people = {name: (made[name], f'{roles[name]}, "Delivery operations"') for name in made}
+    me = (make_approver(office.world.folder, "me"), '"Delivery operations"')  # who proposes without --as
+    registry(office.world.registry, **people, **{getuser(): me})
     return made
 
 
@@ -219,3 +222,14 @@ def test_version_that_may_not_send_admits_nobody(shell: Shell) -> None:
         1,
         "late_delivery: this version of the playbook may not send here, so nobody is admitted",
     )
+
+
+def test_only_who_is_named_as_a_proposer_proposes(shell: Shell) -> None:
+    registry(shell.folder / "approvers.toml", zoe=(make_approver(shell.folder, "zoe"), '"Service lead"'))
+    shell.environment["TELLFIRST_APPROVERS"] = str(shell.folder / "approvers.toml")
+    for name, why in (
+        ("nobody", "nobody in the registry of approvers is 'nobody'"),
+        ("zoe", "'zoe' is none of its proposers (Delivery operations)"),
+    ):
+        done = shell("playbooks", "propose", "late_delivery", "--as", name)
+        assert (done.code, why in done.err) == (1, True), done
