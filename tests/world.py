@@ -131,10 +131,10 @@ class World:
         assert self.app is not None
         await self.app.close()
 
-    async def work(self) -> None:
-        """Starts the workers."""
+    async def work(self, graceful: timedelta = timedelta(seconds=1)) -> None:
+        """Starts the workers; once they stop, what they do has so long to end by itself."""
         assert self.app is not None
-        self._workers = workers(self.app, self.env.client, graceful=timedelta(seconds=1))
+        self._workers = workers(self.app, self.env.client, graceful=graceful)
         self._running = [asyncio.create_task(worker.run()) for worker in self._workers]
 
     async def rest(self) -> None:

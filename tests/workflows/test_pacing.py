@@ -33,6 +33,8 @@ async def test_a_waiting_page_is_called_back_within_seconds(world: World) -> Non
 
 async def test_a_worker_stops_though_a_page_waits_and_another_goes_on(world: World) -> None:
     await world.with_settings(sms_rate=SLOW)
+    await world.rest()
+    await world.work(graceful=timedelta(minutes=1))  # nobody calls the page back meanwhile
     handle = await world.start(world.late(*people(world, 3)))
     await world.approve(handle.id)
     await world.until(lambda: states(world, handle.id) == {"accepted": 1, "planned": 2})
