@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tellfirst.cli.output import Json, note, print_json, print_table, progress, say
+from tellfirst.cli.output import counted, Json, note, print_json, print_table, progress, say
 from tellfirst.cli.proof import Prover
 from tellfirst.cli.provider_log import ProviderLog
 from tellfirst.cli.wiring import opened
@@ -54,6 +54,6 @@ def verify(
         )
         for sentence in broken:
             note(sentence)
-        say("every promise held" if not broken else f"{len(broken)} kinds of promises are broken")
+        say("every promise held" if not broken else f"broken: {counted(len(broken), 'kind')} of promises")
     if proof.promises_broken:
         raise typer.Exit(1)
