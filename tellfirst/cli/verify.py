@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tellfirst.cli.output import counted, Json, note, print_json, print_table, progress, say
+from tellfirst.cli.output import Json, counted, note, print_json, print_table, progress, say
 from tellfirst.cli.proof import Prover
 from tellfirst.cli.provider_log import ProviderLog
 from tellfirst.cli.wiring import opened
