@@ -16,6 +16,7 @@ from tellfirst import contract
 from tellfirst.cli.instants import read_instant
 from tellfirst.cli.library_change import may_send
 from tellfirst.cli.output import Json, counted, print_json, print_table, progress, say, when
+from tellfirst.cli.owners import known_person
 from tellfirst.cli.wiring import find_playbook, on_temporal, opened, read_library
 from tellfirst.client import OutreachClient
 from tellfirst.detectors.sql import SqlSource
@@ -52,6 +53,7 @@ def detect(
     loaded = find_playbook(read_library(settings), trigger)
     playbook = loaded.playbook
     instant = read_instant(at, "--at") if at else datetime.now(UTC).replace(microsecond=0)
+    known_person(by, settings)
     url = source_url or settings.source_url
     if not url:
         raise InputError("there is no operational source", remedy="give --source-url or set TELLFIRST_SOURCE_URL")
@@ -71,8 +73,16 @@ def detect(
         async def look_and_start(client: Client) -> Sweep:
             seen, tellfirst = look(), OutreachClient(client)
             changed = here.admissions.changed(trigger, at=instant)
-            conditions = [_asked_by(condition, by) for condition, _ in here.admissions.waiting(trigger)]
-            await start_all(tellfirst, conditions)
+            # What earlier sweeps found and nobody started yet was not asked for by whoever asks for this one.
+            new = {(found.key, found.episode) for found in seen.conditions}
+            waiting = [condition for condition, _ in here.admissions.waiting(trigger)]
+            await start_all(
+                tellfirst,
+                [
+                    _asked_by(one, by) if (one.key, one.episode) in new and one.detected_at == instant else one
+                    for one in waiting
+                ],
+            )
             await tell_all(tellfirst, changed, at=instant)
             return seen
 
@@ -119,6 +129,7 @@ def start(
     settings = Settings.load()
     condition = read_condition(file)
     condition = _asked_by(condition, by or condition.proposer or settings.principal)
+    known_person(condition.proposer, settings)
     find_playbook(read_library(settings), condition.trigger)
 
     async def work(client: Client) -> tuple[str, str]:

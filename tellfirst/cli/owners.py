@@ -9,6 +9,7 @@ from tellfirst.errors import RefusedError
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.settings import Settings
 from tellfirst.signing.registry import Registry
+from tellfirst.signing.rules import UNKNOWN_PROPOSER
 
 
 def owners(as_json: Annotated[bool, Json] = False) -> None:
@@ -51,6 +52,14 @@ def owners(as_json: Annotated[bool, Json] = False) -> None:
 def registered(settings: Settings) -> Registry | None:
     """Returns the registry of approvers, or None where there is none on this machine; raises SettingsError."""
     return Registry.load(settings.approvers) if settings.approvers.exists() else None
+
+
+def known_person(name: str, settings: Settings) -> None:
+    """Refuses a name under which somebody acts that the registry lacks, where there is one on this machine."""
+    registry = registered(settings) if name else None
+    if registry is not None and all(person.principal != name for person in registry.people):
+        remedy = "give a name of it with --as; `tellfirst keys list` has them"
+        raise RefusedError(UNKNOWN_PROPOSER.format(name=name), remedy=remedy)
 
 
 def unheld(book: Playbook, registry: Registry | None) -> Iterator[str]:

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from tellfirst.detectors.sql import SqlSource
+from tellfirst.detectors.sweep import sweep
+from tellfirst.store.admissions import Admissions
 from tellfirst.store.engine import Database
 from tellfirst.store.tables import AdmissionRow, ConditionRow
 from tests.cli.conftest import Office, Shell
 from tests.detectors.test_olist import OLIST, loader
+from tests.signing.make import ed25519
 
 AT = datetime(2026, 3, 10, tzinfo=UTC)
 
@@ -30,6 +34,14 @@ def orders(folder: Path, *rows: tuple[str, str, int], now: datetime = AT) -> str
             values = (order, customer, "shipped", (promised - timedelta(days=5)).isoformat(), promised.isoformat())
             connection.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, NULL)", values)
     return f"sqlite:///{path}"
+
+
+def registry(name: str) -> str:
+    """Returns a registry of one person."""
+    return (
+        f'[[people]]\nprincipal = "{name}"\nteam = "support"\ninternal = true\nroles = ["Service lead"]\n'
+        f'[[people.keys]]\nkey = "{ed25519().line}"\n'
+    )
 
 
 def rows_in(database: Database) -> int:
@@ -129,6 +141,33 @@ async def test_each_subject_is_admitted_once_and_each_condition_started(office: 
     await world.until(lambda: len(world.outreaches.pending()) == 2)
     for one in world.outreaches.pending():
         await world.env.client.get_workflow_handle(one.outreach).terminate("the test is over")
+
+
+async def test_who_asks_for_a_sweep_asks_for_what_it_found_and_not_for_what_waited(office: Office) -> None:
+    """An earlier sweep died before it started anything."""
+    world, now = office.world, datetime.now(UTC).replace(microsecond=0)
+    for number in (1, 2):
+        world.customer(f"c-{number}")
+    url = orders(world.folder, ("o-1", "c-1", 30), ("o-2", "c-2", 10), now=now)
+    world.registry.write_text(registry("pat"))
+    office.shell.environment["TELLFIRST_SOURCE_URL"] = url
+    assert world.app is not None
+    with SqlSource(url) as source:
+        playbook = world.library["late_delivery"].playbook
+        sweep(playbook, source, Admissions(world.app.database), at=now, given={}, dry_run=False)
+    tomorrow = (now + timedelta(days=1)).isoformat()
+    assert (await office.run("detect", "late_delivery", "--at", tomorrow, "--as", "pat")).code == 0
+    await world.until(lambda: len(world.outreaches.pending()) == 2)
+    assert sorted(one.proposal.proposer for one in world.outreaches.pending()) == ["", "pat"]
+    for one in world.outreaches.pending():
+        await world.env.client.get_workflow_handle(one.outreach).terminate("the test is over")
+
+
+@pytest.mark.parametrize("command", [("detect", "late_delivery"), ("start", "-")])
+def test_nobody_asks_for_it_whom_the_registry_does_not_know(shell: Shell, command: tuple[str, ...]) -> None:
+    (shell.folder / "approvers.toml").write_text(registry("zoe"))
+    done = shell(*command, "--as", "nobody", stdin=condition())
+    assert (done.code, "nobody in the registry of approvers is 'nobody'" in done.err) == (1, True)
 
 
 # -- start
