@@ -26,7 +26,16 @@ def owners(as_json: Annotated[bool, Json] = False) -> None:
         print_json([_document(book, registry, gaps[book.id]) for book in books])
     else:
         print_table(
-            ("playbook", "owner", "proposed by", "approved by", "who may approve", "accountable", "carried out by"),
+            (
+                "playbook",
+                "owner",
+                "proposed by",
+                "approved by",
+                "who may approve",
+                "permitted by",
+                "accountable",
+                "carried out by",
+            ),
             [
                 (
                     book.id,
@@ -34,6 +43,7 @@ def owners(as_json: Annotated[bool, Json] = False) -> None:
                     ", ".join(book.owners.proposers),
                     ", ".join(book.owners.approvers),
                     ", ".join(_approvers(book, registry)) or "-",
+                    ", ".join(_permitting(book)) or "-",
                     book.owners.accountable,
                     _team(book.owners.team, registry),
                 )
@@ -74,6 +84,9 @@ def unheld(book: Playbook, registry: Registry | None) -> Iterator[str]:
     for role in book.owners.approvers:
         if role not in roles:
             yield f"nobody has the role '{role}' of its approvers"
+    for role in _permitting(book):
+        if role not in roles:
+            yield f"nobody has the role '{role}' of those who permit it in advance"
     named = {
         "owner": (book.owners.owner,),
         "proposers": book.owners.proposers,
@@ -91,6 +104,11 @@ def _approvers(book: Playbook, registry: Registry | None) -> list[str]:
     return [] if registry is None else [p.principal for p in registry.people if p.may(book.owners.approvers)]
 
 
+def _permitting(book: Playbook) -> tuple[str, ...]:
+    """Returns the roles that permit its outreaches in advance; none where nobody can."""
+    return book.approval.standing.approvers if book.approval.standing else ()
+
+
 def _team(team: str, registry: Registry | None) -> str:
     outside = registry is not None and any(p.team == team and not p.internal for p in registry.people)
     return f"{team} (outsourced)" if outside else team
@@ -101,5 +119,6 @@ def _document(book: Playbook, registry: Registry | None, gaps: list[str]) -> dic
         "playbook": book.id,
         **book.owners.model_dump(mode="json"),
         "may_approve": _approvers(book, registry),
+        "permitted_by": list(_permitting(book)),
         "unheld": gaps,
     }

@@ -8,7 +8,7 @@ from tellfirst.domain.base import Frozen
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.signing.keys import Rsa, read_key
 from tellfirst.signing.registry import Person, RegisteredKey, Registry
-from tellfirst.signing.rules import LIBRARY_APPROVER, PRIVACY_OWNER
+from tellfirst.signing.rules import LIBRARY_APPROVER, PRIVACY_OWNER, RESUMERS, resume_rule
 
 SOON = timedelta(days=30)
 RSA_BITS = 3072
@@ -29,6 +29,7 @@ def findings(registry: Registry, books: Sequence[Playbook], *, now: datetime, li
         *(Finding(grave=library_gate, text=text) for text in _missing_of_library(registry, now)),
         *(Finding(grave=False, text=text) for book in books for text in _scarce(book, registry, now)),
         *(Finding(grave=False, text=text) for person in registry.people for text in _of_keys(person, now)),
+        *(Finding(grave=False, text=text) for text in _missing_to_resume(registry, now)),
         *(Finding(grave=False, text=text) for text in _unused(registry, books)),
     ]
     return sorted(found, key=lambda finding: not finding.grave)
@@ -73,6 +74,13 @@ def _missing_of_library(registry: Registry, now: datetime) -> Iterator[str]:
         yield f"the library: {_names(owners)} alone is {LIBRARY_APPROVER} and {PRIVACY_OWNER}, and two must sign"
 
 
+def _missing_to_resume(registry: Registry, now: datetime) -> Iterator[str]:
+    people = able(registry, RESUMERS, now)
+    if len(people) < resume_rule().needed:
+        who = f"only {_names(people)}" if people else "nobody"
+        yield f"{who} can sign as {' or '.join(RESUMERS)}, and it takes two to end a pause of everything"
+
+
 def _of_keys(person: Person, now: datetime) -> Iterator[str]:
     if not person.can_sign(now):
         yield f"{person.principal}: no key is valid now"
@@ -86,7 +94,7 @@ def _of_keys(person: Person, now: datetime) -> Iterator[str]:
 
 
 def _unused(registry: Registry, books: Sequence[Playbook]) -> Iterator[str]:
-    named = {LIBRARY_APPROVER, PRIVACY_OWNER} | {
+    named = {LIBRARY_APPROVER, PRIVACY_OWNER, *RESUMERS} | {
         text for book in books for text in _texts(book.model_dump(mode="json", exclude={"steps", "data", "detector"}))
     }
     for role in sorted({role for person in registry.people for role in person.roles} - named):

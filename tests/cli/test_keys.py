@@ -265,3 +265,18 @@ def test_whatever_the_file_looks_like_only_what_was_meant_changes(between: list[
     assert [len(p.keys) for p in with_key.people] == [1 + (n == number) for n in range(3)]
     assert [p.keys[0].revoked is not None for p in revoked.people] == [n == number for n in range(3)]
     assert added.people == (*before.people, person)
+
+
+def test_too_few_to_end_a_pause_of_everything_are_told(shell: Shell) -> None:
+    people = [make_approver(shell.folder, name) for name in ("ida", "max")]
+    register(shell.folder / "approvers.toml", people[0], roles='"Incident lead"')
+    assert "only 'ida' can sign as Incident lead or Service lead or Duty manager" in str(shell("keys", "check"))
+    register(shell.folder / "approvers.toml", *people, roles='"Incident lead"')
+    assert "to end a pause of everything" not in str(shell("keys", "check"))
+
+
+def test_who_permits_in_advance_is_listed_and_missed(shell: Shell) -> None:
+    register(shell.folder / "approvers.toml", make_approver(shell.folder, "ida"), roles='"Incident lead"')
+    told = shell("playbooks", "owners", "--json")
+    (permitted,) = {one["playbook"]: one["permitted_by"] for one in told.document if one["permitted_by"]}.values()
+    assert f"nobody has the role '{permitted[0]}' of those who permit it in advance" in told.err
