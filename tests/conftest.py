@@ -10,7 +10,10 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from tellfirst import contract
+from tests.figures import figure, pytest_terminal_summary, told
 from tests.world import World
+
+__all__ = ["env", "figure", "pytest_terminal_summary", "told", "world"]
 
 TEMPORAL = Path(sysconfig.get_path("scripts")) / "temporal"
 FLAGS = (

@@ -17,8 +17,8 @@ import pytest_asyncio
 from temporalio.testing import ActivityEnvironment
 
 from activities.dispatch import PageReport, PageRequest
-from tests.attacks.conftest import Told
 from tests.attacks.mutations import of_value, places, put
+from tests.figures import Told
 from tests.signing.make import ed25519, envelope
 from tests.world import World
 

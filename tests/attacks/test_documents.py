@@ -15,8 +15,8 @@ from tellfirst.errors import DecisionRefusedError
 from tellfirst.signing.decisions import check
 from tellfirst.signing.documents import canonical
 from tellfirst.signing.kinds import PROPOSALS, Bound, Decided
-from tests.attacks.conftest import Told
 from tests.attacks.mutations import of_document, put
+from tests.figures import Told
 from tests.signing.make import NOON, envelope
 from tests.signing.test_kinds import ANA, KINDS, REGISTRY, RULE, signed
 

@@ -7,7 +7,7 @@ from typing import Any
 from temporalio.client import WorkflowUpdateFailedError
 
 from tellfirst import contract
-from tests.attacks.conftest import Told
+from tests.figures import Told
 from tests.signing.make import Signer, ed25519, envelope
 from tests.world import World
 

@@ -11,7 +11,7 @@ from tellfirst.signing.decisions import AcceptedDecision, check, holding
 from tellfirst.signing.documents import canonical
 from tellfirst.signing.kinds import decide
 from tellfirst.signing.registry import Registry
-from tests.attacks.conftest import Told
+from tests.figures import Told
 from tests.signing.make import KEYS, NOON, Signer, armour, blob, ed25519, envelope, proposal, rsa_key, security_key
 from tests.signing.test_kinds import KINDS, Kept
 from tests.signing.test_registry import key, person

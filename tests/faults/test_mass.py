@@ -12,6 +12,7 @@ import pytest
 
 from tellfirst.store.sends import Tally
 from tests.faults.installation import TEMPORAL, Installation, until
+from tests.figures import Figure
 
 PEOPLE = 10_000
 KILLED = int(os.environ.get("TELLFIRST_KILLED", "1000"))
@@ -19,7 +20,7 @@ LARGEST_PAYLOAD = 256 * 1024
 
 
 @pytest.mark.slow
-async def test_ten_thousand_texts_each_once_and_nothing_personal_anywhere(tmp_path: Path) -> None:
+async def test_ten_thousand_texts_each_once_and_nothing_personal_anywhere(tmp_path: Path, figure: Figure) -> None:
     async with Installation(tmp_path) as place:
         place.people(PEOPLE)
         place.worker()
@@ -34,14 +35,16 @@ async def test_ten_thousand_texts_each_once_and_nothing_personal_anywhere(tmp_pa
         history = await handle.fetch_history()
         largest = max(_sizes(history.to_json()))
         events = len(history.events)
-        print(f"\nmass: {PEOPLE} texts in {seconds:.1f} s, {events} events, largest payload {largest} bytes")
+        figure(f"mass: {PEOPLE} texts in {seconds:.1f} s, {events} events, largest payload {largest} bytes")
         assert events < 500
         assert largest < LARGEST_PAYLOAD
         leaks = personal(place.temporal_file, tmp_path / "temporal.db-wal", place.logs, tmp_path / "server.log")
         assert leaks == {}
 
 
-async def test_a_killed_worker_leaves_no_text_twice_and_only_those_in_flight_in_doubt(tmp_path: Path) -> None:
+async def test_a_killed_worker_leaves_no_text_twice_and_only_those_in_flight_in_doubt(
+    tmp_path: Path, figure: Figure
+) -> None:
     async with Installation(tmp_path, delay_ms=20) as place:
         place.people(KILLED)
         victim = place.worker()
@@ -60,8 +63,8 @@ async def test_a_killed_worker_leaves_no_text_twice_and_only_those_in_flight_in_
         await until(lambda: settled(place.sends.tally(handle.id), KILLED), 240)
         tally = place.sends.tally(handle.id)
         messages = place.provider.accepted()
-        print(
-            f"\nkill: {KILLED} texts, {in_flight} requests in flight at the kill, {tally.unknown} held as unknown, "
+        figure(
+            f"kill: {KILLED} texts, {in_flight} requests in flight at the kill, {tally.unknown} held as unknown, "
             f"{len(messages)} at the provider, all settled {time.monotonic() - begun:.1f} s after the restart"
         )
         assert max(Counter(m["to"] for m in messages).values()) == 1, "no text twice"

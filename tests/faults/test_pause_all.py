@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.installation import TEMPORAL, Installation, until
+from tests.figures import Figure
 
 PEOPLE = int(os.environ.get("TELLFIRST_PAUSED", "1000"))
 PROMISED = 5.0
@@ -50,7 +51,7 @@ async def finished(place: Installation, outreach: str, count: int, within: float
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_nothing_begins_five_seconds_after_everything_was_paused(tmp_path: Path) -> None:
+async def test_nothing_begins_five_seconds_after_everything_was_paused(tmp_path: Path, figure: Figure) -> None:
     # However many there are, they take about as long: the pause has to come in the middle.
     async with Installation(tmp_path, delay_ms=max(20, 200_000 // PEOPLE)) as place:
         place.people(PEOPLE)
@@ -63,8 +64,8 @@ async def test_nothing_begins_five_seconds_after_everything_was_paused(tmp_path:
         await asyncio.sleep(PROMISED + 1)
         told = place.provider.accepted()
         last = max(m["at"] for m in told)
-        print(
-            f"\npause --all: {PEOPLE} texts by two processes, paused at {len(told)}; the last request began "
+        figure(
+            f"pause --all: {PEOPLE} texts by two processes, paused at {len(told)}; the last request began "
             f"{last - begun:+.3f} s after the pause was asked for, {last - said:+.3f} s after it was said to hold "
             f"({len(told) - at_once} texts later)"
         )
@@ -81,11 +82,11 @@ async def test_nothing_begins_five_seconds_after_everything_was_paused(tmp_path:
         assert place.controls.on() == []
         resumed = time.monotonic()
         await finished(place, handle.id, PEOPLE, 300)
-        print(f"pause --all: verified {time.monotonic() - resumed:.1f} s after two signatures, none twice")
+        figure(f"pause --all: verified {time.monotonic() - resumed:.1f} s after two signatures, none twice")
 
 
 @pytest.mark.slow
-async def test_so_it_is_at_one_text_a_second(tmp_path: Path) -> None:
+async def test_so_it_is_at_one_text_a_second(tmp_path: Path, figure: Figure) -> None:
     people = 16
     async with Installation(tmp_path) as place:
         place.environment["TELLFIRST_SMS_RATE"] = "1"
@@ -103,8 +104,8 @@ async def test_so_it_is_at_one_text_a_second(tmp_path: Path) -> None:
         await place.resume_all("ana")
         await place.resume_all("ben")
         await finished(place, handle.id, people, 120)
-        print(
-            f"\npause --all at 1 text/s in each of two processes: {len(told)} of {people} in {last - times[0]:.1f} s; "
+        figure(
+            f"pause --all at 1 text/s in each of two processes: {len(told)} of {people} in {last - times[0]:.1f} s; "
             f"the last request began {last - begun:+.3f} s after the pause was asked for, {last - said:+.3f} s after "
             "it was said to hold"
         )

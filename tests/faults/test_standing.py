@@ -16,6 +16,7 @@ from tellfirst.signing.kinds import decide
 from tellfirst.store.matters import Matters
 from tellfirst.store.tables import SendRow
 from tests.faults.installation import Installation, until
+from tests.figures import Figure
 from tests.signing.make import ed25519, envelope
 
 RUNS = 20
@@ -32,7 +33,7 @@ longest = "P30D"
 
 
 @pytest.mark.slow
-async def test_a_permitted_message_begins_within_a_second_of_its_condition(tmp_path: Path) -> None:
+async def test_a_permitted_message_begins_within_a_second_of_its_condition(tmp_path: Path, figure: Figure) -> None:
     async with Installation(tmp_path, replace={"\n[measure]\n": STANDING}) as place:
         place.environment["TELLFIRST_SMS"] = "outbox"
         place.people((RUNS + 2) * SUBJECTS)
@@ -48,8 +49,8 @@ async def test_a_permitted_message_begins_within_a_second_of_its_condition(tmp_p
             took.append(at - begun)
             await asyncio.sleep(0.2)  # what follows the first message is over: each condition comes by itself
         seconds = sorted(one.total_seconds() for one in took[2:])  # the first two warm up
-        print(
-            f"\nstanding: condition to first message accepted, {RUNS} runs: median {median(seconds):.3f} s, "
+        figure(
+            f"standing: condition to first message accepted, {RUNS} runs: median {median(seconds):.3f} s, "
             f"fastest {seconds[0]:.3f} s, slowest {seconds[-1]:.3f} s"
         )
         assert median(seconds) < 3, "a generous bound; the figure above is what counts"

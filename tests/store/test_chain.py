@@ -18,6 +18,7 @@ from tellfirst.store.chain import Chain
 from tellfirst.store.decisions import differences
 from tellfirst.store.engine import Database
 from tellfirst.store.tables_audit import AuditRow
+from tests.figures import Figure
 from tests.store.make import HOUR, NOON, at_once
 
 CASES = 100
@@ -201,7 +202,7 @@ TAMPERING: list[Callable[[Rows, random.Random], Rows]] = [edit, remove, insert, 
 
 @pytest.mark.parametrize("tamper", TAMPERING)
 def test_every_tampering_is_found(
-    tamper: Callable[[Rows, random.Random], Rows], chain: Chain, anchored: Database, capsys: pytest.CaptureFixture[str]
+    tamper: Callable[[Rows, random.Random], Rows], chain: Chain, anchored: Database, figure: Figure
 ) -> None:
     chance = random.Random(tamper.__name__)
     for number in range(20):
@@ -214,8 +215,7 @@ def test_every_tampering_is_found(
         found += bool(chain.faults())
         put(anchored, genuine)
     assert chain.faults() == []
-    with capsys.disabled():
-        print(f"\naudit log, {tamper.__name__}: {found} of {CASES} found on {anchored.engine.dialect.name}")
+    figure(f"audit log, {tamper.__name__}: {found} of {CASES} found on {anchored.engine.dialect.name}")
     assert found == CASES
 
 

@@ -20,6 +20,7 @@ from tellfirst.store.exceptions import (
     Refusal,
     differences,
 )
+from tests.figures import Figure
 from tests.store.make import DAY, NOON, OUTREACH, at_once, candidate, claim, customers, meeting, paged
 
 CLAIMS = 50
@@ -174,7 +175,9 @@ def test_a_customers_budget_spans_outreaches_of_one_year(exceptions: Exceptions)
 
 
 @pytest.mark.parametrize("whose", ["per_customer", "per_outreach"])
-def test_fifty_claims_at_once_never_exceed_a_budget(exceptions: Exceptions, database: Database, whose: str) -> None:
+def test_fifty_claims_at_once_never_exceed_a_budget(
+    exceptions: Exceptions, database: Database, whose: str, figure: Figure
+) -> None:
     limit = ROOM * AMOUNT + AMOUNT - 1
     names = [("c-1" if whose == "per_customer" else f"c-{n}") for n in range(CLAIMS)]
     jobs: list[Callable[[], ExceptionRecord]] = [
@@ -185,7 +188,7 @@ def test_fifty_claims_at_once_never_exceed_a_budget(exceptions: Exceptions, data
     pending = [record for record in records if record.status == "pending"]
     assert len(pending) == ROOM
     spent = exceptions.spent(exceptions.budgets_of("r-0")[0 if whose == "per_customer" else 1])
-    print(
+    figure(
         f"{database.engine.dialect.name}, {whose}: {CLAIMS} claims at once of {AMOUNT} on {limit}:"
         f" {len(pending)} reserved, {CLAIMS - len(pending)} refused, {spent.reserved} taken,"
         f" exceeded by {max(0, spent.reserved - limit)}"
@@ -193,7 +196,9 @@ def test_fifty_claims_at_once_never_exceed_a_budget(exceptions: Exceptions, data
     assert spent.reserved == ROOM * AMOUNT <= limit
 
 
-def test_grants_releases_and_claims_at_once_keep_one_account(exceptions: Exceptions, database: Database) -> None:
+def test_grants_releases_and_claims_at_once_keep_one_account(
+    exceptions: Exceptions, database: Database, figure: Figure
+) -> None:
     """Fifty are decided, some both ways at once, while fifty more are claimed on the same budget."""
     limit = budgets(per_outreach=CLAIMS * AMOUNT)
     for n in range(CLAIMS):
@@ -207,7 +212,7 @@ def test_grants_releases_and_claims_at_once_keep_one_account(exceptions: Excepti
     at_once(jobs)
     spent, rows = exceptions.spent(exceptions.budgets_of("r-0")[1]), exceptions.all()
     count = Counter(row.status for row in rows)
-    print(
+    figure(
         f"{database.engine.dialect.name}: {CLAIMS} decided and {CLAIMS} claimed at once on room for {CLAIMS}:"
         f" {count['granted']} granted, {count['expired']} expired, {count['pending']} reserved,"
         f" {count['refused']} refused; {(spent.reserved + spent.consumed) // AMOUNT} taken,"

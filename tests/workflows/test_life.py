@@ -8,6 +8,7 @@ from tellfirst.contract import Stage
 from tellfirst.detectors.finding import Finding
 from tellfirst.domain.condition import ADMITTED, Audience, Condition
 from tellfirst.store.admissions import Admissions
+from tests.figures import Figure
 from tests.world import World
 
 LARGEST_HISTORY = 68
@@ -19,7 +20,7 @@ MOVED_CLOCK = (
 """What only a server with a virtual clock adds."""
 
 
-async def test_one_recipient_from_condition_to_recorded_outcome(world: World) -> None:
+async def test_one_recipient_from_condition_to_recorded_outcome(world: World, figure: Figure) -> None:
     world.customer("c-1")
     world.contacts_known()
     handle = await world.start(world.late("o-1"))
@@ -32,7 +33,7 @@ async def test_one_recipient_from_condition_to_recorded_outcome(world: World) ->
     kinds = Counter(event["eventType"] for event in (await world.history(handle))["events"])
     own = sum(count for kind, count in kinds.items() if kind not in MOVED_CLOCK)
     size = (await handle.describe()).raw_description.workflow_execution_info.history_size_bytes
-    print(f"\nlife: {own} history events ({kinds.total() - own} more of the moved clock), {size} bytes")
+    figure(f"life: {own} history events ({kinds.total() - own} more of the moved clock), {size} bytes")
     assert own <= LARGEST_HISTORY
     assert size <= LARGEST_BYTES
 
