@@ -8,6 +8,7 @@ import typer
 
 from tellfirst.cli.arguments import Outreach, Reason, read_reason
 from tellfirst.cli.output import Json, counted, note, print_json, say, when
+from tellfirst.cli.owners import known_person
 from tellfirst.cli.steer import By
 from tellfirst.cli.wiring import Installation, opened, whoever, with_outreaches
 from tellfirst.contract import Draft, DraftAnswer
@@ -64,6 +65,7 @@ def _draft(
 ) -> None:
     settings, why, text = Settings.load(), read_reason(reason, most=500), _read(path)
     who = whoever(by, settings)
+    known_person(who, settings)
     with opened(settings) as here:
         record = here.outreach(name)
         _still_open(record)

@@ -15,6 +15,7 @@ from tellfirst.cli.arguments import Reason, read_reason
 from tellfirst.cli.decide import REMEDIES, As, Key, Yes
 from tellfirst.cli.instants import read_instant
 from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
+from tellfirst.cli.owners import known_person
 from tellfirst.cli.ssh_key import choose_key, principal_of
 from tellfirst.cli.submitting import submit
 from tellfirst.cli.wiring import Installation, find_playbook, opened, read_library, whoever, with_outreaches
@@ -62,9 +63,11 @@ def propose(
             "the playbook lets nothing be permitted in advance", where=playbook, remedy="give it [approval.standing]"
         )
     micros, currency = _cost(cost)
+    proposer = whoever(by, settings)
+    known_person(proposer, settings)
     proposal = PermitProposal(
         playbook=playbook,
-        proposer=whoever(by, settings),
+        proposer=proposer,
         per_outreach=_positive(per_outreach, "--per-outreach"),
         in_all=_positive(in_all, "--in-all"),
         valid_until=read_instant(until, "--until") if until else None,

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from tests.cli.conftest import Office, Shell
+from tests.cli.conftest import Office, Shell, make_approver, register
 from tests.workflows.test_corrections import TEXT, edit
 
 
 async def told(office: Office) -> str:
-    """Returns an outreach that has told two customers."""
+    """Returns an outreach that has told two customers, in an installation in which pat is known too."""
+    register(office.world.registry, office.eve, make_approver(office.world.folder, "pat"))
     for name in ("c-1", "c-2"):
         office.world.customer(name, addresses={"sms": f"+1415000000{name[-1]}"})
     handle = await office.world.start(office.world.late("o-1", "o-2"))
@@ -90,6 +91,16 @@ async def test_a_correction_to_somebody_who_received_nothing_is_found(office: Of
         assert (state, proved.document["unauthorised"]) == (state, unauthorised)
     edit(office.world, "DELETE FROM sends WHERE step = 'initial' AND customer_id = 'c-1'")
     assert (await office.run("verify", "--json")).document["unauthorised"] == 1
+
+
+async def test_nobody_drafts_in_a_name_that_the_registry_lacks(office: Office) -> None:
+    outreach = await told(office)
+    given = ("--text", office.shell.file("text.toml", TEXT), "--reason", "the depot was wrong", "--as", "zoe")
+    for words in (("correct", outreach, "--step", "initial"), ("update", outreach)):
+        refused = await office.run(*words, *given)
+        assert (refused.code, refused.out) == (1, ""), words
+        assert refused.err.startswith("nobody in the registry of approvers is 'zoe'; give a name of it with --as;")
+    assert office.world.outreaches.latest_revision(outreach) == 1
 
 
 async def test_bad_text_is_told_with_its_file(office: Office) -> None:

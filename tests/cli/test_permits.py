@@ -21,7 +21,8 @@ def disruption(office: Office, key: str, *customers: str) -> str:
 
 async def test_permitted_outreaches_leave_are_counted_and_verify_until_it_is_revoked(office: Office) -> None:
     hal = make_approver(office.world.folder, "hal")
-    register(office.world.registry, hal, roles='"Head of operations"')
+    pat = make_approver(office.world.folder, "pat")
+    register(office.world.registry, hal, pat, roles='"Head of operations"')
     for customer in ("c-1", "c-2", "c-3"):
         office.world.customer(customer)
     assert (await office.run("permits", "list")).out == "nothing is permitted in advance, and nobody has asked\n"
@@ -69,10 +70,18 @@ async def test_permitted_outreaches_leave_are_counted_and_verify_until_it_is_rev
 
 
 async def test_a_permit_beyond_its_playbook_is_refused_in_words(office: Office) -> None:
-    far = await office.run("permits", "propose", "service_disruption", "--per-outreach", "5000")
+    asked = ("permits", "propose", "service_disruption", "--as", "eve")
+    far = await office.run(*asked, "--per-outreach", "5000")
     assert (far.code, "may be permitted for 1 to 2,000 recipients" in far.err) == (1, True)
-    late = await office.run("permits", "propose", "service_disruption", "--until", "2100-01-01")
+    late = await office.run(*asked, "--until", "2100-01-01")
     assert (late.code, "may be permitted until" in late.err) == (1, True)
+
+
+async def test_nobody_proposes_a_permit_in_a_name_that_the_registry_lacks(office: Office) -> None:
+    refused = await office.run("permits", "propose", "service_disruption", "--as", "zoe")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("nobody in the registry of approvers is 'zoe'; give a name of it with --as;")
+    assert (await office.run("permits", "list", "--json")).document == []
 
 
 def test_what_cannot_be_asked_for_is_refused_before_anybody_is(shell: Shell) -> None:
