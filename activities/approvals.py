@@ -164,13 +164,15 @@ class Approvals:
             records, revision.proposal, self.rule(revision), self._registry.current(), self._environment, now
         )
 
-    def page(self, revision: RevisionRecord, number: int) -> ApprovedPage:
-        """Returns what the signed audience root covers of a page."""
+    def page(self, revision: RevisionRecord, number: int, channel: str) -> ApprovedPage:
+        """Returns what the signed audience root covers of a page, which leaves on one channel."""
         rows = self._recipients.page(revision.outreach, revision.number, number)
         pages = self._recipients.page_digests(revision.outreach, revision.number)
         leaves = {row.id: leaf_of(row, row.content_digest) for row in rows}
         if root(pages) != revision.proposal.audience_root:
             return ApprovedPage(differs="audience_changed")
-        if number >= len(pages) or page_digest(list(leaves.values())) != pages[number]:
+        if not 0 <= number < len(pages) or page_digest(list(leaves.values())) != pages[number]:
             return ApprovedPage(differs="page_changed")
+        if any(row.channel != channel for row in rows):
+            return ApprovedPage(differs="wrong_channel")
         return ApprovedPage(leaves=leaves)

@@ -28,6 +28,7 @@ from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
 from tellfirst.policy.verdict import Verdict
 from tellfirst.signing.audience import address_digest, content_digest
+from tellfirst.signing.decisions import CLOCK_SKEW
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.leases import FencedOffError, Leases, PageKey
 from tellfirst.store.outreaches import Outreaches, RevisionRecord
@@ -133,7 +134,7 @@ class DispatchActivities:
             revision = self._outreaches.revision(request.outreach, request.revision)
             if revision is None:
                 return PageReport(accepted=0, withheld=0, failed=0, in_doubt=0, halted="no_such_revision")
-            signed = self._approvals.page(revision, request.page)
+            signed = self._approvals.page(revision, request.page, request.channel)
             page = _Page(request, revision, self._playbooks.of(revision), signed)
             adapter = self._adapters[request.channel]
             token = self._leases.take(page.key, now=clock.now(), until=clock.now() + self._lease)
@@ -225,6 +226,8 @@ class DispatchActivities:
                 step_kind=page.step.kind,
                 channel=page.channel,
                 purpose=page.playbook.purpose,
+                # The workflow's timer and this attempt are told by two clocks.
+                not_before=page.step.act_at and page.step.act_at - CLOCK_SKEW,
             )
             verdict = judge_page(of_page)
             if verdict.kind == "halt":

@@ -26,6 +26,7 @@ class PageFacts(Frozen):
     step_kind: str
     channel: str
     purpose: str
+    not_before: datetime | None = None
 
 
 class RowFacts(Frozen):
@@ -54,6 +55,8 @@ def judge_page(facts: PageFacts) -> Verdict:
         return halt(f"decision:{facts.decision}")
     if facts.library:
         return halt(facts.library)
+    if facts.not_before is not None and facts.now < facts.not_before:
+        return halt("too_early")
     return ALLOW
 
 

@@ -90,6 +90,7 @@ class Sends:
             row.c.outreach_id == key.outreach,
             row.c.revision == key.revision,
             row.c.page == key.page,
+            row.c.channel == channel,  # planned under another one too, they would be told twice
             row.c.arm == "treated",
             row.c.verdict == ELIGIBLE,
         )
@@ -135,11 +136,15 @@ class Sends:
                 )
 
     def planned(self, key: PageKey, limit: int) -> list[PlannedSend]:
-        """Returns the next sends of a page in the order of the audience."""
+        """Returns the next sends of a page in the order of the audience, each on its recipient's own channel."""
         query = (
             select(SendRow.id, SendRow.attempts, RecipientRow)
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
-            .where(*_sends_of(key), col(SendRow.state) == SendState.PLANNED)
+            .where(
+                *_sends_of(key),
+                col(SendRow.state) == SendState.PLANNED,
+                col(SendRow.channel) == col(RecipientRow.channel),
+            )
             .order_by(col(RecipientRow.position))
             .limit(limit)
         )
@@ -225,10 +230,11 @@ class Sends:
                     nonce=nonce,
                     adapter=adapter,
                 )
-                .returning(col(SendRow.id), col(SendRow.customer_id))
+                .returning(col(SendRow.id))
             )
-            # Only what was still planned is ours to send.
-            return {id_: points[customer].address for id_, customer in intended}
+            # Only what was still planned is ours to send, and to whom the audience says, not the effect log.
+            ours = set(intended.scalars())
+            return {send.id: points[send.recipient.customer].address for send in sends if send.id in ours}
 
     def _withhold(self, session: Session, verdicts: dict[str, Verdict], now: datetime) -> None:
         reasons: dict[str, list[str]] = {}

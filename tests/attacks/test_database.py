@@ -4,108 +4,15 @@ The outreach is planned, approved and sent on a real Temporal server; then what 
 Each attack changes the database, lets the dispatch activity run again, and everything is put back.
 """
 
-import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-import pytest_asyncio
-from temporalio.testing import ActivityEnvironment
-
-from activities.dispatch import PageReport, PageRequest
+from tests.attacks.conftest import ROWS, Approved, Change, sql
 from tests.attacks.mutations import of_value, places, put
 from tests.figures import Told
 from tests.signing.make import ed25519, envelope
-from tests.world import World
-
-ROWS = 4
-Change = Callable[[sqlite3.Connection], object]
-
-
-@dataclass
-class Approved:
-    """Is an approved outreach that nobody sends, beside another that nobody approved."""
-
-    world: World
-    id: str
-    other: str
-    saved: sqlite3.Connection
-
-    @contextmanager
-    def database(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(self.world.folder / "tellfirst.db", timeout=30)
-        try:
-            yield database
-            database.commit()
-        finally:
-            database.close()
-
-    async def run(self, change: Change) -> list[str]:
-        """Returns the codes of the refusals after a change, an empty one for each message that left."""
-        with self.database() as database:
-            change(database)
-        self.world.sms.sent.clear()
-        try:
-            halted = (await self.dispatch()).halted
-        except Exception as error:  # a row that cannot be read any more: the attempt fails, whoever runs it is told
-            halted = f"fails:{type(error).__name__}"
-        with self.database() as database:
-            query = "SELECT reason FROM sends WHERE outreach_id = ? AND state = 'withheld'"
-            withheld = [reason for (reason,) in database.execute(query, (self.id,))]
-        self.restore()
-        refused = [halted] if halted else withheld
-        # Rows that nothing was done to leave all the same: what counts is what nobody approved.
-        return [""] * len(self.world.sms.sent) if self.world.sms.sent else refused or ["nothing_to_send"]
-
-    async def dispatch(self, step: str = "initial", page: int = 0) -> PageReport:
-        assert self.world.app is not None
-        request = PageRequest(outreach=self.id, revision=1, step=step, channel="sms", page=page)
-        environment = ActivityEnvironment()
-        environment.info = replace(environment.info, started_time=datetime.now(UTC))
-        return await asyncio.to_thread(environment.run, self.world.app.dispatch.dispatch, request)
-
-    def restore(self) -> None:
-        with self.database() as database:
-            self.saved.backup(database)
-
-    def value(self, query: str, *values: object) -> Any:
-        with self.database() as database:
-            return database.execute(query, values).fetchone()[0]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def approved(world: World) -> AsyncIterator[Approved]:
-    world.hold_out(0)
-    for number in range(2 * ROWS):
-        world.customer(f"c-{number}", addresses={"sms": f"+1415{number:07d}"}, timezone="America/New_York")
-    other = await world.start(world.late(*(f"o-{n}" for n in range(ROWS, 2 * ROWS)), key=f"{world.key}-b"))
-    await world.planned(other.id)
-    handle = await world.start(world.late(*(f"o-{n}" for n in range(ROWS))))
-    await world.approve(handle.id)
-    await world.until(lambda: world.sends.tally(handle.id).accepted == ROWS)
-    await world.rest()  # nobody else moves while the rows are moved about
-    with sqlite3.connect(world.folder / "tellfirst.db") as database:
-        assert database.execute("DELETE FROM sends").rowcount == ROWS
-    world.sms.sent.clear()
-    saved = sqlite3.connect(":memory:")
-    with sqlite3.connect(world.folder / "tellfirst.db") as database:
-        database.backup(saved)
-    yield Approved(world, handle.id, other.id, saved)
-    saved.close()
-    await world.work()
-
-
-def sql(statement: str, *values: object) -> Change:
-    """Returns a change that has to touch something."""
-
-    def change(database: sqlite3.Connection) -> None:
-        assert database.execute(statement, values).rowcount > 0, statement
-
-    return change
 
 
 def test_counts_of_both_worlds() -> None:
@@ -334,62 +241,3 @@ async def test_another_outreach_made_to_look_approved(approved: Approved, told: 
         codes += await approved.run(change)
         approved.id = genuine
     told("another outreach made to look approved", codes, 0)
-
-
-async def test_sends_that_point_at_people_nobody_approved(approved: Approved, told: Told) -> None:
-    """A row of the effect log under an approved page, for a recipient who stands on no approved page."""
-    insert = (
-        "INSERT INTO sends (id, outreach_id, revision, recipient_id, customer_id, step, channel, page, state, reason,"
-        " token, attempts, nonce, adapter, provider_id, body_digest) SELECT 'forged', ?, 1, id, customer_id, 'initial',"
-        " 'sms', 0, 'planned', '', 0, 0, '', '', '', '' FROM recipients WHERE customer_id = 'c-7'"
-    )
-    reserve = "INSERT INTO reservations (customer_id, outreach_id, at) SELECT 'c-7', ?, at FROM reservations LIMIT 1"
-    codes = []
-    for more in ([], [("UPDATE recipients SET facts = ? WHERE customer_id = 'c-7'", ('{"order_id": "x"}',))]):
-
-        def change(database: sqlite3.Connection, more: Any = more) -> None:
-            for statement, values in [(insert, (approved.id,)), (reserve, (approved.id,)), *more]:
-                assert database.execute(statement, values).rowcount > 0
-
-        with approved.database() as database:
-            change(database)
-        approved.world.sms.sent.clear()
-        await approved.dispatch()
-        left = {message.send_id for message in approved.world.sms.sent}
-        assert len(left) in (ROWS, ROWS + 1), "those who were approved are told"
-        codes.append("" if "forged" in left else approved.value("SELECT reason FROM sends WHERE id = 'forged'"))
-        approved.restore()
-    told("sends to people nobody approved", codes, 0)
-
-
-async def test_rows_changed_while_their_page_is_leaving(approved: Approved, told: Told) -> None:
-    """The page is held against the root once; what is read for each micro-batch has to be the same rows still."""
-    world, codes = approved.world, []
-    last = approved.value("SELECT max(position) FROM recipients WHERE outreach_id = ?", approved.id)
-    for column, value in {
-        "facts": '{"order_id": "o-3", "promised_at": "2020-01-01"}',
-        "customer_id": "c-7",
-        "address_digest": approved.value("SELECT address_digest FROM recipients WHERE customer_id = 'c-7'"),
-        "timezone": "Asia/Tokyo",
-        "locale": "de",
-        "others": 7,
-    }.items():
-        world.sms.sent.clear()
-        world.sms.in_flight = 1
-        gate = asyncio.Event()
-        world.sms.wait_after = (0, gate)
-        running = asyncio.create_task(approved.dispatch())
-        while not world.sms.busy:
-            await asyncio.sleep(0.01)
-        with approved.database() as database:
-            sql(f"UPDATE recipients SET {column} = ? WHERE outreach_id = ? AND position = ?", value, approved.id, last)(
-                database
-            )
-        gate.set()
-        await running
-        world.sms.wait_after = None
-        codes.append("" if len(world.sms.sent) == ROWS else approved.value(
-            "SELECT reason FROM sends JOIN recipients ON recipients.id = recipient_id WHERE position = ?"
-            " AND sends.outreach_id = ?", last, approved.id))  # fmt: skip
-        approved.restore()
-    told("rows changed while their page is leaving", codes, 0)

@@ -44,6 +44,7 @@ PAGE_WRONGS: list[tuple[dict[str, object], str]] = [
     ({"channel_halted": "configuration:20003"}, "configuration:20003"),
     ({"decision": "revoked"}, "decision:revoked"),
     ({"library": "test_playbook"}, "test_playbook"),
+    ({"not_before": NOON + timedelta(seconds=1)}, "too_early"),
 ]
 ROW_WRONGS: list[tuple[dict[str, object], str]] = [
     ({"condition_holds": False}, "condition_cleared"),
