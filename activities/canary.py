@@ -68,6 +68,12 @@ class ContinueGate:
             leave_untold(self._recipients, revision)
         return answer.model_copy(update={"kind": "continue", "revision": revision.number})
 
+    def reject(self, revision: RevisionRecord, *, by: str, now: datetime) -> None:
+        """Leaves those untold who still wait when the message itself is rejected."""
+        about = continue_id(revision.outreach, revision.number)
+        if self._matters.set_status(about, "rejected", at=now, only=(PENDING,), by=by):
+            leave_untold(self._recipients, revision)
+
     def refusal(self, revision: RevisionRecord, page: int, step: PlannedStep, *, now: datetime) -> str:
         """Returns why a page may not leave yet, as a code; empty when it is one of the first, or the rest may go."""
         proposal = revision.proposal

@@ -102,6 +102,8 @@ class DecisionActivities:
             if not stands.taken:
                 message = f"it is already {stands.status}"
                 return _answer(record, accepted=False, code="already_decided", message=message)
+            if decision.decision == "reject":
+                self._continues.reject(revision, by=decision.approver, now=now)
             answer = _answer(record, accepted=True, code="", message=decision.reason, status=stands.status)
             return answer.model_copy(update={"approvals": stands.approvals, "needed": needed})
 

@@ -38,6 +38,9 @@ class Approving(Closing):
         request = RestRequest(outreach=self._id, revision=revision.plan.revision)
         opened = await workflow.execute_local_activity_method(CanaryActivities.open_rest, request, **QUICK)
         revision.canary = Canary.model_validate(opened.model_dump())
+        self.hear_early()
+        if not revision.canary.waits:
+            return  # whoever was quick has decided
         text = f"Told first: {opened.told}. Please decide with `tellfirst continue` about the other {opened.rest}."
         await self.notify("reminder", revision.plan, text)
 

@@ -89,8 +89,7 @@ class Closing(Front):
 
     async def closed(self, ending: Ending, reason: str = "", **counts: Any) -> Result:
         """Returns the result once every message is answered and everybody can see that it is over."""
-        await self.settle_messages()
-        await self.ladder.rest(closing=True)
+        await self.come_to_rest(closing=True)
         self.show(Situation(stage=contract.Stage.CLOSED, words=f"Closed: {ending}. {reason}"))
         return Result(ending=ending, reason=reason, recipients=self.state.recipients, **counts)
 

@@ -43,6 +43,14 @@ class Front(Mailbox):
         )
         await self.ladder.notify(request)
 
+    async def come_to_rest(self, *, closing: bool = False) -> None:
+        """Waits until all that came in is answered and every escalation is kept, at one and the same moment."""
+        while True:
+            await self.settle_messages()
+            await self.ladder.rest(closing=closing)
+            if self.settled:
+                return
+
     async def needs_attention(self, why: str) -> None:
         """Stops sending and asks for a person; the outreach shows as needing attention until it is resumed."""
         self.state.ask(why, workflow.now())

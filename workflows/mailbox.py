@@ -193,9 +193,14 @@ class Mailbox:
             self._busy = False
             self.news += 1
 
+    @property
+    def settled(self) -> bool:
+        """Returns whether everything that came in is applied and answered."""
+        return not self._waiting and not self._busy and workflow.all_handlers_finished()
+
     async def settle_messages(self) -> None:
-        """Waits until everything that came in is applied and answered."""
-        await until(lambda: not self._waiting and not self._busy and workflow.all_handlers_finished())
+        """Waits until it is."""
+        await until(lambda: self.settled)
 
     async def _draft(self, message: Message) -> None:
         state, draft = self.state, contract.Draft.model_validate(message.raw)
@@ -230,6 +235,10 @@ class Mailbox:
     def take_in(self, revision: Revision) -> None:
         """Adds a revision, with whatever was decided about it before its plan came back."""
         self.state.revisions.append(revision)
+        self.hear_early()
+
+    def hear_early(self) -> None:
+        """Applies what was decided before it was known here that it is asked for."""
         early, self.state.early = self.state.early, []
         for answer in early:
             self._decided(answer)
@@ -253,12 +262,15 @@ class Mailbox:
             elif answer.decision == "reject":
                 revision.status = "rejected"
                 self.state.reason = answer.message
+                if revision.canary is not None and revision.canary.waits:
+                    revision.canary.status = "rejected"
             else:
                 revision.status = "changes_requested"
 
     def _continued(self, revision: Revision, answer: DecisionAnswer) -> None:
         canary = revision.canary
         if canary is None:
+            self.state.early.append(answer)
             return
         if canary.leaves and answer.decision == "approve":  # it stands in for one that no longer holds
             self.state.attention = ""

@@ -89,8 +89,7 @@ class OutreachWorkflow(Approving):
                 if result is not None:
                     return result
                 if self._sender.wants_new_run:
-                    await self.settle_messages()
-                    await self.ladder.rest()
+                    await self.come_to_rest()
                     workflow.continue_as_new(self.state)
         finally:
             for task in beside:
@@ -112,6 +111,9 @@ class OutreachWorkflow(Approving):
         self.show()
         if state.aborted and not state.randomised:
             return await self.end(Ending.ABORTED, state.aborted)
+        for revision in state.revisions:
+            if revision.status == "rejected" and revision.on_its_way:
+                await self._drop(revision)
         if state.look and not state.attention:
             return await self._look()
         if state.to_plan and not state.attention:
@@ -178,6 +180,7 @@ class OutreachWorkflow(Approving):
         except FailureError as error:
             if number > 1:
                 state.grow |= grow
+                state.drafts[:0] = [draft] if draft else []
                 raise
             return await self.end(Ending.FAILED, cause_of(error))
         state.planned, self._condition = number, None
@@ -251,23 +254,32 @@ class OutreachWorkflow(Approving):
             self.state.retry_at = workflow.now() + RETRY
         elif halted:
             await self.needs_attention(f"sending '{sending.step}' stopped ({halted})")
-        elif revision.sending is None and self._sender.unknown:
-            count, self._sender.unknown = self._sender.unknown, 0
+        elif revision.sending is None:
+            self._ask_about_unknown(revision, sending.step)
+
+    def _ask_about_unknown(self, revision: Revision, step: str) -> None:
+        count, self._sender.unknown = self._sender.unknown, 0
+        if count:
             are = "message is" if count == 1 else "messages are"
-            text = f"Of step '{sending.step}' {count:,} {are} unknown to us and to the provider; decide about each."
-            self._escalate("unknown_sends", revision, sending.step, text)
+            text = f"Of step '{step}' {count:,} {are} unknown to us and to the provider; decide about each."
+            self._escalate("unknown_sends", revision, step, text)
 
     async def _let_go(self) -> None:
-        """Lets go of whatever has not left; what may have left is still asked about."""
+        """Lets go of whatever has not left."""
         self.state.look, self.state.grow, self.state.drafts = "", False, []
         await self.give_up([r for r in self.state.revisions if r.open], "aborted")
         for revision in self.state.revisions:
-            revision.due = []
             if revision.rest_is_open:
                 await self.give_rest_up(revision, "aborted")
-            if revision.sending is not None:
-                await self._sender.reconcile(revision, revision.sending)
-                revision.sending = None
+            await self._drop(revision)
+
+    async def _drop(self, revision: Revision) -> None:
+        """Leaves unsent what was due; what may have left is still asked about."""
+        revision.due = []
+        if (sending := revision.sending) is not None:
+            await self._sender.reconcile(revision, sending)
+            revision.sending = None
+            self._ask_about_unknown(revision, sending.step)
 
     # -- promises
 

@@ -258,8 +258,8 @@ def overdue(state: State, now: datetime) -> str:
 
 
 def owing(state: State) -> bool:
-    """Returns whether a decision or a promise is still open, so that the outreach may not close."""
-    return bool(state.drafts) or any(
+    """Returns whether a plan, a decision or a promise is still open, so that the outreach may not close."""
+    return state.to_plan or any(
         r.status == "pending"
         or (r.status == "approved" and r.wave is None)
         or (r.rest_is_open and not state.cleared and not state.aborted)

@@ -125,6 +125,7 @@ async def test_what_may_have_left_before_an_abort_is_still_asked_about(world: Wo
         await world.until(lambda: world.outreaches.get(handle.id).paused)
     await world.pass_time(handle, minutes=5)
     await world.until(lambda: states(world, handle.id) == {"unknown": 1, "planned": 2})
+    await world.until(lambda: [one for one in world.escalations.of(handle.id) if one.kind == "unknown_sends"])
 
 
 async def test_the_word_that_it_is_over_reaches_the_pages_in_flight(world: World) -> None:

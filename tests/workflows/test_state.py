@@ -87,3 +87,9 @@ def test_an_aborted_outreach_owes_nothing_and_does_not_ask_to_be_resumed() -> No
     assert not owing(state)
     shown = situation(state, T0)
     assert (shown.stage, shown.words.split(".")[0]) == (Stage.AWAITING_WINDOW, "Aborted")
+
+
+def test_nothing_is_measured_while_growth_waits_for_a_plan() -> None:
+    state = State(trigger="t", revisions=[told()], grow=True)
+    state.ask("plan failed", T0)
+    assert next_deadline(state) is None
