@@ -76,9 +76,16 @@ class ExceptionAnswerActivities:
                 return Answered(state="withheld", reason=granted)
             if granted.record.status != EXECUTED:
                 return Answered(state="withheld", reason="not_executed")  # whatever the workflow, or who plays it, says
-            if not granted.record.channel or granted.grant.answer_digest == NO_ANSWER:
+            record, grant = granted.record, granted.grant
+            if not record.channel or grant.answer_digest == NO_ANSWER:
                 return Answered(state="none", reason="no_channel")
-            key = self._planned.key_of(granted.record.recipient_id or 0, request)
+            key = self._planned.key_of(
+                record.recipient_id or 0,
+                request,
+                outreach=grant.outreach,
+                customer=grant.customer,
+                channel=record.channel,
+            )
             if key is None:
                 return Answered(state="withheld", reason="no_recipient")
             token = self._leases.take(key, now=clock.now(), until=clock.now() + self._lease)

@@ -20,12 +20,14 @@ class ExceptionSends:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def key_of(self, recipient: int, request: str) -> PageKey | None:
-        """Returns under which key the answer stands, None when its recipient stands on no page."""
+    def key_of(self, recipient: int, request: str, *, outreach: str, customer: str, channel: str) -> PageKey | None:
+        """Returns under which key the answer stands, None unless its recipient is that customer on a page there."""
         with self._database.read() as session:
             row = session.get(RecipientRow, recipient)
-        if row is None or row.page is None:
+        if row is None or row.page is None or (row.outreach_id, row.customer_id) != (outreach, customer):
             return None
+        if row.channel != channel:
+            return None  # planned under another one too, they would be answered twice
         return PageKey(outreach=row.outreach_id, revision=row.revision, step=exception_id(request), page=row.page)
 
     def open(self, key: PageKey, recipient: int, channel: str, *, retry_intents: bool, token: int) -> None:

@@ -340,6 +340,26 @@ async def test_nobody_is_told_of_what_was_not_carried_out(counter: Counter) -> N
     assert counter.answers() == []
 
 
+async def test_an_answer_goes_to_the_customer_whom_it_was_granted(counter: Counter) -> None:
+    """Somebody who can write to the database makes it point at another customer's row."""
+    await counter.open("c-1", "c-2")
+    await counter.put()
+    await counter.pending()
+    app = counter.world.app
+    assert app is not None
+    await counter.world.rest()
+    received = ReceivedGrant(request=counter.request, raw=counter.signed("approve").model_dump(mode="json"))
+    assert (await counter.cut_off(app.exceptions.receive_grant, received)).accepted
+    assert not (await counter.cut_off(app.exceptions.execute_exception, counter.request)).code
+    theirs = "UPDATE exceptions SET recipient_id = (SELECT id FROM recipients WHERE customer_id = '{}')"
+    for customer, state in (("c-2", "withheld"), ("c-1", "accepted")):
+        with app.database.write() as session:
+            session.connection().exec_driver_sql(theirs.format(customer))
+        assert (await counter.cut_off(app.exception_answers.answer_exception, counter.request)).state == state
+    assert len(counter.answers()) == len(counter.world.sms.sent) == 1
+    await counter.world.work()
+
+
 async def test_a_playbook_that_is_not_live_grants_nothing(counter: Counter) -> None:
     """Its boundaries, roles and answers are only words until they are signed, whatever the database says."""
     await counter.open()
