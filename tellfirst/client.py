@@ -3,6 +3,7 @@
 It adds nothing to the contract: whatever it does, a stock Temporal client does with the names of `contract`.
 """
 
+import asyncio
 import hashlib
 from datetime import timedelta
 from typing import Any, Literal
@@ -75,19 +76,15 @@ class OutreachClient:
                     remedy="use the opaque ids of your own systems",
                 )
         try:
-            await self._temporal.start_workflow(
+            await self._start(
                 contract.OUTREACH,
                 condition,
-                id=id_,
-                task_queue=contract.QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                name=id_,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 search_attributes=contract.starting_attributes(condition),
             )
         except WorkflowAlreadyStartedError:
             return Started(outreach=id_, ended_before=True)
-        except RPCError as error:
-            raise _told(error, id_) from None
         return Started(outreach=id_)
 
     async def propose(self, proposal: LibraryProposal, change: str) -> None:
@@ -95,16 +92,8 @@ class OutreachClient:
 
         Proposed again, it waits on where it stood; only what the library has overtaken is proposed anew.
         """
-        try:
-            await self._temporal.start_workflow(
-                contract.LIBRARY_CHANGE,
-                proposal,
-                id=change,
-                task_queue=contract.QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
-            )
-        except RPCError as error:
-            raise _told(error, change) from None
+        again = WorkflowIDConflictPolicy.TERMINATE_EXISTING
+        await self._start(contract.LIBRARY_CHANGE, proposal, name=change, id_conflict_policy=again)
 
     async def resume_all(self, pause: str) -> str:
         """Asks that the pause of everything of this id ends, and returns the workflow that waits for two signatures.
@@ -112,29 +101,31 @@ class OutreachClient:
         Asked again, it is still one. Raises UnreachableError when the server does not answer.
         """
         id_ = contract.resume_id(pause)
-        try:
-            await self._temporal.start_workflow(
-                contract.RESUME,
-                id=id_,
-                task_queue=contract.QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            )
-        except RPCError as error:
-            raise _told(error, id_) from None
+        await self._start(contract.RESUME, name=id_)
         return id_
 
     async def propose_permit(self, proposal: PermitProposal, permit: str) -> None:
         """Proposes a standing permit under its name, `contract.permit_id`; proposed again, it is still one."""
-        try:
-            await self._temporal.start_workflow(
-                contract.PERMIT,
-                proposal,
-                id=permit,
-                task_queue=contract.QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            )
-        except RPCError as error:
-            raise _told(error, permit) from None
+        await self._start(contract.PERMIT, proposal, name=permit)
+
+    async def _start(self, workflow: str, *argument: object, name: str, **how: Any) -> None:
+        how = {"id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING, **how}
+        for wait in (0.1, 0.5, None):
+            try:
+                await self._temporal.start_workflow(workflow, *argument, id=name, task_queue=contract.QUEUE, **how)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise _told(error, name) from None
+                if wait is None:
+                    raise UnreachableError(
+                        "the Temporal server does not know where to start this",
+                        where=name,
+                        remedy="check TEMPORAL_NAMESPACE and try again",
+                    ) from None
+            else:
+                return
+            # Nothing but the namespace has to be there for a start, and yet a server under load may say so once.
+            await asyncio.sleep(wait)
 
     async def ended(self, matter: str) -> str:
         """Returns how the workflow of a matter ended, empty while it runs."""
@@ -153,18 +144,11 @@ class OutreachClient:
         """
         id_ = contract.exception_id(asked.request)
         try:
-            await self._temporal.start_workflow(
-                contract.EXCEPTION,
-                asked,
-                id=id_,
-                task_queue=contract.QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            await self._start(
+                contract.EXCEPTION, asked, name=id_, id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE
             )
         except WorkflowAlreadyStartedError:
             raise RefusedError("a request of this id has ended already", where=id_, remedy="give another id") from None
-        except RPCError as error:
-            raise _told(error, id_) from None
         return id_
 
     async def submit(self, outreach: str, envelope: DecisionEnvelope) -> DecisionAnswer:
