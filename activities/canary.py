@@ -87,7 +87,7 @@ class ContinueGate:
         if (bound.audience_root, bound.rest) != (proposal.audience_root, rest):
             return f"{NOT_CONTINUED}:stale_content"
         rule = continue_rule(self._playbooks.of(revision), proposal)
-        code = self._approvals.holds(about, rule, now)
+        code = self._approvals.holds(matter, rule, now)
         return f"{NOT_CONTINUED}:{code}" if code else ""
 
 

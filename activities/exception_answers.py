@@ -14,7 +14,6 @@ from activities.exception_grants import NO_ANSWER, Granted, GrantReader
 from activities.failures import later, told_plainly
 from activities.matters import MatterApprovals
 from tellfirst.channels.base import Adapter
-from tellfirst.contract import exception_id
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered, SendState
 from tellfirst.playbooks.answers import render_answer
@@ -120,7 +119,7 @@ class ExceptionAnswerActivities:
         text = self._render(granted)
         now = read_at = clock.now()
         aborted = self._aborted(key.outreach)
-        code = self._approvals.holds(exception_id(record.id), granted.rule, now)
+        code = self._approvals.holds(granted.matter, granted.rule, now)
 
         def facts(planned: PlannedSend, address: str | None) -> tuple[bool, bool, bool]:
             row = planned.recipient

@@ -12,7 +12,7 @@ from tellfirst.policy.approval import ApprovalRule
 from tellfirst.policy.exceptions import Asked, grant_rule
 from tellfirst.signing.kinds import Grant
 from tellfirst.store.exceptions import ExceptionRecord, Exceptions
-from tellfirst.store.matters import Matters
+from tellfirst.store.matters import MatterRecord, Matters
 from tellfirst.store.outreaches import Outreaches, RevisionRecord
 
 NO_ANSWER = "none"
@@ -23,6 +23,7 @@ class Granted(Frozen):
     """Is a request with everything that a grant of it rests on."""
 
     record: ExceptionRecord
+    matter: MatterRecord
     grant: Grant
     playbook: Playbook
     rule: ApprovalRule
@@ -72,7 +73,9 @@ class GrantReader:
             return code
         boundary = boundary_of(found[1], record.kind)
         rule = None if boundary is None else grant_rule(asked_of(record), boundary)
-        return "outside_boundary" if rule is None else Granted(record=record, grant=grant, playbook=found[1], rule=rule)
+        if rule is None:
+            return "outside_boundary"
+        return Granted(record=record, matter=matter, grant=grant, playbook=found[1], rule=rule)
 
 
 def boundary_of(playbook: Playbook, kind: str) -> Boundary | None:

@@ -109,7 +109,7 @@ class ExceptionActivities:
             if granted.record.status != GRANTED:
                 return Executed(code="not_approved")
             # Again, from what was signed: a key revoked meanwhile stops it.
-            if code := self._approvals.holds(exception_id(request), granted.rule, now):
+            if code := self._approvals.holds(granted.matter, granted.rule, now):
                 if code == "no_registry":  # it is being deployed, say: the grant is as good as it was
                     raise later("Registry", "the registry of approvers cannot be read", HELD)
                 return Executed(code=code)

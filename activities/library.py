@@ -72,7 +72,7 @@ class LibraryGate:
             return "not_approved"
         if self.misstates(matter.proposal):
             return "stale_content"
-        code = self._approvals.holds(about, library_rule(matter.proposal), now)
+        code = self._approvals.holds(matter, library_rule(matter.proposal), now)
         return code or ("" if self._is_agreed_data(matter.proposal) else "data_not_agreed")
 
     def editor(self, playbook: str, version: str, *, now: datetime) -> str:

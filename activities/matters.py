@@ -81,17 +81,17 @@ class MatterApprovals:
         answer = _answer(record, accepted=True, message=decision.reason, status=stands.status)
         return answer.model_copy(update={"approvals": stands.approvals, "needed": rule.needed})
 
-    def holds(self, about: str, rule: ApprovalRule, now: datetime) -> str:
-        """Returns an empty text while enough approvals of a matter hold, else the code of what is wrong."""
-        matter = self._matters.get(about)
-        if matter is None:
-            return "not_approved"
-        if matter.proposal.about != about:
+    def holds(self, matter: MatterRecord, rule: ApprovalRule, now: datetime) -> str:
+        """Returns an empty text while enough approvals of a matter hold, else the code of what is wrong.
+
+        `matter` is the very record that the caller acts on: read again, it could be another.
+        """
+        if matter.proposal.about != matter.about:
             return "wrong_outreach"  # a row copied under another name brings its decisions along
         if matter.status != "approved":
             return "not_approved" if matter.status == "pending" else matter.status
         try:
-            places, _, refusal = self._holding(self._decisions.approvals(about), matter, rule, now)
+            places, _, refusal = self._holding(self._decisions.approvals(matter.about), matter, rule, now)
         except SettingsError:
             return "no_registry"
         return "" if len(places) >= rule.needed else refusal or "not_approved"

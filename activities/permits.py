@@ -170,7 +170,7 @@ class StandingPermits:
         if matter is None or not isinstance(matter.proposal, Permit):
             return "permit:not_approved"
         permit, playbook = matter.proposal, self._playbooks.of(revision)
-        if code := self._approvals.holds(use.permit, permit_rule(playbook, permit), now):
+        if code := self._approvals.holds(matter, permit_rule(playbook, permit), now):
             return f"permit:{code}"
         if use.digest != digest(revision.proposal.document()):
             return "permit:stale_content"
@@ -193,7 +193,7 @@ class StandingPermits:
             at=now,
         )
         if permit.playbook_version == proposal.playbook_version and (
-            code := self._approvals.holds(matter.about, permit_rule(playbook, permit), now)
+            code := self._approvals.holds(matter, permit_rule(playbook, permit), now)
         ):
             said = {REVOKED: "was revoked", "expired": "has ended"}.get(code, f"does not hold ({code})")
             return use.model_copy(update={"reason": f"permit {permit.permit} {said}"})

@@ -167,7 +167,7 @@ class Prover:
             )
             if answers:
                 authorised = answer_authorised(self._here, self._registry, send)
-            proof.unauthorised += not authorised
+            proof.unauthorised += send.misdirected or not authorised
             if at is not None and _opted_out(consents.get(send.customer, ()), send.channel, purpose, at):
                 proof.after_optout += 1
             if send.state in ACCEPTED and not self._arrived(send):

@@ -39,6 +39,7 @@ class AuditedSend(Frozen):
     provider_id: str
     body_digest: str
     approved_text: str
+    misdirected: bool
 
 
 class Audit:
@@ -81,13 +82,13 @@ class Audit:
     def sends_on(self, outreach: str, revision: int, page: int) -> list[AuditedSend]:
         """Returns all sends to the recipients of one page, in the order of the audience."""
         query = (
-            select(SendRow, RecipientRow.content_digest)
+            select(SendRow, RecipientRow)
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
             .where(RecipientRow.outreach_id == outreach, RecipientRow.revision == revision, RecipientRow.page == page)
             .order_by(col(RecipientRow.position), col(SendRow.id))
         )
         with self._database.read() as session:
-            return [_send(row, text) for row, text in session.exec(query)]
+            return [_send(row, to) for row, to in session.exec(query)]
 
     def sends(self, ids: Sequence[str]) -> dict[str, AuditedSend]:
         """Returns those sends that exist, by id."""
@@ -103,7 +104,7 @@ class Audit:
         with self._database.read() as session:
             for chunk in chunks(addresses):
                 query = (
-                    select(ContactPointRow.address, SendRow, RecipientRow.content_digest)
+                    select(ContactPointRow.address, SendRow, RecipientRow)
                     .join(SendRow, col(SendRow.customer_id) == col(ContactPointRow.customer_id))
                     .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
                     .where(
@@ -113,8 +114,8 @@ class Audit:
                     )
                     .order_by(col(SendRow.id))
                 )
-                for address, row, text in session.exec(query):
-                    found.setdefault(address, []).append(_send(row, text))
+                for address, row, to in session.exec(query):
+                    found.setdefault(address, []).append(_send(row, to))
         return found
 
     def consents(self, customers: Sequence[str]) -> dict[str, list[Consent]]:
@@ -182,16 +183,16 @@ class Audit:
         with self._database.read() as session:
             for chunk in chunks(values):
                 query = (
-                    select(SendRow, RecipientRow.content_digest)
+                    select(SendRow, RecipientRow)
                     .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
                     .where(col(column).in_(chunk))
                     .order_by(col(SendRow.id))
                 )
-                found += [_send(row, text) for row, text in session.exec(query)]
+                found += [_send(row, to) for row, to in session.exec(query)]
         return found
 
 
-def _send(row: SendRow, text: str | None) -> AuditedSend:
+def _send(row: SendRow, to: RecipientRow) -> AuditedSend:
     return AuditedSend(
         id=row.id,
         outreach=row.outreach_id,
@@ -209,5 +210,6 @@ def _send(row: SendRow, text: str | None) -> AuditedSend:
         adapter=row.adapter,
         provider_id=row.provider_id,
         body_digest=row.body_digest,
-        approved_text=text or "",
+        approved_text=to.content_digest or "",
+        misdirected=(row.customer_id, row.channel) != (to.customer_id, to.channel),
     )

@@ -1,6 +1,7 @@
 """Matters are judged in one place: on receipt, kept whatever becomes of it, and again whenever it counts."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,11 @@ class Desk:
     ) -> DecisionAnswer:
         return self.judge.receive(CHANGE.about, self.signed(name, decision, prior), rule, NOON)
 
+    def holds(self, rule: ApprovalRule, now: datetime) -> str:
+        matter = self.matters.get(CHANGE.about)
+        assert matter is not None
+        return self.judge.holds(matter, rule, now)
+
 
 @pytest.fixture
 def desk(database: Database, tmp_path: Path) -> Desk:
@@ -84,10 +90,10 @@ def desk(database: Database, tmp_path: Path) -> Desk:
 
 
 def test_approval_by_one_holds(desk: Desk) -> None:
-    assert desk.judge.holds(CHANGE.about, ONE, NOON) == "not_approved"
+    assert desk.holds(ONE, NOON) == "not_approved"
     assert (answer := desk.give("lia")).accepted
     assert answer.status == "approved"
-    assert desk.judge.holds(CHANGE.about, ONE, NOON) == ""
+    assert desk.holds(ONE, NOON) == ""
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ def test_refused_ones_are_kept_with_their_code(desk: Desk, name: str, code: str)
     assert [(one.code, one.approver, one.accepted) for one in desk.decisions.received(CHANGE.about)] == [
         (code, name, False)
     ]
-    assert desk.judge.holds(CHANGE.about, ONE, NOON) == "not_approved"
+    assert desk.holds(ONE, NOON) == "not_approved"
 
 
 def test_what_is_no_decision_is_refused_without_being_kept(desk: Desk) -> None:
@@ -109,7 +115,6 @@ def test_what_is_no_decision_is_refused_without_being_kept(desk: Desk) -> None:
 
 def test_nothing_is_decided_that_nobody_proposed(desk: Desk) -> None:
     assert desk.judge.receive("library/other/1", desk.signed("lia"), ONE, NOON).code == "not_ready"
-    assert desk.judge.holds("library/other/1", ONE, NOON) == "not_approved"
 
 
 def test_a_decision_about_another_matter_is_refused(desk: Desk) -> None:
@@ -122,10 +127,10 @@ def test_a_decision_about_another_matter_is_refused(desk: Desk) -> None:
 def test_two_roles_take_two_people(desk: Desk, order: tuple[str, str]) -> None:
     first, second = order
     assert desk.give(first, BOTH).status == "pending"
-    assert desk.judge.holds(CHANGE.about, BOTH, NOON) == "not_approved"
+    assert desk.holds(BOTH, NOON) == "not_approved"
     prior = digest(desk.signed(first).document)
     assert desk.give(second, BOTH, prior=prior).status == "approved"
-    assert desk.judge.holds(CHANGE.about, BOTH, NOON) == ""
+    assert desk.holds(BOTH, NOON) == ""
 
 
 def test_until_the_last_replacement_has_come_it_is_told_as_pending(desk: Desk) -> None:
@@ -134,22 +139,22 @@ def test_until_the_last_replacement_has_come_it_is_told_as_pending(desk: Desk) -
     desk.file.write_text(registry(desk.signers, "lia", "prue"))
     first = desk.give("leo", BOTH)
     assert (first.accepted, first.status, first.approvals, first.needed) == (True, "pending", 1, 2)
-    assert desk.judge.holds(CHANGE.about, BOTH, NOON) == "key_revoked"
+    assert desk.holds(BOTH, NOON) == "key_revoked"
     second = desk.give("bea", BOTH, prior=digest(desk.signed("leo").document))
     assert (second.accepted, second.status, second.approvals, second.needed) == (True, "approved", 2, 2)
-    assert desk.judge.holds(CHANGE.about, BOTH, NOON) == ""
+    assert desk.holds(BOTH, NOON) == ""
 
 
 @pytest.mark.parametrize(("second", "code"), [("leo", "other_role_needed"), ("lia", "same_person")])
 def test_two_of_one_role_or_one_person_twice_are_not_enough(desk: Desk, second: str, code: str) -> None:
     desk.give("lia", BOTH)
     assert desk.give(second, BOTH, prior=digest(desk.signed("lia").document)).code == code
-    assert desk.judge.holds(CHANGE.about, BOTH, NOON) == "not_approved"
+    assert desk.holds(BOTH, NOON) == "not_approved"
 
 
 def test_status_set_in_the_database_is_no_approval(desk: Desk) -> None:
     desk.matters.set_status(CHANGE.about, "approved", at=NOON)
-    assert desk.judge.holds(CHANGE.about, ONE, NOON) == "not_approved"
+    assert desk.holds(ONE, NOON) == "not_approved"
 
 
 def test_proposal_changed_in_the_database_is_no_longer_approved(desk: Desk) -> None:
@@ -157,29 +162,29 @@ def test_proposal_changed_in_the_database_is_no_longer_approved(desk: Desk) -> N
     desk.matters.set_status(CHANGE.about, "expired", at=NOON)
     desk.matters.open(CHANGE.model_copy(update={"data_changed": True}), "pat", NOON)
     desk.matters.set_status(CHANGE.about, "approved", at=NOON)
-    assert desk.judge.holds(CHANGE.about, ONE, NOON) == "stale_content"
+    assert desk.holds(ONE, NOON) == "stale_content"
 
 
 def test_revoked_key_ends_it_and_a_revoked_matter_too(desk: Desk) -> None:
     desk.give("lia")
     desk.file.write_text(registry(desk.signers, "lia"))
-    assert desk.judge.holds(CHANGE.about, ONE, NOON) == "key_revoked"
+    assert desk.holds(ONE, NOON) == "key_revoked"
     desk.file.write_text(registry(desk.signers))
-    assert desk.judge.holds(CHANGE.about, ONE, NOON) == ""
+    assert desk.holds(ONE, NOON) == ""
     desk.matters.set_status(CHANGE.about, "revoked", at=NOON)
-    assert desk.judge.holds(CHANGE.about, ONE, NOON) == "revoked"
+    assert desk.holds(ONE, NOON) == "revoked"
 
 
 def test_approval_ends_with_its_validity(desk: Desk) -> None:
     desk.give("lia")
-    assert desk.judge.holds(CHANGE.about, ONE, CHANGE.valid_until + HOUR) == "expired"
+    assert desk.holds(ONE, CHANGE.valid_until + HOUR) == "expired"
 
 
 def test_no_registry_refuses_in_words(desk: Desk) -> None:
     desk.give("lia")
     desk.file.unlink()
     assert desk.give("leo").code == "no_registry"
-    assert desk.judge.holds(CHANGE.about, ONE, NOON) == "no_registry"
+    assert desk.holds(ONE, NOON) == "no_registry"
 
 
 def test_of_twenty_at_once_one_is_taken(desk: Desk) -> None:

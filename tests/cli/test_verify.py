@@ -235,6 +235,8 @@ async def test_whoever_a_closed_outreach_left_waiting_is_lost(by_provider: Told)
         ("UPDATE sends SET intent_at = NULL WHERE id = (SELECT min(id) FROM sends)", 1),
         ("UPDATE sends SET intent_at = '2999-01-01 00:00:00' WHERE id = (SELECT min(id) FROM sends)", 1),
         ("UPDATE sends SET body_digest = 'x' WHERE id = (SELECT min(id) FROM sends)", 1),
+        ("UPDATE sends SET customer_id = 'c-2' WHERE customer_id = 'c-1'", 1),
+        ("UPDATE sends SET channel = 'email' WHERE id = (SELECT min(id) FROM sends)", 1),
         ("UPDATE sends SET page = 4 WHERE id = (SELECT min(id) FROM sends)", 1),
         ("UPDATE recipients SET page = NULL WHERE position = 1", 3),  # one off the page, and so two on another page
         ("UPDATE recipients SET address_digest = 'x' WHERE position = 1", 3),

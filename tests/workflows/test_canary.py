@@ -12,6 +12,7 @@ from tellfirst import contract
 from tellfirst.contract import DecisionAnswer, Result, Stage, continue_id
 from tellfirst.signing.documents import Choice, digest
 from tellfirst.signing.kinds import Continue, decide
+from tellfirst.store.engine import Database
 from tellfirst.store.matters import MatterRecord, Matters
 from tellfirst.store.tables import RecipientRow
 from tests.signing.make import Signer, ed25519, envelope
@@ -26,6 +27,17 @@ def always(world: World, **more: str) -> None:
 def matter(world: World, outreach: str) -> MatterRecord | None:
     assert world.app is not None
     return Matters(world.app.database).get(continue_id(outreach, 1))
+
+
+class OnceRead(Matters):
+    """Reads a row as it stood for a moment."""
+
+    def __init__(self, database: Database, then: MatterRecord) -> None:
+        super().__init__(database)
+        self._then = then
+
+    def get(self, about: str) -> MatterRecord | None:
+        return self._then
 
 
 async def first_few(world: World, count: int = 40, *, told: int | None = None) -> str:
@@ -118,6 +130,10 @@ async def test_dispatch_itself_holds_the_rest_back(world: World, given: str) -> 
     )
     assert gate.refusal(revision, 0, revision.plan.initial, now=now) == ""
     assert gate.refusal(revision, 1, revision.plan.initial, now=now) == code
+    if given == "another root":
+        # Somebody who changes the row between two readings shows the one that fits and has the other judged.
+        gate._matters = OnceRead(world.app.database, found.model_copy(update={"status": "approved"}))
+        assert gate.refusal(revision, 1, revision.plan.initial, now=now) == code
     if given in ("another root", "a revoked key"):
         handle = world.env.client.get_workflow_handle(outreach)
         await world.until(lambda: [e for e in world.escalations.of(handle.id) if f"decision:{code}" in e.text])
