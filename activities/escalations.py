@@ -14,10 +14,13 @@ from tellfirst.domain.base import Frozen
 from tellfirst.store.escalations import EscalationRecord, Escalations
 from tellfirst.store.notices import Notice, Notices
 
-WHAT_TO_DO = {
-    "reminder": "tellfirst show {about}",
-    "expired": "tellfirst show {about}",
+LOOK_AT = {
+    "exception": "tellfirst exceptions show {name}",
+    "library": "tellfirst playbooks history {name}",
+    "permit": "tellfirst permits show {name}",
+    "resume": "tellfirst resume --all",
 }
+"""The command with which what is no outreach is looked at, by what it is."""
 
 
 class NoticeRequest(Frozen):
@@ -82,7 +85,7 @@ class EscalationActivities:
             for way in self._notices.undelivered(notice):
                 activity.heartbeat(way)
                 delivery = asyncio.run_coroutine_threadsafe(
-                    self._notifiers.tell(way, _alert(kept), now=clock.now()), self._loop
+                    self._notifiers.tell(way, alert_of(kept), now=clock.now()), self._loop
                 ).result()
                 self._notices.tried(notice, way, delivery.detail, delivered=delivery.acknowledged, at=clock.now())
                 if not delivery.acknowledged:
@@ -108,13 +111,14 @@ class EscalationActivities:
         self._notices.keep(notice, self._notifiers.ways_to(request.to))
         left = self._notices.undelivered(request.id)
         if CONSOLE in left:
-            write(_alert(notice))
+            write(alert_of(notice))
             self._notices.tried(request.id, CONSOLE, "", delivered=True, at=now)
         return NoticeKept(deliver=any(way != CONSOLE for way in left))
 
 
-def _alert(notice: Notice) -> Alert:
-    show = f"tellfirst show {notice.outreach}"
+def alert_of(notice: Notice) -> Alert:
+    """Returns a notice as it is told, with the command that shows what it is about."""
+    show = _look_at(notice.outreach)
     return Alert(
         id=notice.id,
         about=notice.outreach,
@@ -126,3 +130,10 @@ def _alert(notice: Notice) -> Alert:
         deadline=notice.deadline,
         at=notice.at,
     )
+
+
+def _look_at(about: str) -> str:
+    what, _, name = about.partition("/")
+    if what == "library":
+        name = name.partition("/")[0]
+    return LOOK_AT.get(what, f"tellfirst show {about}").format(name=name)

@@ -49,7 +49,8 @@ def read_rows(
                     made = Malformed(line=line, reason=error.what)
                 yield made
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or 'no such file'}", where=str(path)) from None
+        why = f"cannot be read: {error.strerror or 'no such file'}"
+        raise InputError(why, where=str(path), remedy="check the path") from None
     except UnicodeDecodeError:
         raise InputError("is not UTF-8 text", where=str(path), remedy="save it as UTF-8") from None
 

@@ -31,6 +31,7 @@ from tellfirst.settings import Settings
 from tellfirst.signing.audience import content_digest
 from tellfirst.signing.documents import Choice
 from tellfirst.signing.kinds import Decision, Grant, decide
+from tellfirst.store.decisions import DecisionRecord
 from tellfirst.store.exceptions import GRANTED, PENDING, REFUSED, ExceptionRecord
 
 OPEN = (PENDING, GRANTED)
@@ -98,6 +99,9 @@ def list_(
     if as_json:
         print_json([record.model_dump(mode="json") for record in records])
         return
+    if not records:
+        say("no such exception was asked for" if outreach or status else "no exception was asked for yet")
+        return
     print_table(
         ("request", "asked", "kind", "amount", "customer", "by", "status", "decide by"),
         [
@@ -123,7 +127,7 @@ def show(request: Request, as_json: Annotated[bool, Json] = False) -> None:
                 for d in decisions
             ],
         }
-        lines = [*_lines(here, record), *(f"{d.decision} by {d.approver}{_why(d.code)}" for d in decisions)]
+        lines = [*_lines(here, record), *map(_decided, decisions)]
     if as_json:
         print_json(found)
         return
@@ -215,7 +219,7 @@ def _lines(here: Installation, record: ExceptionRecord) -> list[str]:
     if record.status == REFUSED:
         return [*lines, f"{record.reason}{f'; ask {record.ask}' if record.ask else ''}"]
     rule = grant_rule(_asked(record), _boundary(_of(here, record), record.kind))
-    if rule is not None:
+    if rule is not None and record.status in OPEN:
         people = "one person" if rule.needed == 1 else "two people"
         lines.append(f"takes {people} with the role {' or '.join(rule.roles)}, by {when(record.decide_by)}")
     text = _answer(here, record)
@@ -303,6 +307,12 @@ def _money(record: ExceptionRecord) -> str:
     return f"{major(record.amount_minor, record.currency)} {record.currency}"
 
 
+def _decided(one: DecisionRecord) -> str:
+    who = f" by {one.approver}" if one.fingerprint else ""
+    said = "accepted" if one.accepted else f"refused ({one.code})"
+    return f"decision: {one.decision or 'unreadable'}{who}, {said} {when(one.received_at)}"
+
+
 def _why(code: str) -> str:
     return f" ({code})" if code else ""
 
@@ -325,9 +335,9 @@ def _print_answer(request: str, answer: DecisionAnswer, *, as_json: bool) -> Non
         print_json({"request": request, **answer.model_dump(mode="json")})
     if answer.accepted:
         if not as_json:
-            waits = f"signed, {answer.approvals} of {answer.needed}; another person must sign too"
-            said = {"approved": "granted", "pending": waits}
-            say(f"{said.get(answer.status, 'denied')}: {request}, by {answer.approver}")
+            said = {"approved": "granted", "pending": "signed"}.get(answer.status, "denied")
+            more = f", {answer.approvals} of {answer.needed}; another person must sign too"
+            say(f"{said}: {request}, by {answer.approver}{more if answer.status == PENDING else ''}")
         return
     remedy = REMEDIES.get(answer.code, "")
     note(f"refused ({answer.code}): {answer.message}{f'; {remedy}' if remedy and ';' not in answer.message else ''}")

@@ -22,7 +22,7 @@ from tellfirst.playbooks.schema import Playbook
 from tellfirst.settings import Settings
 from tellfirst.signing.keys import SigningKey
 from tellfirst.signing.registry import Person, RegisteredKey, Registry
-from tellfirst.signing.rules import LIBRARY_APPROVER, PRIVACY_OWNER
+from tellfirst.signing.rules import LIBRARY_APPROVER, PRIVACY_OWNER, RESUMERS
 
 keys = typer.Typer(
     help="Who may decide with which key. Nothing here changes it: deploy what is printed.", no_args_is_help=True
@@ -257,6 +257,7 @@ def _may(person: Person, books: Sequence[Playbook]) -> Iterator[tuple[str, list[
         ("approves", [book.id for book in books if person.may(book.owners.approvers)]),
         ("proposes", [book.id for book in books if may_propose(person, book)]),
         ("library", [role for role in (LIBRARY_APPROVER, PRIVACY_OWNER) if role in person.roles]),
+        ("resumes", ["everything, as one of two"] if person.may(RESUMERS) else []),
         ("exceptions", exceptions),
     )
     return ((what, names) for what, names in told if names)

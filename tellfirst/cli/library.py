@@ -19,6 +19,7 @@ from tellfirst.cli.library_change import (
     difference_to,
     find_change,
     given_playbook,
+    is_agreed,
     live_version,
 )
 from tellfirst.cli.output import Json, note, print_json, print_table, put, say, when
@@ -151,8 +152,12 @@ def history(
             for record in here.matters.of_kind("library")
             if not name or change_of(record).playbook == name
         ]
+        agreed = {record.about for record, *_ in rows if is_agreed(here, record)}
     if as_json:
         print_json([change_document(*row) for row in rows])
+        return
+    if not rows:
+        say(f"no version {f'of {name} ' if name else ''}was proposed yet; `tellfirst playbooks propose` does that")
         return
     print_table(
         ("proposed", "playbook", "version", "status", "by", "data", "decided by"),
@@ -161,7 +166,7 @@ def history(
                 when(record.opened_at),
                 change.playbook,
                 change.playbook_version[:12],
-                record.status,
+                _standing(record, agreed=record.about in agreed),
                 record.proposer,
                 "changed" if change.data_changed else "as before",
                 ", ".join(f"{d.approver} ({d.decision})" for d in decisions if d.accepted) or "-",
@@ -169,6 +174,10 @@ def history(
             for record, change, decisions in rows
         ],
     )
+
+
+def _standing(record: MatterRecord, *, agreed: bool) -> str:
+    return "approved, but a signature no longer holds" if record.status == APPROVED and not agreed else record.status
 
 
 def _decide(

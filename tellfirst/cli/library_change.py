@@ -32,7 +32,7 @@ def live_version(here: Installation, playbook: str, *, besides: str = "") -> str
         (decided[-1].received_at, change_of(record).playbook_version)
         for record in here.matters.of_kind("library", APPROVED)
         if change_of(record).playbook == playbook
-        and _is_agreed(here, record)
+        and is_agreed(here, record)
         and (decided := here.decisions.approvals(record.about))
     ]
     return next((version for _, version in sorted(approved, reverse=True) if version != besides), "")
@@ -44,7 +44,7 @@ def may_send(here: Installation, loaded: LoadedPlaybook) -> bool:
         return False
     record = here.matters.get(library_id(loaded.playbook.id, loaded.version))
     return not here.settings.demands_library or (
-        record is not None and record.status == APPROVED and _is_agreed(here, record)
+        record is not None and record.status == APPROVED and is_agreed(here, record)
     )
 
 
@@ -125,7 +125,8 @@ def _answered(record: DecisionRecord) -> object:
     return document.get("answers", []) if isinstance(document, dict) else []
 
 
-def _is_agreed(here: Installation, record: MatterRecord) -> bool:
+def is_agreed(here: Installation, record: MatterRecord) -> bool:
+    """Returns whether enough of the signatures of a change hold now, as far as the registry here tells."""
     change = change_of(record)
     rule = library_rule(change)
     return change.about == record.about and len(agreement(here, change, rule).approvers) >= rule.needed

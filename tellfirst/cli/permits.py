@@ -245,7 +245,8 @@ def _opened(here: Installation, about: str) -> MatterRecord | None:
         if (record := here.matters.get(about)) is not None:
             return record
         if ended := with_outreaches(lambda client: client.ended(about)):
-            raise RefusedError(ended.removeprefix("refused: "), where="permits propose")
+            remedy = "`tellfirst playbooks show` and `tellfirst playbooks history` tell what may be permitted"
+            raise RefusedError(ended.removeprefix("refused: "), remedy=remedy)
         time.sleep(0.1)
     return None
 

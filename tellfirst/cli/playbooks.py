@@ -150,9 +150,10 @@ def _summary(book: Playbook) -> Iterator[tuple[str, str]]:
     owners = book.owners
     yield "owner", f"{owners.owner}; accountable: {owners.accountable}; team: {owners.team}"
     yield "proposed by", ", ".join(owners.proposers)
+    people = f"{book.approval.quorum} people with the role " if book.approval.quorum > 1 else ""
     yield (
         "approved by",
-        f"{', '.join(owners.approvers)}, within {length(book.approval.expires_after)} or nobody is told",
+        f"{people}{', '.join(owners.approvers)}, within {length(book.approval.expires_after)} or nobody is told",
     )
     yield (
         "measured by",

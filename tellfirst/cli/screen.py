@@ -69,6 +69,8 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
     yield "where", _environment(picture)
     facts = ", ".join(f"{name} {value}" for name, value in picture.facts.items())
     yield "why", f"detected {when(picture.detected_at)}; key {picture.key}{f'; {facts}' if facts else ''}"
+    if offer is not None and offer.addendum is None and offer.proposal.proposer:
+        yield "", f"asked for by {offer.proposal.proposer}, who cannot approve it"
     if offer is not None:
         yield "", f"contacts about {offer.plan.reason_code}; purpose {offer.purpose}; owner {offer.plan.owner}"
         if offer.addendum is not None:
@@ -93,10 +95,8 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
         said = "accepted" if decided.accepted else f"refused ({decided.code})"
         who = f" by {decided.approver}" if decided.approver else ""
         words = f": {decided.reason}" if decided.reason else ""
-        yield (
-            "decision",
-            f"{decided.decision or 'unreadable'}{who}, revision {decided.revision}, {said} {when(decided.at)}{words}",
-        )
+        chosen = decided.decision.replace("_", " ") or "unreadable"
+        yield "decision", f"{chosen}{who}, revision {decided.revision}, {said} {when(decided.at)}{words}"
     yield from escalation_lines(picture.escalations[-5:])
     yield from notice_lines(picture.notices[-5:])
 

@@ -1,6 +1,6 @@
 """`pending` and `show`: what waits for a decision, and everything an approver needs to make one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import AwareDatetime
@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 from tellfirst.cli.agreement import Agreement, agreement
 from tellfirst.cli.arguments import Outreach, Revision
 from tellfirst.cli.output import Json, counted, print_json, print_table, say, when
+from tellfirst.cli.paused import tell_pause
 from tellfirst.cli.picture import picture
 from tellfirst.cli.screen import show_picture
 from tellfirst.cli.wiring import Installation, opened
@@ -16,6 +17,7 @@ from tellfirst.playbooks.loader import parse
 from tellfirst.policy.approval import ApprovalRule
 from tellfirst.signing.kinds import Continue
 from tellfirst.signing.rules import continue_rule, rule_for
+from tellfirst.store.exceptions import PENDING as ASKED
 from tellfirst.store.matters import PENDING
 from tellfirst.store.outreaches import RevisionRecord
 
@@ -39,15 +41,26 @@ class Waiting(Frozen):
 
 
 def pending(as_json: Annotated[bool, Json] = False) -> None:
-    """List what waits for a decision, the oldest first."""
+    """List what waits for a decision, the oldest first.
+
+    Outreaches one by one, and how many versions of playbooks, permits and exceptions wait beside them.
+    """
     with opened() as here:
         waiting = sorted([*_revisions(here), *_rests(here)], key=lambda one: one.since)
+        elsewhere = list(_elsewhere(here))
+        tell_pause(here)
     if as_json:
         print_json([_plain(one) for one in waiting])
         return
-    if not waiting:
+    if waiting:
+        _print_waiting(waiting)
+    for line in elsewhere:
+        say(line)
+    if not waiting and not elsewhere:
         say("nothing waits for a decision")
-        return
+
+
+def _print_waiting(waiting: Sequence[Waiting]) -> None:
     print_table(
         ("outreach", "revision", "recipients", "since", "decide by", "who decides"),
         [
@@ -113,6 +126,17 @@ def _rests(here: Installation) -> Iterator[Waiting]:
                 decide_by=asked.decide_by,
                 agreed=agreement(here, asked, continue_rule(playbook, one.proposal)),
             )
+
+
+def _elsewhere(here: Installation) -> Iterator[str]:
+    """Yields how many other decisions wait, each with the command that lists them."""
+    for count, one, many, command in (
+        (len(here.matters.of_kind("library", PENDING)), "playbook version", "playbook versions", "playbooks history"),
+        (len(here.matters.of_kind("permit", PENDING)), "permit", "permits", "permits list"),
+        (len(here.exceptions.all(status=ASKED)), "exception", "exceptions", f"exceptions list --status {ASKED}"),
+    ):
+        if count:
+            yield f"{counted(count, one, many)} {'waits' if count == 1 else 'wait'} for a decision: tellfirst {command}"
 
 
 def _rule(revision: RevisionRecord) -> ApprovalRule:

@@ -103,8 +103,14 @@ def ack(
     Nobody else is told of it any more. It also takes the name of an exception or a library change. With --done,
     what was raised from outside and unknown messages are settled; everything else ends with its cause.
     """
-    who = whoever(by, Settings.load())
+    settings = Settings.load()
+    who = whoever(by, settings)
+    with opened(settings) as here:
+        waits = any(one.about == outreach for one in here.escalations.open())
     with_outreaches(lambda client: client.acknowledge(outreach, by=who, done=done))
+    if not waits:
+        note("nothing of it waited for somebody to be on it; `tellfirst stuck` lists what does")
+        raise typer.Exit(1)
     say(f"{outreach}: {'settled' if done else 'acknowledged'} by {who}")
 
 

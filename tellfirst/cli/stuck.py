@@ -11,6 +11,7 @@ from temporalio.client import Client, WorkflowExecution
 
 from tellfirst import contract
 from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
+from tellfirst.cli.paused import tell_pause
 from tellfirst.cli.wiring import on_temporal, opened
 from tellfirst.contract import EscalationKind, Stage
 from tellfirst.domain.base import Frozen
@@ -69,6 +70,7 @@ def stuck(as_json: Annotated[bool, Json] = False) -> None:
     found, working = on_temporal(look)
     with opened() as here:
         found = climbed(found, here.escalations.open())
+        tell_pause(here)
     if not working:
         note("no worker has asked Temporal for work in the last two minutes; start one: python -m workers")
     if as_json:

@@ -49,11 +49,18 @@ def verify(
         print_json(figures)
     else:
         broken = figures.pop("promises_broken")
-        print_table(
-            ("what", "count"), [(name.replace("_", " "), str(n)) for name, n in figures.items()], numbers=("count",)
-        )
+        rows = [(_words(name), _told(figure)) for name, figure in figures.items()]
+        print_table(("what", "count"), rows, numbers=("count",))
         for sentence in broken:
             note(sentence)
         say("every promise held" if not broken else f"broken: {counted(len(broken), 'kind')} of promises")
     if proof.promises_broken:
         raise typer.Exit(1)
+
+
+def _words(name: str) -> str:
+    return name.replace("optout", "opt-out").replace("_", " ")
+
+
+def _told(figure: object) -> str:
+    return {True: "yes", False: "no"}[figure] if isinstance(figure, bool) else str(figure)

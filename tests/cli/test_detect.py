@@ -159,6 +159,8 @@ async def test_who_asks_for_a_sweep_asks_for_what_it_found_and_not_for_what_wait
     assert (await office.run("detect", "late_delivery", "--at", tomorrow, "--as", "pat")).code == 0
     await world.until(lambda: len(world.outreaches.pending()) == 2)
     assert sorted(one.proposal.proposer for one in world.outreaches.pending()) == ["", "pat"]
+    (asked,) = (one.outreach for one in world.outreaches.pending() if one.proposal.proposer)
+    assert "asked for by pat, who cannot approve it" in (await office.run("show", asked)).out
     for one in world.outreaches.pending():
         await world.env.client.get_workflow_handle(one.outreach).terminate("the test is over")
 

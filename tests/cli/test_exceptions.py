@@ -62,11 +62,17 @@ async def test_a_large_one_takes_two_people(office: Office) -> None:
     register(office.world.registry, office.eve, finn)
     name, request = await outreach(office), f"{office.world.key}-b"
     assert "takes two people" in await ask(office, name, "150", request)
+    assert (await office.run("pending")).out.endswith(
+        "1 exception waits for a decision: tellfirst exceptions list --status pending\n"
+    )
     first = await sign(office, "approve", request, office.eve)
-    assert first[:2] == (0, f"signed, 1 of 2; another person must sign too: {request}, by eve\n")
+    assert first[:2] == (0, f"signed: {request}, by eve, 1 of 2; another person must sign too\n")
     code, _, err = await sign(office, "approve", request, office.eve, "--as", "eve")
     assert (code, err.partition(":")[0]) == (1, "refused (same_person)")
     assert (await sign(office, "approve", request, finn))[:2] == (0, f"granted: {request}, by finn\n")
+    shown = (await office.run("exceptions", "show", request)).out
+    for words in ("approve by eve, accepted ", "approve by eve, refused (same_person) ", "approve by finn, accepted "):
+        assert f"decision: {words}" in shown
 
 
 async def test_nobody_grants_their_own(office: Office) -> None:
@@ -99,6 +105,8 @@ async def test_what_lies_outside_names_whom_to_ask(office: Office) -> None:
     stranger = await office.run("exceptions", "request", name, "c-77", "refund", "5", "--as", "zoe")
     assert "does not affect this customer" in stranger.err
     assert (await office.run("exceptions", "show", "none")).code == 1
+    none = await office.run("exceptions", "list", "--status", "executed")
+    assert none.out == "no such exception was asked for\n"
 
 
 async def test_an_id_that_is_given_twice_is_one_request_and_never_another(office: Office) -> None:

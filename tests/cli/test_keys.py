@@ -164,13 +164,14 @@ def test_the_people_and_the_state_of_their_keys_are_listed(shell: Shell, ana: Ap
 
 def test_a_key_tells_whose_it_is_and_what_it_may(shell: Shell, ana: Approver, ben: Approver) -> None:
     register(path(shell), ana, roles='"Service lead", "Library approver", "Delivery operations"')
-    told = dict(line.split(maxsplit=1) for line in shell("keys", "whoami", "--key", ana.key).out.splitlines()[:8])
+    told = dict(line.split(maxsplit=1) for line in shell("keys", "whoami", "--key", ana.key).out.splitlines()[:9])
     assert (told["who"], told["state"]) == ("ana", "valid")
     assert (told["approves"], told["proposes"], told["library"]) == (
         "late_delivery",
         "late_delivery",
         "Library approver",
     )
+    assert told["resumes"] == "everything, as one of two"
     document = shell("keys", "whoami", "--key", public(ana), "--json").document
     assert document["may"]["approves"] == ["late_delivery"]
     assert "late_delivery: refund, 100.00 EUR alone, 300.00 EUR with a second" in document["may"]["exceptions"]

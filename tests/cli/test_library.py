@@ -39,10 +39,13 @@ def librarians(office: Office) -> dict[str, Approver]:
 
 async def test_version_is_proposed_and_let_go_live_by_two(office: Office, librarians: dict[str, Approver]) -> None:
     version = load_file(GOOD).version
+    unasked = await office.run("playbooks", "history", "late_delivery")
+    assert unasked.out == "no version of late_delivery was proposed yet; `tellfirst playbooks propose` does that\n"
     none = await office.run("playbooks", "diff", GOOD, "--json")
     assert (none.document["live"], none.document["data_changed"]) == ("", True)
     proposed = await office.run("playbooks", "propose", "late_delivery", "--as", "bea")
     assert proposed.out.startswith(f"proposed: library/late_delivery/{version}; waits for Library approver and Privacy")
+    assert (await office.run("pending")).out == "1 playbook version waits for a decision: tellfirst playbooks history\n"
     lia, prue, bea = (("--key", librarians[name].key, "--yes") for name in ("lia", "prue", "bea"))
 
     own = await office.run("playbooks", "approve", "late_delivery", *bea, *ANSWERS)
@@ -71,6 +74,12 @@ async def test_version_is_proposed_and_let_go_live_by_two(office: Office, librar
     assert (
         same.out == f"library/late_delivery/{version} is approved already; to have it signed anew, withdraw it first\n"
     )
+    text = office.world.registry.read_text()
+    office.world.registry.write_text(
+        text.replace(librarians["lia"].line, make_approver(office.world.folder, "l2").line)
+    )
+    assert "approved, but a signature no longer holds" in (await office.run("playbooks", "history")).out
+    office.world.registry.write_text(text)
     withdrawn = await office.run("playbooks", "withdraw", "late_delivery", "--as", "lia")
     assert withdrawn.out.startswith(f"withdrawn: library/late_delivery/{version}")
     assert (await office.run("playbooks", "history", "--json")).document[0]["status"] == "revoked"

@@ -31,6 +31,7 @@ async def test_permitted_outreaches_leave_are_counted_and_verify_until_it_is_rev
     assert proposed.out.startswith("proposed: service_disruption-"), proposed.err
     assert "; waits for Head of operations until " in proposed.out
     name = proposed.out.split()[1].rstrip(";")
+    assert (await office.run("pending")).out == "1 permit waits for a decision: tellfirst permits list\n"
     looked = await office.run("permits", "show", name)
     assert f"permit {name}: pending; proposed by pat" in looked.out
     assert "2 recipients an outreach, 0 of 3 used" in looked.out

@@ -31,6 +31,8 @@ async def test_one_stops_everything_and_two_let_it_go_on(office: Office) -> None
         0,
         "everything is paused; `tellfirst resume --all`, signed by two people, lets it go on\n",
     )
+    for command in ("pending", "stuck"):
+        assert (await office.run(command)).err.startswith("everything is paused by eve since "), command
     first = await resume(office, office.eve)
     assert first.code == 0
     assert first.out.startswith("signed by eve, 1 of 2: one more person must sign `tellfirst resume --all` until ")
@@ -43,6 +45,7 @@ async def test_one_stops_everything_and_two_let_it_go_on(office: Office) -> None
     assert second.out.endswith(" is over, signed by eve and ben\n")
     assert controls(office).on() == []
     assert (await resume(office, ben)).out == "nothing was paused as a whole\n"
+    assert (await office.run("pending")).err == ""
     assert office.world.app is not None
     entries = Chain(office.world.app.database).entries()
     assert [e.actor for e in entries if e.kind == "decision" and e.about.startswith("resume/")] == ["eve", "ben"]

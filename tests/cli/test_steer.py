@@ -139,6 +139,11 @@ async def test_a_deadline_that_passed_with_no_worker_alive_is_seen(office: Offic
 
 async def test_an_acknowledgement_is_taken(office: Office) -> None:
     outreach = await waiting(office)
+    nothing = await office.run("ack", outreach, "--as", "eve")
+    assert (nothing.code, nothing.out) == (1, "")
+    assert nothing.err == "nothing of it waited for somebody to be on it; `tellfirst stuck` lists what does\n"
+    await office.run("escalate", outreach, "--reason", "the carrier's site says otherwise", "--as", "eve")
+    await office.until(office.world.escalations.open)
     done = await office.run("ack", outreach, "--as", "eve")
     assert (done.code, done.out) == (0, f"{outreach}: acknowledged by eve\n")
 

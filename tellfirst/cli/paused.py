@@ -1,0 +1,13 @@
+"""That everything is paused, told beside whatever a person looks at meanwhile."""
+
+from tellfirst.cli.output import note, when
+from tellfirst.cli.wiring import Installation
+
+
+def tell_pause(here: Installation) -> None:
+    """Says on stderr who has paused everything and since when; says nothing where nobody has."""
+    if (pause := here.controls.pause()) is not None:
+        note(
+            f"everything is paused by {pause.by} since {when(pause.at)}; it goes on once two people have signed "
+            "`tellfirst resume --all`"
+        )
