@@ -1,7 +1,10 @@
 """Where an outreach could stay for ever, or lose a word: whatever stops it, it is told to people and ends."""
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime
+
+from temporalio.api.enums.v1 import EventType
 
 from tellfirst.contract import Result
 from tellfirst.domain.message import AnswerKind
@@ -112,3 +115,28 @@ async def test_a_word_about_the_rest_that_comes_before_it_is_asked_for_is_heard(
         Matters(world.app.database).open(asked, "", datetime.now(UTC))
         assert (await go_on(world, handle.id)).accepted
     await world.until(lambda: len(world.sms.sent) == 40)
+
+
+async def test_a_word_that_comes_while_a_run_ends_is_not_lost(world: World) -> None:
+    """What people are still to be told keeps a run a moment longer, also one that goes on as a new one."""
+    world.customer("c-1")
+    handle = await world.start(world.late("o-1"))
+    await world.planned(handle.id)
+    with sqlite3.connect(world.folder / "tellfirst.db") as database:
+        database.execute("CREATE TRIGGER mute BEFORE INSERT ON escalations BEGIN SELECT RAISE(ABORT, 'no'); END")
+    await world.client.escalate(handle.id, "raised", note="look at this")
+    await world.client.decide(handle.id, world.envelope(handle.id, "reject"))
+    await world.until(lambda: world.outreaches.get(handle.id).ending == "rejected")
+    with broken(world, "BEFORE INSERT ON decisions"):
+        second = world.envelope(handle.id, "reject", signer=world.ben, approver="ben")
+        await world.client.decide(handle.id, second)
+        came = 0
+        async for event in handle.fetch_history_events(wait_new_event=True):
+            came += event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+            if came == 3 and event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+                break
+        with sqlite3.connect(world.folder / "tellfirst.db") as database:
+            database.execute("DROP TRIGGER mute")
+        await world.until(lambda: world.escalations.of(handle.id))
+    assert (await handle.result()).ending == "rejected"
+    assert [one.approver for one in world.decisions.received(handle.id)] == ["ana", "ben"]
