@@ -110,7 +110,10 @@ class Outreaches:
             yield [Subject(key=r.key, customer=r.customer_ref, facts=r.facts) for r in chunk]
 
     def planned_already(self, outreach: str, keys: Sequence[str]) -> set[str]:
-        """Returns which subjects stand in a finished revision that was not replaced."""
+        """Returns which subjects stand in a finished revision that was not replaced, or were drawn in any.
+
+        Only what nobody was told of is replaced: planned anew, those whom it told would be told again.
+        """
         found: set[str] = set()
         with self._database.read() as session:
             for chunk in chunks(keys):
@@ -125,7 +128,8 @@ class Outreaches:
                         .where(
                             RecipientRow.outreach_id == outreach,
                             col(RecipientRow.subject_key).in_(chunk),
-                            col(RevisionRow.status).not_in(["planning", "replaced"]),
+                            col(RevisionRow.status).not_in(["planning", "replaced"])
+                            | col(RecipientRow.arm).is_not(None),
                         )
                     )
                 )

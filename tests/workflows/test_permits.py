@@ -1,10 +1,14 @@
 """Standing permits: what is permitted in advance leaves at once, and whatever lies outside waits for people."""
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.testing import ActivityEnvironment
 
+from activities.planning import PlanRequest
 from tellfirst import contract
 from tellfirst.contract import DecisionAnswer, PermitProposal
 from tellfirst.signing.documents import Choice
@@ -256,3 +260,16 @@ async def test_nobody_rejects_what_was_permitted_but_anybody_may_end_it(world: W
     assert (answer.accepted, answer.code) == (False, "already_decided")
     await world.client.tell(handle.id, "abort", by="ben")
     assert (await world.finish(handle)).accepted == 0
+
+
+async def test_whom_a_permitted_revision_told_are_not_planned_for_again(world: World, permitting: Permitting) -> None:
+    """Somebody who can give work to our workers asks for another revision in place of the one that was sent."""
+    await permitting.permit()
+    handle = await world.start(world.late("o-1"))
+    await world.until(lambda: len(world.sms.sent) == 1)
+    assert world.app is not None
+    request = PlanRequest(outreach=handle.id, run="another", revision=2, replaces=1)
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, started_time=datetime.now(UTC))
+    answer = await asyncio.to_thread(environment.run, world.app.planning.plan, request)
+    assert (answer.status, answer.reason, answer.permit) == ("nothing_to_do", "nobody_to_tell", "")
