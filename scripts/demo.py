@@ -66,9 +66,9 @@ def play(stage: Stage, orders: Path | None) -> None:
     screen.chapter("A place of its own")
     screen.say(
         f"Everything happens in {_short(stage.folder)}: a real Temporal server, SQLite, and a folder in place of the "
-        "providers, so nobody is written to. The person who decides is Ana; ssh-keygen has just made her key."
+        "providers, so nobody is written to. Ana decides, and Ben is on call; ssh-keygen has just made their keys."
     )
-    stage.make_key()
+    stage.make_keys()
     show_durations(screen, [ORDERS_PLAYBOOK] if orders else list(DURATIONS))
     ui = stage.start_temporal()
     stage.start_worker()

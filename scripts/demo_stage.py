@@ -40,8 +40,18 @@ internal = true
 roles = ["Service lead", "Billing lead", "Duty manager"]
 
 [[people.keys]]
-key = "{key}"
+key = "{ana}"
+
+[[people]]
+principal = "ben"
+team = "Operations"
+internal = true
+roles = ["Incident lead"]
+
+[[people.keys]]
+key = "{ben}"
 """
+KEYS = {"ana": "key", "ben": "key-ben"}
 
 
 class Stopped(BaseException):
@@ -101,10 +111,12 @@ class Stage:
         os.environ |= {"PYTHONPATH": str(ROOT), "TEMPORAL_CONFIG_FILE": os.devnull, "TEMPORAL_NAMESPACE": "default"}
         os.chdir(self.folder)
 
-    def make_key(self) -> None:
-        """Makes the key of the person who decides, without a passphrase, and registers it."""
-        self.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ana@demo", "-f", "key")
-        (self.folder / "approvers.toml").write_text(APPROVERS.format(key=Path("key.pub").read_text().strip()))
+    def make_keys(self) -> None:
+        """Makes the keys of the people who sign, without a passphrase, and registers them."""
+        for name, key in KEYS.items():
+            self.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{name}@demo", "-f", key)
+        lines = {name: Path(f"{key}.pub").read_text().strip() for name, key in KEYS.items()}
+        (self.folder / "approvers.toml").write_text(APPROVERS.format(**lines))
 
     # -- processes
 

@@ -9,7 +9,7 @@ from demo_playbooks import DURATIONS, shorten
 from demo_record import Record
 from demo_sample import IDS, IN_REGION, LATE, OPTED_OUT, REGION, SEED, write_customers, write_shop
 from demo_screen import DemoError, Screen, clock
-from demo_stage import Stage
+from demo_stage import KEYS, Stage
 from demo_support import Behaviour, affected, close_window
 
 from tellfirst.channels.outbox import read_outbox
@@ -41,6 +41,7 @@ class Story:
         """Plays the story to its recorded outcomes; raises DemoError when something promised does not hold."""
         self._customers()
         late, plan, told_at = self._late_parcels()
+        self._alarm()
         rejected = self._failed_payments()
         down_at = self._disruption()
         self._promise(late, plan)
@@ -84,6 +85,13 @@ class Story:
         held_out = self._record.arms(outreach).get("control", 0)
         self._screen.say(f"{told} messages have left. Held out, to measure against: {held_out} customers.")
         return outreach, plan, told_at
+
+    def _alarm(self) -> None:
+        self._screen.chapter("A false alarm: one person stops everything, two let it go on")
+        self._stage.tellfirst("pause", "--all", "--as", "ben")
+        self._screen.say("From now on nothing leaves, from no process. It was a mistake; one signature is not enough:")
+        self._stage.tellfirst("resume", "--all", "--key", KEYS["ana"], "--yes")
+        self._stage.tellfirst("resume", "--all", "--key", KEYS["ben"], "--yes")
 
     def _failed_payments(self) -> str:
         self._screen.chapter("Payments have failed: rejected")

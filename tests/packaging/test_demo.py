@@ -93,6 +93,7 @@ def test_the_demo_does_what_it_says(tmp_path: Path) -> None:
     assert f"TELLFIRST_DATA_DIR={folder} scripts/up" in out
     assert "1 opted out" in out
     assert "every promise held" in out
+    assert " is over, signed by ana and ben\n" in out
     assert not listens(ui_port(out))
 
     with closing(Database(open_engine(f"sqlite:///{folder / 'tellfirst.db'}"))) as database:
