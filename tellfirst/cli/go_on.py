@@ -13,12 +13,14 @@ from tellfirst.cli.output import Json, counted, note, print_json, say
 from tellfirst.cli.rest import bound_rest, rest_of
 from tellfirst.cli.ssh_key import choose_key, principal_of
 from tellfirst.cli.submitting import submit
-from tellfirst.cli.wiring import opened
+from tellfirst.cli.wiring import Installation, opened
 from tellfirst.contract import DecisionAnswer
+from tellfirst.domain.plan import CORRECTION
 from tellfirst.errors import InputError
 from tellfirst.playbooks.loader import parse
 from tellfirst.signing.kinds import Continue, Decision, decide
 from tellfirst.signing.rules import continue_rule
+from tellfirst.store.outreaches import RevisionRecord
 
 
 def continue_(
@@ -51,6 +53,11 @@ def continue_(
         stands = rest_of(here, planned)
         for name, value in stands.lines(planned.plan.reason_code) if stands else ():
             (note if yes else say)(f"{name:<10} {value}")
+        if not reject and (corrections := _corrections(here, planned)):
+            note(
+                f"what the first few read is being corrected (revision {', '.join(map(str, corrections))}): the others "
+                "still get it uncorrected, and the correction does not reach them; --reject leaves them untold"
+            )
         choice = "leave untold" if reject else "continue"
         summary = f"{choice} as {who}: the other {counted(asked.rest, 'recipient')} of {outreach}"
         if yes:
@@ -65,6 +72,17 @@ def continue_(
 
         answer, _ = submit(here, outreach, document, path)
     _print_answer(outreach, asked, answer, as_json=as_json)
+
+
+def _corrections(here: Installation, planned: RevisionRecord) -> list[int]:
+    """Returns the revisions that correct what this one told, or may yet."""
+    return [
+        revision.number
+        for number in range(planned.number + 1, here.outreaches.latest_revision(planned.outreach) + 1)
+        if (revision := here.outreaches.revision(planned.outreach, number)) is not None
+        and revision.plan.initial.kind == CORRECTION
+        and revision.status in ("pending", "approved")
+    ]
 
 
 def _print_answer(outreach: str, asked: Continue, answer: DecisionAnswer, *, as_json: bool) -> None:

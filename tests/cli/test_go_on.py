@@ -10,6 +10,7 @@ from tellfirst.contract import continue_id
 from tellfirst.store.contacts import Contact
 from tellfirst.store.matters import Matters
 from tests.cli.conftest import Done, Office, make_approver, register
+from tests.cli.test_addenda import correct
 from tests.cli.test_decide import planned
 
 
@@ -55,6 +56,16 @@ async def test_the_first_few_are_shown_and_the_others_told(office: Office) -> No
     again = await go_on(office, outreach)
     assert (again.code, again.out) == (1, "")
     assert "no recipients wait for a continue" in again.err
+
+
+async def test_whoever_continues_hears_that_the_first_few_are_being_corrected(office: Office) -> None:
+    outreach = await waiting(office)
+    register(office.world.registry, office.eve, make_approver(office.world.folder, "pat"))
+    assert (await correct(office, outreach))[0] == 0
+    await office.world.planned(outreach, revision=2)
+    done = await go_on(office, outreach)
+    assert done.code == 0
+    assert "is being corrected (revision 2): the others still get it uncorrected" in done.err
 
 
 async def test_rejected_with_a_reason_they_stay_untold(office: Office) -> None:
