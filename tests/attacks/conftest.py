@@ -54,11 +54,13 @@ class Approved:
         # Rows that nothing was done to leave all the same: what counts is what nobody approved.
         return [""] * len(self.world.sms.sent) if self.world.sms.sent else refused or ["nothing_to_send"]
 
-    async def dispatch(self, step: str = "initial", page: int = 0, channel: Channel = "sms") -> PageReport:
+    async def dispatch(
+        self, step: str = "initial", page: int = 0, channel: Channel = "sms", at: datetime | None = None
+    ) -> PageReport:
         assert self.world.app is not None
         request = PageRequest(outreach=self.id, revision=1, step=step, channel=channel, page=page)
         environment = ActivityEnvironment()
-        environment.info = replace(environment.info, started_time=datetime.now(UTC))
+        environment.info = replace(environment.info, started_time=at or datetime.now(UTC))
         return await asyncio.to_thread(environment.run, self.world.app.dispatch.dispatch, request)
 
     async def held(self, **request: Any) -> None:

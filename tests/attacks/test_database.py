@@ -241,3 +241,45 @@ async def test_another_outreach_made_to_look_approved(approved: Approved, told: 
         codes += await approved.run(change)
         approved.id = genuine
     told("another outreach made to look approved", codes, 0)
+
+
+async def test_a_promised_update_of_rows_and_words_that_were_changed(approved: Approved, told: Told) -> None:
+    """What follows the first message is held against the same signed rows and the same signed version."""
+    world, here = approved.world, approved.id
+    record = world.outreaches.revision(here, 1)
+    assert record is not None
+    [update] = record.plan.updates
+    assert update.act_at is not None
+    await approved.dispatch()
+    with approved.database() as database:
+        database.backup(approved.saved)
+    others = approved.value("SELECT address_digest FROM recipients WHERE customer_id = 'c-7'")
+    first = "UPDATE recipients SET {} = ? WHERE customer_id = 'c-0'"
+    changes = [
+        *(
+            sql(first.format(column), value)
+            for column, value in {
+                "facts": '{"order_id": "o-9", "promised_at": "2026-11-20"}',
+                "customer_id": "c-7",
+                "channel": "email",
+                "locale": "de",
+                "timezone": "Asia/Tokyo",
+                "others": 3,
+                "address_digest": others,
+            }.items()
+        ),
+        sql("UPDATE playbook_versions SET text = replace(text, 'sorry', 'not sorry')"),
+        sql("UPDATE revisions SET plan = json_set(plan, '$.steps[1].kind', 'correction') WHERE outreach_id = ?", here),
+        sql("UPDATE revisions SET plan = json_set(plan, '$.steps[1].act_at', '2020-01-01T00:00:00Z')"),
+        sql("DELETE FROM decisions WHERE about = ?", here),
+    ]
+    codes = []
+    for change in changes:
+        world.sms.sent.clear()
+        with approved.database() as database:
+            change(database)
+        codes.append((await approved.dispatch(update.id, at=update.act_at)).halted or "")
+        assert not world.sms.sent
+        approved.restore()
+    told("a promised update of what was changed", codes, 0)
+    assert (await approved.dispatch(update.id, at=update.act_at)).accepted == ROWS, "the control"
