@@ -71,7 +71,9 @@ class ExceptionActivities:
             if isinstance(granted, str):
                 nobody = ApprovalRule(roles=())
                 answer = self._approvals.receive(about, received.raw, nobody, now)
-                return answer.model_copy(update={"code": granted}) if answer.code == "not_an_approver" else answer
+                if answer.code != "not_an_approver":
+                    return answer
+                return answer.model_copy(update={"code": granted, "message": _undecidable(granted)})
             status = granted.record.status
             over = "" if status in (PENDING, GRANTED, EXECUTED) else f"the request is {status}"
             answer = self._approvals.receive(about, received.raw, granted.rule, now, overtaken=over)
@@ -145,3 +147,9 @@ def _order(granted: Granted) -> bytes:
         },
     }
     return json.dumps(order, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _undecidable(code: str) -> str:
+    if code.startswith("playbook_not_live"):
+        return "its playbook's version is not live any more, so nothing is decided by it; `tellfirst playbooks history`"
+    return "what is kept of the request is not what was asked for, so nothing is decided about it; ask for it anew"

@@ -372,6 +372,16 @@ async def test_a_playbook_that_is_not_live_grants_nothing(counter: Counter) -> N
     assert result.ask == "Head of customer service"
 
 
+async def test_a_request_whose_playbook_was_withdrawn_says_so(counter: Counter) -> None:
+    await counter.open()
+    await counter.put()
+    await counter.pending()
+    await counter.world.with_settings(library_gate=True)
+    answer = await counter.decide()
+    assert (answer.accepted, answer.code) == (False, "playbook_not_live:not_approved")
+    assert answer.message.startswith("its playbook's version is not live any more")
+
+
 async def test_a_playbook_withdrawn_after_the_grant_carries_nothing_out(counter: Counter) -> None:
     await counter.open()
     await counter.put()
