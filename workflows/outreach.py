@@ -182,6 +182,8 @@ class OutreachWorkflow(Approving):
                 state.grow |= grow
                 state.drafts[:0] = [draft] if draft else []
                 raise
+            if state.aborted:
+                return await self.end(Ending.ABORTED, state.aborted)
             return await self.end(Ending.FAILED, cause_of(error))
         state.planned, self._condition = number, None
         if replaced is not None:

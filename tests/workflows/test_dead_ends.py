@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from temporalio.api.enums.v1 import EventType
 
 from tellfirst.contract import Result
+from tellfirst.domain.condition import Audience, Condition
 from tellfirst.domain.message import AnswerKind
 from tellfirst.signing.kinds import Continue
 from tellfirst.store.matters import Matters
@@ -140,3 +141,14 @@ async def test_a_word_that_comes_while_a_run_ends_is_not_lost(world: World) -> N
         await world.until(lambda: world.escalations.of(handle.id))
     assert (await handle.result()).ending == "rejected"
     assert [one.approver for one in world.decisions.received(handle.id)] == ["ana", "ben"]
+
+
+async def test_what_was_aborted_while_it_could_not_be_planned_ends_aborted(world: World) -> None:
+    await world.with_source(f"sqlite:///{world.folder}/absent.db")
+    given = world.late("o-1").model_dump()
+    given.update(trigger="service_disruption", subjects=(), facts={"component": "API", "region": "eu"})
+    condition = Condition(**given | {"audience": Audience(query="affected_region", parameters={"region": "eu"})})
+    handle = await world.start(condition)
+    await world.client.tell(handle.id, "abort", note="enough")
+    result = await ended(world, handle.id)
+    assert (result.ending, result.reason) == ("aborted", "enough")
