@@ -57,6 +57,7 @@ class ExpireMatterRequest(Frozen):
     """Asks to let a matter lapse that nobody decided in time."""
 
     about: str
+    only_overtaken: bool = False
 
 
 class MatterKind(ABC):
@@ -122,8 +123,12 @@ class MatterActivities:
 
     @activity.defn
     def expire_matter(self, request: ExpireMatterRequest) -> str:
-        """Lets a matter lapse unless it was decided, and returns how it stands."""
+        """Lets a matter lapse unless it was decided, or unless it was overtaken, and returns how it stands."""
         with told_plainly():
-            self._matters.set_status(request.about, EXPIRED, at=AttemptClock().now(), only=(PENDING,))
+            now, matter = AttemptClock().now(), self._matters.get(request.about)
+            kind = None if matter is None else self._kinds.get(matter.kind)
+            if request.only_overtaken and matter is not None and not (kind and kind.overtaken(matter, now)):
+                return matter.status
+            self._matters.set_status(request.about, EXPIRED, at=now, only=(PENDING,))
             matter = self._matters.get(request.about)
             return EXPIRED if matter is None else matter.status

@@ -112,8 +112,8 @@ class Matter:
                 await until(lambda: self._decided, timeout=at - workflow.now(), summary=kind)
             if self._decided:
                 return
-            if kind == "expired":
-                await self._expire()
+            # Nobody is asked about what another pause, or another live version, has overtaken: it lapses instead.
+            await self._expire(only_overtaken=kind != "expired")
             if not self._decided or kind == "expired":
                 await self._tell(kind)
 
@@ -139,12 +139,14 @@ class Matter:
                 self._opened = self._opened.model_copy(update={"status": answer.status, "reason": reason})
         return answer
 
-    async def _expire(self) -> None:
+    async def _expire(self, *, only_overtaken: bool) -> None:
         async with self._one_at_a_time:
             if self._decided:
                 return
             status = await workflow.execute_local_activity_method(
-                MatterActivities.expire_matter, ExpireMatterRequest(about=self._id), **QUICK
+                MatterActivities.expire_matter,
+                ExpireMatterRequest(about=self._id, only_overtaken=only_overtaken),
+                **QUICK,
             )
             self._opened = self._opened.model_copy(update={"status": status})
 

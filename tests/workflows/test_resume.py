@@ -153,6 +153,20 @@ async def test_it_shows_for_whom_it_waits(world: World) -> None:
     assert await shown() == (Stage.APPROVAL_OVERDUE, roles)
 
 
+async def test_nobody_is_reminded_of_a_pause_that_another_has_replaced(world: World) -> None:
+    first = Pause(world)
+    await first.opened()
+    again = Pause(world, f"p2-{world.key}")
+    handle = world.env.client.get_workflow_handle(first.about)
+    await world.pass_time(handle, minutes=31)
+    assert await handle.result() == "expired"
+    assert world.notices.of(first.about) == []
+    assert world.escalations.open() == []
+    await again.opened()
+    await world.pass_time(world.env.client.get_workflow_handle(again.about), minutes=11)
+    await world.until(lambda: world.notices.of(again.about))
+
+
 async def test_after_two_signatures_the_rest_leaves_once(world: World) -> None:
     world.sms.in_flight = 1
     gate = asyncio.Event()
