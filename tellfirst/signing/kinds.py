@@ -4,6 +4,7 @@ A proposal holds what is bound; a decision is the same fields and what somebody 
 kind, so that one document is one flat JSON object which anybody can sign with stock tools.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
@@ -19,7 +20,7 @@ FOR_EVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """Stands where a decision holds until it is revoked."""
 
 
-class Bound(Outside):
+class Bound(Outside, ABC):
     """Holds what every decision binds: where it counts, until when it may be made, and until when it holds."""
 
     v: Literal[1] = 1
@@ -30,9 +31,9 @@ class Bound(Outside):
     nonce: Name
 
     @property
+    @abstractmethod
     def about(self) -> str:
         """Returns the name of what is decided; two proposals about the same thing share it."""
-        raise NotImplementedError
 
     def document(self) -> dict[str, object]:
         """Returns the plain JSON values: what is stored, sent and signed."""
