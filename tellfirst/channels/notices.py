@@ -4,17 +4,16 @@ A notice holds ids, counts and words of our own, never a customer's data. No way
 with the same id: a receiver of webhooks drops what it has, and a mailbox sees the same Message-ID.
 """
 
-import asyncio
 import hashlib
 import json
 import logging
-import smtplib
-import ssl
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Protocol
+
+import aiosmtplib
 
 from tellfirst.channels.webhook import Delivery, Hook
 from tellfirst.domain.base import Frozen
@@ -130,33 +129,28 @@ class Mail:
         message["Message-ID"] = f"<{alert.key}@{self._server.sender.rpartition('@')[2]}>"
         until = f"\nUntil {alert.deadline:%d %b %Y, %H:%M} UTC." if alert.deadline else ""
         message.set_content(f"{alert.text}\n\nFor {alert.to}.{until}\nRun: {alert.what_to_do}\n")
+        server = self._server
         try:
-            await asyncio.to_thread(self._send, message)
-        except smtplib.SMTPRecipientsRefused as error:
-            code = next((code for code, _ in error.recipients.values()), 0)
-            return Delivery(acknowledged=False, detail=str(code))
-        except smtplib.SMTPResponseException as error:
-            return Delivery(acknowledged=False, detail=str(error.smtp_code))
-        except (OSError, smtplib.SMTPException) as error:  # their words may hold an address
+            await aiosmtplib.send(
+                message,
+                hostname=server.host,
+                port=server.port,
+                username=server.username or None,
+                password=server.password or None,
+                timeout=server.timeout,
+                use_tls=server.security == "tls",
+                start_tls=server.security == "starttls",
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            return Delivery(acknowledged=False, detail=str(error.recipients[0].code))
+        except aiosmtplib.SMTPResponseException as error:
+            return Delivery(acknowledged=False, detail=str(error.code))
+        except (OSError, aiosmtplib.SMTPException) as error:  # their words may hold an address
             return Delivery(acknowledged=False, detail=type(error).__name__)
         return Delivery(acknowledged=True, detail="250")
 
     async def close(self) -> None:
         """Has nothing to close: each mail has a connection of its own."""
-
-    def _send(self, message: EmailMessage) -> None:
-        server = self._server
-        context = ssl.create_default_context()
-        with (
-            smtplib.SMTP_SSL(server.host, server.port, timeout=server.timeout, context=context)
-            if server.security == "tls"
-            else smtplib.SMTP(server.host, server.port, timeout=server.timeout)
-        ) as connection:
-            if server.security == "starttls":
-                connection.starttls(context=context)
-            if server.username:
-                connection.login(server.username, server.password)
-            connection.send_message(message)
 
 
 class Notifiers:

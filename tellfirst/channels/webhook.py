@@ -1,18 +1,14 @@
-"""Signed webhooks as Standard Webhooks 1.0.0 describes them: one request, one answer; whoever calls repeats it.
-
-The signature is the HMAC-SHA256 of `{id}.{timestamp}.{body}`, so a receiver can use any library of that specification.
-"""
+"""Signed webhooks as Standard Webhooks 1.0.0 describes them: one request, one answer; whoever calls repeats it."""
 
 import asyncio
 import base64
 import binascii
-import hashlib
-import hmac
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import httpx
+import standardwebhooks
 
 from tellfirst.domain.base import Frozen
 from tellfirst.errors import SettingsError
@@ -58,12 +54,12 @@ def read_secret(text: str) -> bytes:
 
 def signed_headers(id_: str, body: bytes, *, secret: bytes, now: datetime) -> dict[str, str]:
     """Returns the three headers of Standard Webhooks for this body at this instant (aware)."""
-    timestamp = str(int(now.timestamp()))
-    signature = hmac.new(secret, b".".join((id_.encode(), timestamp.encode(), body)), hashlib.sha256).digest()
+    signer = standardwebhooks.Webhook(secret)
     return {
         "webhook-id": id_,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+        "webhook-timestamp": str(int(now.timestamp())),
+        # The library takes any instant for one in UTC.
+        "webhook-signature": signer.sign(id_, now.astimezone(UTC), body.decode()),
     }
 
 

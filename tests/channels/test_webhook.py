@@ -7,7 +7,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,9 +58,10 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield made
 
 
-def test_the_example_of_the_specification_is_signed_alike() -> None:
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=30))])
+def test_the_example_of_the_specification_is_signed_alike(zone: timezone) -> None:
     secret = read_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    at = datetime.fromtimestamp(1614265330, UTC)
+    at = datetime.fromtimestamp(1614265330, zone)
     headers = signed_headers("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', secret=secret, now=at)
     assert headers == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
