@@ -66,7 +66,7 @@ class AddendumActivities:
         except PlaybookError as error:
             return _refused("bad_text", str(error))
         messages = loaded.playbook.initial.messages
-        if lacking := [f"{c}.{lo} ({n:,})" for (c, lo), n in read_in.items() if lo not in messages.get(c, {})]:  # type: ignore[call-overload]
+        if lacking := [f"{c}.{lo} ({n:,})" for (c, lo), n in read_in.items() if lo not in messages.get(c, {})]:
             return _refused("text_missing", f"they read it in {', '.join(lacking)}; write those messages too")
         for other in self._outreaches.pending(outreach):
             waiting = parse(other.playbook_text, "the planned playbook").playbook

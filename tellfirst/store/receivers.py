@@ -9,7 +9,7 @@ from sqlalchemy import select as select_columns
 from sqlmodel import col, insert, select, update
 
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.message import SendState
+from tellfirst.domain.message import Channel, SendState
 from tellfirst.domain.recipient import ELIGIBLE, Recipient
 from tellfirst.store.engine import Database
 from tellfirst.store.recipients import read_recipient
@@ -73,7 +73,7 @@ class Receivers:
         with self._database.read() as session:
             return list(session.exec(query))
 
-    def read_in(self, outreach: str, step: str) -> dict[tuple[str, str], int]:
+    def read_in(self, outreach: str, step: str) -> dict[tuple[Channel, str], int]:
         """Returns how many customers received a step, by channel and by the locale that they read it in."""
         first = _receivers(outreach, step)
         query = (
