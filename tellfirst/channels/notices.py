@@ -146,7 +146,7 @@ class Mail:
         except aiosmtplib.SMTPResponseException as error:
             return Delivery(acknowledged=False, detail=str(error.code))
         except (OSError, aiosmtplib.SMTPException) as error:  # their words may hold an address
-            return Delivery(acknowledged=False, detail=type(error).__name__)
+            return Delivery(acknowledged=False, detail=type(error.__cause__ or error).__name__)
         return Delivery(acknowledged=True, detail="250")
 
     async def close(self) -> None:

@@ -145,7 +145,7 @@ async def test_a_mail_that_is_refused_is_told_by_its_code_alone(tmp_path: Path, 
 
 async def test_a_server_that_is_not_there_is_an_answer(tmp_path: Path) -> None:
     ways = notifiers(tmp_path, file())
-    assert (await ways.tell("leads", ALERT, now=NOON)).detail == "SMTPConnectError"
+    assert (await ways.tell("leads", ALERT, now=NOON)).detail == "ConnectionRefusedError"
     assert (await ways.tell("oncall", ALERT, now=NOON)).detail == "ConnectError"
     assert (await ways.tell("gone", ALERT, now=NOON)).detail == "not_configured"
     await ways.close()
