@@ -52,6 +52,7 @@ class FakeProvider:
         self.sent: list[Outbound] = []
         self.answers: list[AnswerKind] = []
         self.knows: dict[str, str] = {}
+        self.statuses: dict[str, tuple[str, str]] = {}
         self.wait_after: tuple[int, asyncio.Event] | None = None
         self.busy = False
 
@@ -73,6 +74,9 @@ class FakeProvider:
         if message.send_id not in self.knows:
             return None
         return Answer(send_id=message.send_id, kind=AnswerKind.ACCEPTED, provider_id=self.knows[message.send_id])
+
+    async def status(self, provider_id: str) -> tuple[str, str] | None:
+        return self.statuses.get(provider_id)
 
     async def close(self) -> None:
         return None

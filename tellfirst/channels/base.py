@@ -39,6 +39,13 @@ class Adapter(Protocol):
         """
         ...
 
+    async def status(self, provider_id: str) -> tuple[str, str] | None:
+        """Returns what the provider says now of a message it accepted, as a receipt would: its status and error code.
+
+        `None` when it cannot be asked, or cannot say.
+        """
+        ...
+
     async def close(self) -> None:
         """Closes connections."""
         ...

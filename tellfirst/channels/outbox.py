@@ -66,6 +66,9 @@ class Outbox:
         """Returns `accepted` when the message's file is there."""
         return _accepted(message) if self._path(message).exists() else None
 
+    async def status(self, provider_id: str) -> None:
+        """Has no receipts: a file is written and that is all."""
+
     async def close(self) -> None:
         """Has nothing to close."""
 

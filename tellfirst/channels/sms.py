@@ -94,6 +94,15 @@ class TwilioSms:
             send_id=message.send_id, kind=AnswerKind.ACCEPTED, provider_id=found[0].sid, detail=_word(found[0].status)
         )
 
+    async def status(self, provider_id: str) -> tuple[str, str] | None:
+        """Returns status and error code of a message; `None` whatever goes wrong."""
+        try:
+            message = await self._client.messages(provider_id).fetch_async()
+        except Exception:
+            return None
+        status = _word(message.status)
+        return (status, str(message.error_code or "")) if status else None
+
     async def close(self) -> None:
         """Closes connections."""
         await self._http.close()

@@ -32,7 +32,8 @@ def facts_digest(facts: Mapping[str, FactValue]) -> str:
 
 def content_digest(rendered: Rendered) -> str:
     """Returns the SHA-256 of a text exactly as it leaves, 64 hexadecimal digits."""
-    return _hash("content", rendered.subject, rendered.body)
+    kept_there = (rendered.template, *rendered.variables) if rendered.template else ()
+    return _hash("content", rendered.subject, rendered.body, *kept_there)
 
 
 def leaf(

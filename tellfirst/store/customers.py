@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select, update
 from tellfirst.domain.base import Frozen
 from tellfirst.policy.verdict import Consent
 from tellfirst.store.engine import Database
+from tellfirst.store.preferences import NONE, Preference, preferences_of
 from tellfirst.store.statements import chunks, insert_new
 from tellfirst.store.tables import ConsentRow, ContactPointRow, CustomerRow
 
@@ -30,6 +31,10 @@ class Customer(Frozen):
     cluster: str
     addresses: dict[str, Address]
     consents: tuple[Consent, ...]
+    region: str | None = None
+    business: bool = False
+    high_value: bool = False
+    preference: Preference = NONE
 
 
 class CustomerRecord(Frozen):
@@ -39,6 +44,9 @@ class CustomerRecord(Frozen):
     first_name: str | None = None
     locale: str = "en"
     timezone: str | None = None
+    region: str | None = None
+    business: bool = False
+    high_value: bool = False
     cluster: str = ""
     addresses: dict[str, str]
     opted_out: tuple[str, ...] = ()
@@ -71,6 +79,7 @@ class Customers:
                 addresses: dict[str, dict[str, Address]] = defaultdict(dict)
                 for p in session.exec(select(ContactPointRow).where(col(ContactPointRow.customer_id).in_(chunk))):
                     addresses[p.customer_id][p.channel] = Address(address=p.address, usable=p.usable)
+                chosen = preferences_of(session, chunk)
                 for row in session.exec(select(CustomerRow).where(col(CustomerRow.id).in_(chunk))):
                     found[row.id] = Customer(
                         id=row.id,
@@ -80,6 +89,10 @@ class Customers:
                         cluster=row.cluster,
                         addresses=addresses[row.id],
                         consents=tuple(consents[row.id]),
+                        region=row.region,
+                        business=row.business,
+                        high_value=row.high_value,
+                        preference=chosen.get(row.id, NONE),
                     )
         return found
 
@@ -137,6 +150,7 @@ def _save(session: Session, records: Sequence[CustomerRecord], *, now: datetime,
     for record in records:
         row = rows.setdefault(record.id, CustomerRow(id=record.id, cluster="", created_at=now))
         row.first_name, row.locale, row.timezone = record.first_name, record.locale, record.timezone
+        row.region, row.business, row.high_value = record.region, record.business, record.high_value
         row.cluster = record.cluster or record.id
     session.add_all(rows.values())
     session.flush()  # before what refers to them

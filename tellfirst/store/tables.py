@@ -26,6 +26,9 @@ class CustomerRow(SQLModel, table=True):
     first_name: str | None = None
     locale: str = "en"
     timezone: str | None = None
+    region: str | None = None  # ISO 3166, a country or one of its parts: whose quiet hours hold
+    business: bool = False  # reached at work, in business hours
+    high_value: bool = False  # a person calls, where the playbook says so
     cluster: str = Field(index=True)  # household or account: randomised together
     created_at: datetime = _instant(nullable=False)
 

@@ -11,7 +11,8 @@ import tellfirst.store.tables
 import tellfirst.store.tables_audit
 import tellfirst.store.tables_escalations
 import tellfirst.store.tables_exceptions
-import tellfirst.store.tables_permits  # noqa: F401 - fill the metadata
+import tellfirst.store.tables_permits
+import tellfirst.store.tables_preferences  # noqa: F401 - fill the metadata
 from tellfirst.store.engine import Instant
 
 

@@ -86,6 +86,9 @@ def upgrade() -> None:
         sa.Column("first_name", sa.String(), nullable=True),
         sa.Column("locale", sa.String(), nullable=False),
         sa.Column("timezone", sa.String(), nullable=True),
+        sa.Column("region", sa.String(), nullable=True),
+        sa.Column("business", sa.Boolean(), nullable=False),
+        sa.Column("high_value", sa.Boolean(), nullable=False),
         sa.Column("cluster", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -394,6 +397,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_contact_points_customer_id"), ["customer_id"], unique=False)
 
     op.create_table(
+        "preferences",
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("locale", sa.String(), nullable=True),
+        sa.Column("timezone", sa.String(), nullable=True),
+        sa.Column("quiet_from", sa.Integer(), nullable=True),
+        sa.Column("quiet_to", sa.Integer(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customers.id"],
+        ),
+        sa.PrimaryKeyConstraint("customer_id"),
+    )
+    op.create_table(
         "revisions",
         sa.Column("outreach_id", sa.String(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -477,6 +495,7 @@ def downgrade() -> None:
 
     op.drop_table("sends")
     op.drop_table("revisions")
+    op.drop_table("preferences")
     with op.batch_alter_table("contact_points", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_contact_points_customer_id"))
 

@@ -1,0 +1,56 @@
+"""What customers chose themselves: channel, language, zone and quiet hours."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from tellfirst.domain.base import Frozen
+from tellfirst.store.engine import Database
+from tellfirst.store.statements import chunks
+from tellfirst.store.tables_preferences import PreferenceRow
+
+
+class Preference(Frozen):
+    """Is one customer's choice; `quiet` is from and to in minutes after local midnight, and may run past it."""
+
+    channel: str | None = None
+    locale: str | None = None
+    timezone: str | None = None
+    quiet: tuple[int, int] | None = None
+
+
+NONE = Preference()
+
+
+class Preferences:
+    """Keeps what customers chose."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, customer: str) -> Preference:
+        """Returns what a customer chose."""
+        with self._database.read() as session:
+            return preferences_of(session, [customer]).get(customer, NONE)
+
+    def choose(self, customer: str, preference: Preference, *, at: datetime) -> None:
+        """Replaces what a customer chose."""
+        quiet_from, quiet_to = preference.quiet or (None, None)
+        with self._database.write() as session:
+            row = session.get(PreferenceRow, customer) or PreferenceRow(customer_id=customer, at=at)
+            row.channel, row.locale, row.timezone = preference.channel, preference.locale, preference.timezone
+            row.quiet_from, row.quiet_to, row.at = quiet_from, quiet_to, at
+            session.add(row)
+
+
+def preferences_of(session: Session, customers: Sequence[str]) -> dict[str, Preference]:
+    """Returns the choices of those who made any, within the session's transaction."""
+    found: dict[str, Preference] = {}
+    for chunk in chunks(customers):
+        for row in session.exec(select(PreferenceRow).where(col(PreferenceRow.customer_id).in_(chunk))):
+            quiet = None if row.quiet_from is None or row.quiet_to is None else (row.quiet_from, row.quiet_to)
+            found[row.customer_id] = Preference(
+                channel=row.channel, locale=row.locale, timezone=row.timezone, quiet=quiet
+            )
+    return found
