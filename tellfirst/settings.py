@@ -5,12 +5,13 @@ import re
 import secrets
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
+from tellfirst.domain.message import Channel
 from tellfirst.errors import SettingsError
 from tellfirst.policy.caps import FrequencyCap
 
@@ -53,13 +54,23 @@ class Settings(BaseSettings):
     page_size: int = Field(default=500, ge=1, le=1000, description="recipients per page")
     lease_seconds: float = Field(default=20.0, gt=0, description="how long one worker may hold a page without a word")
     reconcile_seconds: float = Field(default=30.0, ge=0, description="wait before asking a provider about a message")
+    provider_in_flight: int = Field(
+        default=8, ge=1, le=50, description="requests to a provider at once, and rows per commit"
+    )
+    provider_timeout: float = Field(
+        default=8.0, gt=0, description="seconds until a request to a provider counts as ambiguous"
+    )
     sms: Literal["outbox", "twilio"] = Field(default="outbox", description="how texts leave")
     sms_sender: str = Field(default="", description="Twilio messaging service (MG…) or number that texts come from")
-    sms_in_flight: int = Field(default=8, ge=1, le=50, description="requests to Twilio at once, and rows per commit")
     sms_rate: float | None = Field(
         default=None, ge=0.01, description="texts a second of one worker process; default as fast as they are answered"
     )
-    sms_timeout: float = Field(default=8.0, gt=0, description="seconds until a request to Twilio counts as ambiguous")
+    whatsapp: Literal["outbox", "twilio"] = Field(default="outbox", description="how WhatsApp messages leave")
+    voice: Literal["outbox", "twilio"] = Field(default="outbox", description="how calls leave")
+    email: Literal["outbox"] = Field(default="outbox", description="how mails leave")
+    push: Literal["outbox"] = Field(default="outbox", description="how push messages leave")
+    in_app: Literal["outbox"] = Field(default="outbox", description="how messages in the app leave")
+    person: Literal["outbox"] = Field(default="outbox", description="how calls by somebody of ours are asked for")
     twilio_api_base: str = Field(default="", description="another server in place of Twilio's")
     twilio_account_sid: str = Field(
         default="",
@@ -109,8 +120,13 @@ class Settings(BaseSettings):
     def is_live(self) -> bool:
         """Returns whether this installation may speak to real customers: unless its name says that it does not."""
         if self.environment in UNNAMED:
-            return self.sms != "outbox"
+            return any(provider != "outbox" for provider in self.providers.values())
         return TRIAL.fullmatch(self.environment) is None
+
+    @property
+    def providers(self) -> dict[str, str]:
+        """Returns through what each channel leaves; `outbox` reaches nobody."""
+        return {channel: getattr(self, channel) for channel in get_args(Channel)}
 
     @property
     def demands_library(self) -> bool:

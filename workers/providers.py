@@ -9,29 +9,18 @@ from tellfirst.channels.webhook import Hook, HookFile, NoHook, Webhook
 from tellfirst.errors import SettingsError
 from tellfirst.settings import Settings
 
-CHANNELS = ("sms", "email", "in_app")
-
 
 def build_adapters(settings: Settings) -> dict[str, Adapter]:
     """Returns one adapter per channel; a channel without a provider writes to the outbox."""
-    adapters: dict[str, Adapter] = {channel: Outbox(settings.outbox, channel) for channel in CHANNELS}
-    if settings.sms == "twilio":
-        if not (settings.twilio_account_sid and settings.twilio_auth_token and settings.sms_sender):
-            raise SettingsError(
-                "texts through Twilio need an account, a token and a sender",
-                where="TELLFIRST_SMS=twilio",
-                remedy="set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TELLFIRST_SMS_SENDER",
-            )
-        adapters["sms"] = TwilioSms(
-            settings.twilio_account_sid,
-            settings.twilio_auth_token.get_secret_value(),
-            settings.sms_sender,
-            base_url=settings.twilio_api_base or None,
-            status_callback=_callback(settings.public_url),
-            timeout=settings.sms_timeout,
-            in_flight=settings.sms_in_flight,
-        )
-    return adapters
+    return {channel: _adapter(settings, channel, provider) for channel, provider in settings.providers.items()}
+
+
+def _adapter(settings: Settings, channel: str, provider: str) -> Adapter:
+    match channel, provider:
+        case "sms", "twilio":
+            return _sms(settings)
+        case _:
+            return Outbox(settings.outbox, channel)
 
 
 def build_hook(settings: Settings) -> Hook:
@@ -41,6 +30,24 @@ def build_hook(settings: Settings) -> Hook:
     if not settings.exceptions_webhook:
         return HookFile(settings.data_dir / "exceptions")
     return Webhook(settings.exceptions_webhook, settings.exceptions_secret.get_secret_value())
+
+
+def _sms(settings: Settings) -> TwilioSms:
+    if not (settings.twilio_account_sid and settings.twilio_auth_token and settings.sms_sender):
+        raise SettingsError(
+            "texts through Twilio need an account, a token and a sender",
+            where="TELLFIRST_SMS=twilio",
+            remedy="set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TELLFIRST_SMS_SENDER",
+        )
+    return TwilioSms(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token.get_secret_value(),
+        settings.sms_sender,
+        base_url=settings.twilio_api_base or None,
+        status_callback=_callback(settings.public_url),
+        timeout=settings.provider_timeout,
+        in_flight=settings.provider_in_flight,
+    )
 
 
 def _callback(public_url: str) -> Callable[[str], str] | None:

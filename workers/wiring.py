@@ -217,7 +217,7 @@ def build(
             loop=loop,
             digest_key=digest_key,
             lease=timedelta(seconds=settings.lease_seconds),
-            margin=timedelta(seconds=settings.sms_timeout),
+            margin=timedelta(seconds=settings.provider_timeout),
         ),
         reconciliation=ReconciliationActivities(
             outreaches=outreaches, doubts=Doubts(database), playbooks=playbooks, adapters=adapters, loop=loop
@@ -255,7 +255,7 @@ def build(
             loop=loop,
             digest_key=digest_key,
             lease=timedelta(seconds=settings.lease_seconds),
-            margin=timedelta(seconds=settings.sms_timeout),
+            margin=timedelta(seconds=settings.provider_timeout),
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
         ),
         hook=hook,

@@ -138,7 +138,8 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
 
 def ways_out(settings: Settings, channels: Sequence[str]) -> dict[str, str]:
     """Returns by which provider each channel leaves as configured here; `outbox` reaches nobody."""
-    return {channel: "Twilio" if channel == "sms" and settings.sms == "twilio" else "outbox" for channel in channels}
+    named = {"twilio": "Twilio"}
+    return {channel: named.get(way := settings.providers[channel], way) for channel in channels}
 
 
 def render_row(playbook: Playbook, plan: Plan, row: Recipient, templates: dict[str, Template]) -> Rendered:
