@@ -8,31 +8,27 @@ from typing import Any, TypeVar
 from temporalio import activity
 
 from activities.answers import Answers, longest_wait, settlement
-from activities.approvals import Approvals, ApprovedPage
+from activities.approvals import Approvals
 from activities.canary import ContinueGate
 from activities.clock import AttemptClock
 from activities.failures import later, told_plainly
 from activities.library import LibraryGate
 from activities.pacing import Pace
+from activities.pages import Page, PageReport, PageRequest
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources, Watch
 from tellfirst.channels.base import Adapter
-from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
-from tellfirst.domain.message import Answer, AnswerKind, Channel, Outbound, Rendered
-from tellfirst.domain.plan import PlannedStep
-from tellfirst.playbooks.fields import RenderError
-from tellfirst.playbooks.promises import next_promise
-from tellfirst.playbooks.render import Template, compile_step
-from tellfirst.playbooks.schema import Playbook
+from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
 from tellfirst.policy.verdict import Verdict
 from tellfirst.signing.audience import address_digest, content_digest
 from tellfirst.signing.decisions import CLOCK_SKEW
 from tellfirst.store.admissions import Admissions
-from tellfirst.store.leases import FencedOffError, Leases, PageKey
-from tellfirst.store.outreaches import Outreaches, RevisionRecord
-from tellfirst.store.sends import PlannedSend, Sends, Switches, Tally
+from tellfirst.store.gate_facts import Switches
+from tellfirst.store.leases import FencedOffError, Leases
+from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.sends import PlannedSend, Sends, Tally
 
 T = TypeVar("T")
 CALLED_BACK = "called_back"
@@ -41,55 +37,6 @@ LOOK_EVERY = 0.5
 """Seconds after which a page that waits for its turn looks whether it is called back or its worker stops."""
 FRESH = timedelta(seconds=3)
 """How old what the gate has read may be when a request begins: whoever pauses is promised five seconds."""
-
-
-class PageRequest(Frozen):
-    """Asks to send one page of one step."""
-
-    outreach: str
-    revision: int
-    step: str
-    channel: Channel
-    page: int
-
-
-class PageReport(Frozen):
-    """Is what became of a page; `halted` says why it stopped early, its rows then wait as they were."""
-
-    accepted: int
-    withheld: int
-    failed: int
-    in_doubt: int
-    halted: str = ""
-
-
-class _Page:
-    """Is one page in work: everything that stays the same while its micro-batches leave."""
-
-    def __init__(
-        self, request: PageRequest, revision: RevisionRecord, playbook: Playbook, signed: ApprovedPage
-    ) -> None:
-        self.revision = revision
-        self.key = PageKey(outreach=request.outreach, revision=request.revision, step=request.step, page=request.page)
-        self.channel = request.channel
-        self.playbook = playbook
-        self.plan = revision.plan
-        self.step: PlannedStep = next(s for s in revision.plan.steps if s.id == request.step)
-        self.promise = next_promise(revision.plan.steps, request.step)
-        self.signed = signed
-        self._templates: dict[str, Template] = {}
-
-    def render(self, send: PlannedSend) -> Rendered | None:
-        """Returns the text, or None when this row's facts do not make one."""
-        row = send.recipient
-        if row.locale not in self._templates:
-            self._templates[row.locale] = compile_step(self.playbook, self.step.id, self.channel, row.locale)
-        try:
-            return self._templates[row.locale].render(
-                row.facts, promise=self.promise, zone=row.timezone or self.playbook.timezone, others=row.others
-            )
-        except RenderError:
-            return None
 
 
 class DispatchActivities:
@@ -135,7 +82,7 @@ class DispatchActivities:
             if revision is None:
                 return PageReport(accepted=0, withheld=0, failed=0, in_doubt=0, halted="no_such_revision")
             signed = self._approvals.page(revision, request.page, request.channel)
-            page = _Page(request, revision, self._playbooks.of(revision), signed)
+            page = Page(request, revision, self._playbooks.of(revision), signed)
             adapter = self._adapters[request.channel]
             token = self._leases.take(page.key, now=clock.now(), until=clock.now() + self._lease)
             if token is None:
@@ -148,7 +95,7 @@ class DispatchActivities:
             finally:
                 self._leases.release(page.key, token, now=clock.now())
 
-    def _leave(self, page: _Page, adapter: Adapter, token: int, clock: AttemptClock, watch: Watch | None) -> PageReport:
+    def _leave(self, page: Page, adapter: Adapter, token: int, clock: AttemptClock, watch: Watch | None) -> PageReport:
         keyed = adapter.idempotency == "key"
         self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, retry_intents=keyed, token=token)
         pace = self._paces.get(page.channel)
@@ -175,7 +122,7 @@ class DispatchActivities:
 
     def _micro_batch(
         self,
-        page: _Page,
+        page: Page,
         adapter: Adapter,
         token: int,
         batch: list[PlannedSend],
@@ -279,7 +226,7 @@ class DispatchActivities:
 
     def _settle(
         self,
-        page: _Page,
+        page: Page,
         adapter: Adapter,
         token: int,
         batch: list[PlannedSend],
@@ -302,7 +249,7 @@ class DispatchActivities:
         case = self._outreaches.get(outreach)
         return {} if case is None else self._admissions.parameters(case.trigger, case.key, case.episode)
 
-    def _report(self, page: _Page, *, halted: str = "") -> PageReport:
+    def _report(self, page: Page, *, halted: str = "") -> PageReport:
         tally: Tally = self._sends.tally(page.key.outreach, page=page.key)
         return PageReport(
             accepted=tally.accepted,

@@ -23,9 +23,10 @@ from tellfirst.signing.audience import address_digest, content_digest
 from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.exception_sends import ExceptionSends
 from tellfirst.store.exceptions import EXECUTED
+from tellfirst.store.gate_facts import Switches
 from tellfirst.store.leases import FencedOffError, Leases, PageKey
 from tellfirst.store.outreaches import Outreaches
-from tellfirst.store.sends import PlannedSend, Sends, Switches
+from tellfirst.store.sends import PlannedSend, Sends
 
 T = TypeVar("T")
 HELD = timedelta(seconds=30)

@@ -8,7 +8,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, RetryState, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.dispatch import CALLED_BACK, DispatchActivities, PageReport, PageRequest
+    from activities.dispatch import CALLED_BACK, DispatchActivities
+    from activities.pages import PageReport, PageRequest
     from activities.reconciliation import ReconcileRequest, ReconciliationActivities
     from tellfirst import contract
     from workflows.mailbox import Alarm, until

@@ -12,8 +12,8 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Channel, SendState
 from tellfirst.domain.recipient import ELIGIBLE, Recipient
 from tellfirst.store.engine import Database
+from tellfirst.store.opening import RECEIVED
 from tellfirst.store.recipients import read_recipient
-from tellfirst.store.sends import RECEIVED
 from tellfirst.store.statements import table
 from tellfirst.store.tables import RecipientRow, SendRow
 

@@ -9,37 +9,20 @@ from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import SendState
-from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED
-from tellfirst.domain.recipient import ELIGIBLE, Recipient
+from tellfirst.domain.recipient import Recipient
 from tellfirst.policy.gate import RowFacts
-from tellfirst.policy.verdict import Consent, Verdict
+from tellfirst.policy.verdict import Verdict
 from tellfirst.store.doubts import Settlement, settle_batch
 from tellfirst.store.engine import Database
+from tellfirst.store.gate_facts import Switches, read_facts, read_switches
 from tellfirst.store.leases import PageKey, hold_lease
+from tellfirst.store.opening import recipients_of
 from tellfirst.store.recipients import read_recipient
-from tellfirst.store.statements import insert_new, table
+from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import (
-    ConsentRow,
-    ContactPointRow,
-    ControlRow,
-    OutreachRow,
     RecipientRow,
-    ReservationRow,
     SendRow,
 )
-
-RECEIVED = (SendState.ACCEPTED, SendState.DELIVERED)
-"""States of a first message that a follow-up may refer to."""
-
-
-class Switches(Frozen):
-    """Is everything a person or a breaker may have switched, read in the transaction of the intents."""
-
-    pause_all: bool
-    paused: bool
-    blocked: str
-    channel_halted: str
-    cleared: bool
 
 
 class PlannedSend(Frozen):
@@ -85,29 +68,6 @@ class Sends:
         With `retry_intents` the intents of earlier tokens are planned again (the provider drops a second one);
         without it they stay in doubt until they are reconciled.
         """
-        row, first = table(RecipientRow), table(SendRow).alias("first")
-        query = select(row.c.id, row.c.position, row.c.customer_id).where(
-            row.c.outreach_id == key.outreach,
-            row.c.revision == key.revision,
-            row.c.page == key.page,
-            row.c.channel == channel,  # planned under another one too, they would be told twice
-            row.c.arm == "treated",
-            row.c.verdict == ELIGIBLE,
-        )
-        if kind != INITIAL and kind not in UNPLANNED:
-            # A recipient's sends stand on its own page: saying so keeps the look-up short however many there are.
-            mine = (
-                first.c.recipient_id == row.c.id,
-                first.c.outreach_id == key.outreach,
-                first.c.revision == key.revision,
-                first.c.page == key.page,
-            )
-            told = select(first.c.id).where(*mine, first.c.step == INITIAL, first.c.state.in_(RECEIVED)).exists()
-            over = (first.c.step == RESOLVED, first.c.state != SendState.WITHHELD)
-            ended = select(first.c.id).where(*mine, *over).exists()
-            query = query.where(told, ~ended if kind == "update" else row.c.cleared_at.is_not(None))
-            if kind == "update":
-                query = query.where(row.c.cleared_at.is_(None))
         with self._database.write() as session:
             hold_lease(session, key, token)
             insert_new(
@@ -125,7 +85,7 @@ class Sends:
                         "page": key.page,
                         "state": SendState.PLANNED,
                     }
-                    for recipient, position, customer in session.execute(query.order_by(row.c.position))
+                    for recipient, position, customer in session.execute(recipients_of(key, kind=kind, channel=channel))
                 ],
             )
             if retry_intents:
@@ -178,40 +138,21 @@ class Sends:
         with self._database.write() as session:
             hold_lease(session, key, token, until=lease_until)
             customers = [s.recipient.customer for s in sends]
-            points = {
-                p.customer_id: p
-                for p in session.exec(
-                    select(ContactPointRow).where(
-                        col(ContactPointRow.customer_id).in_(customers), ContactPointRow.channel == channel
-                    )
-                )
-            }
-            consents: dict[str, list[Consent]] = {}
-            for c in session.exec(select(ConsentRow).where(col(ConsentRow.customer_id).in_(customers))):
-                consents.setdefault(c.customer_id, []).append(
-                    Consent(channel=c.channel, purpose=c.purpose, allowed=c.allowed, at=c.at)
-                )
-            reserved = set(
-                session.exec(
-                    select(ReservationRow.customer_id).where(
-                        col(ReservationRow.customer_id).in_(customers), ReservationRow.outreach_id == key.outreach
-                    )
-                )
-            )
+            known = read_facts(session, key.outreach, channel, customers)
             rows: dict[str, RowFacts] = {}
             for send in sends:
-                point = points.get(send.recipient.customer)
-                holds, same_address, same_content = facts(send, point.address if point else None)
+                about = known[send.recipient.customer]
+                holds, same_address, same_content = facts(send, about.address)
                 rows[send.id] = RowFacts(
                     condition_holds=holds,
-                    address=point.address if point else None,
-                    address_usable=bool(point and point.usable),
+                    address=about.address,
+                    address_usable=about.usable,
                     address_unchanged=same_address,
                     content_unchanged=same_content,
-                    consents=tuple(consents.get(send.recipient.customer, ())),
-                    reserved=send.recipient.customer in reserved,
+                    consents=about.consents,
+                    reserved=about.reserved,
                 )
-            verdicts = judge(_switches(session, key.outreach, channel), rows)
+            verdicts = judge(read_switches(session, key.outreach, channel), rows)
             if isinstance(verdicts, str):
                 return verdicts
             self._withhold(session, verdicts, now)
@@ -234,7 +175,7 @@ class Sends:
             )
             # Only what was still planned is ours to send, and to whom the audience says, not the effect log.
             ours = set(intended.scalars())
-            return {send.id: points[send.recipient.customer].address for send in sends if send.id in ours}
+            return {send.id: known[send.recipient.customer].address or "" for send in sends if send.id in ours}
 
     def _withhold(self, session: Session, verdicts: dict[str, Verdict], now: datetime) -> None:
         reasons: dict[str, list[str]] = {}
@@ -304,19 +245,4 @@ def _sends_of(key: PageKey) -> tuple[ColumnElement[bool], ...]:
         col(SendRow.revision) == key.revision,
         col(SendRow.step) == key.step,
         col(SendRow.page) == key.page,
-    )
-
-
-def _switches(session: Session, outreach: str, channel: str) -> Switches:
-    row = session.get_one(OutreachRow, outreach)
-    controls = {
-        c.name: c.value
-        for c in session.exec(select(ControlRow).where(col(ControlRow.name).in_(["pause-all", f"channel:{channel}"])))
-    }
-    return Switches(
-        pause_all="pause-all" in controls,
-        paused=row.paused,
-        blocked=row.blocked or "",
-        channel_halted=controls.get(f"channel:{channel}", ""),
-        cleared=row.cleared_at is not None,
     )

@@ -10,8 +10,9 @@ from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.verdict import ALLOW, Verdict
 from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.engine import Database
+from tellfirst.store.gate_facts import Switches
 from tellfirst.store.leases import Leases, PageKey
-from tellfirst.store.sends import PlannedSend, Sends, Switches
+from tellfirst.store.sends import PlannedSend, Sends
 from tellfirst.store.tables import RecipientRow, SendRow
 from tests.store.make import DAY, NOON, OUTREACH, by, candidate, claim, customers, paged
 

@@ -9,9 +9,10 @@ from tellfirst.policy.verdict import ALLOW, Verdict, withhold
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import CustomerRecord
 from tellfirst.store.engine import Database
+from tellfirst.store.gate_facts import Switches
 from tellfirst.store.leases import FencedOffError
 from tellfirst.store.outreaches import Outreaches
-from tellfirst.store.sends import PlannedSend, Switches
+from tellfirst.store.sends import PlannedSend
 from tellfirst.store.tables import RecipientRow
 from tests.store.desk import INITIAL, LEASE, TERMINAL, Desk
 from tests.store.make import DAY, NOON, OUTREACH, candidate, claim, paged
