@@ -2,19 +2,17 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
 from tellfirst.channels.receipts import fold, rank
 from tellfirst.domain.message import SendState
 from tellfirst.store.receipts import Receipt, Receipts
+from tellfirst.web.bodies import FORM, read_body, read_form
 
 PATH = "/twilio/status"
-BODY_LIMIT = 65_536
 PROVIDER = "twilio"
 
 
@@ -30,7 +28,7 @@ def twilio_receipts(
     async def status(request: Request) -> None:
         if not (base and auth_token):
             raise HTTPException(503, "receipts need TELLFIRST_PUBLIC_URL and TWILIO_AUTH_TOKEN; see docs/operations.md")
-        form = read_form(await read_body(request))
+        form = read_form(await read_body(request, FORM))
         # What Twilio signed is the public address, and not the one a proxy made of it; the query as it was written.
         query = request.scope["query_string"].decode("latin-1")
         url = base + PATH + ("?" + query if query else "")
@@ -62,18 +60,3 @@ def take(receipts: Receipts, receipt: Receipt, *, now: datetime) -> None:
     _, error = max(events, key=lambda event: (rank(event[0]), event))
     reason = f"receipt:{error}" if state is SendState.UNDELIVERED and error else "receipt"
     receipts.apply(receipt.send, receipt.provider_id, state, reason=reason, now=now)
-
-
-async def read_body(request: Request) -> bytes:
-    """Returns the body; raises 413 as soon as it grows past the limit."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise HTTPException(413, f"a receipt is at most {BODY_LIMIT} bytes long")
-    return body
-
-
-def read_form(body: bytes) -> ImmutableMultiDict[str, str]:
-    """Returns the fields of a form, blank ones too: Twilio signs them."""
-    return ImmutableMultiDict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))

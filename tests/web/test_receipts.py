@@ -20,7 +20,7 @@ from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.tables import ReceiptRow, RecipientRow, SendRow
 from tellfirst.web.app import create_app
-from tellfirst.web.receipts import BODY_LIMIT
+from tellfirst.web.bodies import SMALL
 
 PUBLIC = "https://hooks.example.org/tellfirst"
 TOKEN = "0123456789abcdef"
@@ -146,9 +146,9 @@ async def test_a_receipt_without_a_message_is_malformed(client: httpx.AsyncClien
 async def test_a_body_without_end_is_cut_off(client: httpx.AsyncClient, chunked: bool) -> None:
     async def stream() -> AsyncIterator[bytes]:
         for _ in range(3):
-            yield b"a" * (BODY_LIMIT // 2)
+            yield b"a" * (SMALL // 2)
 
-    content = stream() if chunked else b"a" * (BODY_LIMIT + 1)
+    content = stream() if chunked else b"a" * (SMALL + 1)
     assert (await client.post("/twilio/status", content=content)).status_code == 413
 
 
