@@ -6,8 +6,9 @@ import secrets
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, get_args
+from zoneinfo import available_timezones
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
@@ -19,6 +20,10 @@ TRIAL = re.compile(r"(ci|demo|dev|development|sandbox|stage|staging|test|testing
 """Names of installations for trying things; every other name is taken for that of a live one."""
 UNNAMED = ("local", "compose")
 """Names that nobody chose: they are for trying things too, as long as messages go to the outbox."""
+
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+"""Secrets of one source, separated by spaces: two of them while one replaces the other."""
+SOURCES = ("contacts_secrets", "events_secrets", "conditions_secrets", "replies_secrets", "push_secrets")
 
 
 class Settings(BaseSettings):
@@ -51,6 +56,10 @@ class Settings(BaseSettings):
     holdout_salt: str = Field(default="holdout-v1", description="salt of the assignment; changing it reshuffles people")
     cap_count: int = Field(default=3, ge=1, description="outreaches one customer may get in cap_days")
     cap_days: int = Field(default=7, ge=1, description="length of the frequency cap's rolling period")
+    hours: Path | None = Field(
+        default=None, description="TOML file of when people may be disturbed; default the shipped one"
+    )
+    default_zone: str = Field(default="", description="zone of customers of whom nothing tells theirs; default held")
     page_size: int = Field(default=500, ge=1, le=1000, description="recipients per page")
     lease_seconds: float = Field(default=20.0, gt=0, description="how long one worker may hold a page without a word")
     reconcile_seconds: float = Field(default=30.0, ge=0, description="wait before asking a provider about a message")
@@ -82,6 +91,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("TWILIO_AUTH_TOKEN", "twilio_auth_token"),
         description="its token: sends texts, and verifies receipts",
     )
+    opt_out: Literal["everything", "channel"] = Field(
+        default="everything",
+        description="what an opt-out closes: everything, or the channel it came by (texts, WhatsApp and calls are one)",
+    )
     exceptions_webhook: str = Field(
         default="",
         description="where granted exceptions are posted; default files, and none are taken in a live environment",
@@ -93,6 +106,15 @@ class Settings(BaseSettings):
         default=None, description="file that says how roles, teams and people are told; default the worker's log"
     )
     public_url: str = Field(default="", description="public base URL of the web process, for provider callbacks")
+    contacts_secrets: Secrets = Field(default=(), description="whsec_… secrets of posted support contacts, by spaces")
+    events_secrets: Secrets = Field(default=(), description="whsec_… secrets of posted events, by spaces")
+    conditions_secrets: Secrets = Field(default=(), description="whsec_… secrets of posted conditions, by spaces")
+    replies_secrets: Secrets = Field(default=(), description="whsec_… secrets of posted replies, by spaces")
+    push_secrets: Secrets = Field(default=(), description="whsec_… secrets of posted push receipts, by spaces")
+    resend_secrets: Secrets = Field(default=(), description="whsec_… secrets that Resend signs with, by spaces")
+    sendgrid_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="public keys that SendGrid signs events with, by spaces"
+    )
     web_host: str = Field(default="127.0.0.1", description="address the web process listens on")
     web_port: int = Field(default=8090, description="port the web process listens on")
 
@@ -100,6 +122,26 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
+
+    @field_validator(*SOURCES, "resend_secrets", "sendgrid_keys", mode="before")
+    @classmethod
+    def _by_spaces(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_secret_for_one_source(self) -> "Settings":
+        # A signature does not cover the path: with one secret, what was signed for one could be posted to another.
+        every = [secret for name in (*SOURCES, "resend_secrets") for secret in set(getattr(self, name))]
+        if len(every) != len(set(every)):
+            raise ValueError("each source needs a secret of its own, of TELLFIRST_CONTACTS_SECRETS and its like")
+        return self
+
+    @field_validator("default_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        if value and value not in available_timezones():
+            raise ValueError("it is no time zone such as Europe/Berlin")
+        return value
 
     @classmethod
     def load(cls, **given: object) -> "Settings":

@@ -38,6 +38,7 @@ from workers.__main__ import come_to_rest
 from workers.pool import workers
 from workers.wiring import Application, build
 
+OPEN_HOURS = Path(__file__).parent / "hours.toml"
 HISTORIES = Path(__file__).parent / "replay" / "histories"
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -96,6 +97,7 @@ class World:
             environment="test",
             data_dir=folder,
             approvers=self.registry,
+            hours=OPEN_HOURS,
             reconcile_seconds=5.0,
             lease_seconds=12.0,
             _env_file=None,

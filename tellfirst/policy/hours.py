@@ -1,13 +1,15 @@
-"""When a recipient may be disturbed: rules in local time, judged in every zone that may be theirs."""
+"""When a recipient may be disturbed: open spans of local time, and the next instant at which all of them are open."""
 
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from tellfirst.domain.base import Frozen
 
 HORIZON = timedelta(days=14)
 """How far ahead an opening is looked for; rules that leave none within it never open."""
-DAY = 1_440
+ONE_DAY = timedelta(days=1)
 
 
 class Span(Frozen):
@@ -31,10 +33,12 @@ class Calendar(Frozen):
 ALWAYS = Calendar()
 
 
+# Those of one audience share few calendars, and all of a page are judged at one instant.
+@lru_cache(maxsize=4_096)
 def opening(calendar: Calendar, at: datetime) -> datetime | None:
     """Returns the first instant (UTC) from `at` on at which the calendar is open; None when none is in sight.
 
-    `at` itself when it is open then; else a whole minute.
+    `at` itself when it is open then.
     """
     if not calendar.rules:
         return at
@@ -42,27 +46,55 @@ def opening(calendar: Calendar, at: datetime) -> datetime | None:
         return None
     if _open(calendar, at):
         return at
-    minute = at.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-    end = at + HORIZON
-    while minute <= end:
-        if _open(calendar, minute):
-            return minute
-        minute += timedelta(minutes=1)
+    start = at.astimezone(UTC)
+    while start < at + HORIZON:
+        end = start + ONE_DAY
+        for edge in sorted({e for zone in calendar.zones for e in _edges(calendar, ZoneInfo(zone), start, end)}):
+            if _open(calendar, edge):
+                return edge
+        start = end
     return None
 
 
 def _open(calendar: Calendar, at: datetime) -> bool:
-    return all(
-        any(_within(span, at.astimezone(ZoneInfo(zone))) for span in spans)
-        for zone in calendar.zones
-        for spans in calendar.rules
-    )
+    for zone in calendar.zones:
+        local = at.astimezone(ZoneInfo(zone))
+        day, minute = local.weekday(), local.hour * 60 + local.minute
+        for spans in calendar.rules:
+            if not any(day in span.days and span.opens <= minute < span.closes for span in spans):
+                return False
+    return True
 
 
-def _within(span: Span, local: datetime) -> bool:
-    minute = _minute(local.timetz().replace(tzinfo=None))
-    return local.weekday() in span.days and span.opens <= minute < span.closes
+def _edges(calendar: Calendar, zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetime]:
+    """Yields every instant after `start`, up to `end`, at which a span can begin to be open in a zone."""
+    minutes = {span.opens for spans in calendar.rules for span in spans}
+    day = start.astimezone(zone).date()
+    while day <= end.astimezone(zone).date():
+        for minute in minutes:
+            for edge in _instants(day, minute, zone):
+                if start < edge <= end:
+                    yield edge
+        day += ONE_DAY
+    # Where clocks are changed, a span is entered or left in the middle.
+    if start.astimezone(zone).utcoffset() != end.astimezone(zone).utcoffset():
+        yield _change(zone, start, end)
 
 
-def _minute(local: time) -> int:
-    return local.hour * 60 + local.minute
+def _instants(day: date, minute: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Returns when a minute of a local day is, twice where clocks are turned back; twice the same elsewhere."""
+    local = datetime.combine(day, time(minute // 60, minute % 60), zone)
+    return local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+
+
+def _change(zone: ZoneInfo, start: datetime, end: datetime) -> datetime:
+    """Returns the instant between two at which a zone's offset from UTC changes."""
+    before = start.astimezone(zone).utcoffset()
+    low, high = int(start.timestamp()), int(end.timestamp()) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if datetime.fromtimestamp(middle, UTC).astimezone(zone).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return datetime.fromtimestamp(high, UTC)
