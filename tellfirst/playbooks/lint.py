@@ -71,6 +71,7 @@ def _durations(playbook: Playbook) -> Iterator[Finding]:
         "measure.window": measure.window,
         "measure.watermark_timeout": measure.watermark_timeout,
     }
+    positive["choice.fallback_after"] = playbook.choice.fallback_after
     not_negative = {"detector.hold_down": detector.hold_down}
     for number, step in enumerate(playbook.steps):
         positive[f"steps[{number}].expires"] = step.expires
@@ -153,6 +154,28 @@ def _deadlines(playbook: Playbook) -> Iterator[Finding]:
         )
 
 
+def _choice(playbook: Playbook) -> Iterator[Finding]:
+    calls = "person" in playbook.channels
+    if calls and playbook.choice.high_value is None:
+        yield Finding(
+            key="channels",
+            reason="lists 'person', but nobody is called",
+            remedy="add high_value = \"person\" to [choice], or remove 'person'",
+        )
+    if playbook.choice.high_value is not None and not calls and playbook.addendum is None:
+        yield Finding(
+            key="choice.high_value",
+            reason="is 'person', which the playbook does not list",
+            remedy="add 'person' to 'channels', with a script in each step",
+        )
+    if calls and len(playbook.channels) == 1:
+        yield Finding(
+            key="channels",
+            reason="lists 'person' alone, so nobody but accounts of high value is told",
+            remedy="add a channel for everybody else",
+        )
+
+
 _PLAYBOOK_RULES: tuple[Callable[[Playbook], Iterator[Finding]], ...] = (
     _timezone,
     _owners,
@@ -160,6 +183,7 @@ _PLAYBOOK_RULES: tuple[Callable[[Playbook], Iterator[Finding]], ...] = (
     _durations,
     _fields,
     _deadlines,
+    _choice,
 )
 
 

@@ -210,6 +210,18 @@ class Limits(Outside):
     cap_exempt: bool = False
 
 
+class Choice(Outside):
+    """Says by which of its channels each recipient is told.
+
+    `order` is that of urgency, or of the playbook's own list. With `high_value` somebody of ours calls accounts of high
+    value. A message lost on one channel goes by the next, as soon as that is known and once more `fallback_after`.
+    """
+
+    order: Literal["urgency", "playbook"] = "urgency"
+    high_value: Literal["person"] | None = None
+    fallback_after: Duration = timedelta(minutes=15)
+
+
 class Addendum(Outside):
     """Says what a text that nobody planned is added to: a playbook's version, and the step whose receivers it is for.
 
@@ -250,6 +262,7 @@ class Playbook(Outside):
     ladder: tuple[Level, ...] = Field(default=(), max_length=5)
     measure: Measure
     limits: Limits = Limits()
+    choice: Choice = Choice()
     exceptions: dict[ExceptionKind, Boundary] = Field(default_factory=dict)
     addendum: Addendum | None = None
     steps: tuple[Step, ...] = Field(min_length=1)
