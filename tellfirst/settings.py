@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         # A signature does not cover the path: with one secret, what was signed for one could be posted to another.
         every = [secret for name in (*SOURCES, "resend_secrets") for secret in set(getattr(self, name))]
         if len(every) != len(set(every)):
-            raise ValueError("each source needs a secret of its own, of TELLFIRST_CONTACTS_SECRETS and its like")
+            raise ValueError("each source of webhooks needs secrets of its own")
         return self
 
     @field_validator("default_zone")
@@ -150,7 +150,7 @@ class Settings(BaseSettings):
             return cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
-            name = "TELLFIRST_" + "_".join(str(part) for part in first["loc"]).upper()
+            name = "TELLFIRST_" + "_".join(str(part) for part in first["loc"] or "*").upper()
             raise SettingsError(first["msg"], where=name, remedy="see docs/operations.md") from None
 
     @property
