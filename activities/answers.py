@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from tellfirst.domain.message import Answer, AnswerKind, SendState
+from tellfirst.store.consents import Consents
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
 from tellfirst.store.doubts import Settlement
@@ -16,8 +17,9 @@ MAX_ATTEMPTS = 5
 class Answers:
     """Keeps what an answer tells beyond its own send."""
 
-    def __init__(self, *, customers: Customers, outreaches: Outreaches, controls: Controls) -> None:
-        self._customers, self._outreaches, self._controls = customers, outreaches, controls
+    def __init__(self, *, customers: Customers, consents: Consents, outreaches: Outreaches, controls: Controls) -> None:
+        self._customers, self._consents = customers, consents
+        self._outreaches, self._controls = outreaches, controls
 
     def take_in(
         self,
@@ -34,9 +36,7 @@ class Answers:
         for answer in answers:
             of_kind.setdefault(answer.kind, []).append(answer)
         if stopped := of_kind.get(AnswerKind.OPTED_OUT):
-            # An opt-out the provider knows of is obeyed on texts and calls alike, for every purpose.
-            customers = [people[a.send_id] for a in stopped]
-            self._customers.opt_out(customers, channel=channel, purpose="*", at=now, source=by)
+            self._consents.opt_out([people[a.send_id] for a in stopped], channel=channel, at=now, source=by)
         if dead := of_kind.get(AnswerKind.PERMANENT):
             self._customers.mark_unusable({people[a.send_id]: channel for a in dead})
         if blocked := of_kind.get(AnswerKind.POLICY_BLOCK):

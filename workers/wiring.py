@@ -40,6 +40,7 @@ from tellfirst.policy.prices import Prices
 from tellfirst.settings import Settings
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.chain import Chain
+from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
@@ -119,6 +120,8 @@ def build(
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)
     sends, chain, digest_key = Sends(database), Chain(database), settings.digest_key()
     receivers = Receivers(database)
+    consents = Consents(database, everything=settings.opt_out == "everything")
+    answers = Answers(customers=customers, consents=consents, outreaches=outreaches, controls=controls)
     playbooks = PlannedPlaybooks()
     affected = Affected(outreaches=outreaches, admissions=admissions, sources=sources)
     registry, matters = RegistryFile(settings.approvers, chain), Matters(database)
@@ -206,7 +209,7 @@ def build(
             admissions=admissions,
             sends=sends,
             leases=Leases(database),
-            answers=Answers(customers=customers, outreaches=outreaches, controls=controls),
+            answers=answers,
             approvals=approvals,
             continues=continues,
             gate=gate,
@@ -249,7 +252,7 @@ def build(
             sends=sends,
             leases=Leases(database),
             doubts=Doubts(database),
-            answers=Answers(customers=customers, outreaches=outreaches, controls=controls),
+            answers=answers,
             outreaches=outreaches,
             adapters=adapters,
             loop=loop,

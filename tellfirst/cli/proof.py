@@ -36,7 +36,9 @@ from tellfirst.store.permits import differences as overdrawn
 
 OLD = timedelta(hours=1)
 """An intent without an answer for so long is as good as unknown."""
-EXCUSED = frozenset({"opted_out", "address_gone", "address_changed", "condition_cleared", "condition_still_true"})
+EXCUSED = frozenset(
+    {"opted_out", "held", "address_gone", "address_changed", "condition_cleared", "condition_still_true"}
+)
 """Why a promised update may be withheld from a customer without breaking the promise."""
 CHUNK = 500
 

@@ -17,6 +17,7 @@ WORDS = {
     "unknown_customer": "not among our customers",
     "no_usable_address": "no usable address",
     "opted_out": "opted out",
+    "held": "may have opted out, and nobody has looked yet",
     "no_text_in_their_language": "no text in their language",
     "facts_missing_or_wrong": "facts missing or wrong",
     "told_in_another_message": "told in another message of this outreach",

@@ -39,6 +39,7 @@ class RowFacts(Frozen):
     content_unchanged: bool
     consents: tuple[Consent, ...]
     reserved: bool
+    held: bool = False
 
 
 def judge_page(facts: PageFacts) -> Verdict:
@@ -75,6 +76,8 @@ def judge_row(page: PageFacts, row: RowFacts) -> Verdict:
         return withhold("content_changed")
     if not may_contact(row.consents, page.channel, page.purpose):
         return withhold("opted_out")
+    if row.held:
+        return withhold("held")
     if not row.reserved:
         return withhold("frequency_cap")
     return ALLOW

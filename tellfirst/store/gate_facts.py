@@ -7,6 +7,7 @@ from sqlmodel import Session, col, select
 from tellfirst.domain.base import Frozen
 from tellfirst.policy.verdict import Consent
 from tellfirst.store.tables import ConsentRow, ContactPointRow, ControlRow, OutreachRow, ReservationRow
+from tellfirst.store.tables_replies import HoldRow
 
 
 class Switches(Frozen):
@@ -25,6 +26,7 @@ class CustomerFacts(Frozen):
     address: str | None
     usable: bool
     consents: tuple[Consent, ...]
+    held: bool
     reserved: bool
 
 
@@ -46,11 +48,16 @@ def read_facts(session: Session, outreach: str, channel: str, customers: Sequenc
         col(ReservationRow.customer_id).in_(customers), ReservationRow.outreach_id == outreach
     )
     reserved = set(session.exec(places))
+    waiting = select(HoldRow.customer_id).where(
+        col(HoldRow.customer_id).in_(customers), col(HoldRow.ended_at).is_(None)
+    )
+    held = set(session.exec(waiting))
     return {
         customer: CustomerFacts(
             address=points[customer].address if customer in points else None,
             usable=customer in points and points[customer].usable,
             consents=tuple(consents.get(customer, ())),
+            held=customer in held,
             reserved=customer in reserved,
         )
         for customer in customers

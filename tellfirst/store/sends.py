@@ -150,6 +150,7 @@ class Sends:
                     address_unchanged=same_address,
                     content_unchanged=same_content,
                     consents=about.consents,
+                    held=about.held,
                     reserved=about.reserved,
                 )
             verdicts = judge(read_switches(session, key.outreach, channel), rows)

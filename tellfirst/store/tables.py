@@ -42,7 +42,7 @@ class ContactPointRow(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     customer_id: str = Field(foreign_key="customers.id", index=True)
     channel: str
-    address: str
+    address: str = Field(index=True)  # whoever writes back is looked up by it
     usable: bool = True
 
 

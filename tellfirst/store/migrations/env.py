@@ -12,7 +12,8 @@ import tellfirst.store.tables_audit
 import tellfirst.store.tables_escalations
 import tellfirst.store.tables_exceptions
 import tellfirst.store.tables_permits
-import tellfirst.store.tables_preferences  # noqa: F401 - fill the metadata
+import tellfirst.store.tables_preferences
+import tellfirst.store.tables_replies  # noqa: F401 - fill the metadata
 from tellfirst.store.engine import Instant
 
 

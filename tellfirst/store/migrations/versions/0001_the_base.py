@@ -344,6 +344,27 @@ def upgrade() -> None:
         batch_op.create_index("recipients_subject", ["outreach_id", "subject_key"], unique=False)
 
     op.create_table(
+        "replies",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=True),
+        sa.Column("outreach_id", sa.String(), nullable=True),
+        sa.Column("send_id", sa.String(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("tone", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("needs", sa.String(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("escalated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("replies", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_replies_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_replies_outreach_id"), ["outreach_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_replies_received_at"), ["received_at"], unique=False)
+
+    op.create_table(
         "reservations",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
@@ -394,7 +415,25 @@ def upgrade() -> None:
         sa.UniqueConstraint("customer_id", "channel"),
     )
     with op.batch_alter_table("contact_points", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_contact_points_address"), ["address"], unique=False)
         batch_op.create_index(batch_op.f("ix_contact_points_customer_id"), ["customer_id"], unique=False)
+
+    op.create_table(
+        "holds",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("reply_id", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customers.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("holds", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_holds_customer_id"), ["customer_id"], unique=False)
 
     op.create_table(
         "preferences",
@@ -496,8 +535,13 @@ def downgrade() -> None:
     op.drop_table("sends")
     op.drop_table("revisions")
     op.drop_table("preferences")
+    with op.batch_alter_table("holds", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_holds_customer_id"))
+
+    op.drop_table("holds")
     with op.batch_alter_table("contact_points", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_contact_points_customer_id"))
+        batch_op.drop_index(batch_op.f("ix_contact_points_address"))
 
     op.drop_table("contact_points")
     with op.batch_alter_table("consents", schema=None) as batch_op:
@@ -509,6 +553,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_reservations_outreach_id"))
 
     op.drop_table("reservations")
+    with op.batch_alter_table("replies", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_replies_received_at"))
+        batch_op.drop_index(batch_op.f("ix_replies_outreach_id"))
+        batch_op.drop_index(batch_op.f("ix_replies_customer_id"))
+
+    op.drop_table("replies")
     with op.batch_alter_table("recipients", schema=None) as batch_op:
         batch_op.drop_index("recipients_subject")
         batch_op.drop_index("recipients_page")

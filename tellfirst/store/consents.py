@@ -1,0 +1,71 @@
+"""What customers allow, as they say it: opt-outs with their scope, their way back, and choices."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlmodel import Session, col, select, update
+
+from tellfirst.policy.consent import Statement, closed_by
+from tellfirst.store.engine import Database
+from tellfirst.store.statements import chunks, insert_new
+from tellfirst.store.tables import ConsentRow, CustomerRow
+from tellfirst.store.tables_replies import HoldRow
+
+
+class Consents:
+    """Records what customers say; `everything` is whether an opt-out on one channel closes all of them."""
+
+    def __init__(self, database: Database, *, everything: bool = True) -> None:
+        self._database, self.everything = database, everything
+
+    def opt_out(self, customers: Iterable[str], *, channel: str, at: datetime, source: str) -> None:
+        """Records an opt-out that came by `channel`, empty for none of ours; said again it changes nothing.
+
+        One who was forgotten meanwhile gets nothing anyway.
+        """
+        with self._database.write() as session:
+            opt_out(session, customers, channel=channel, everything=self.everything, at=at, source=source)
+
+    def choose(self, customer: str, statements: Sequence[Statement], *, at: datetime, source: str) -> None:
+        """Records what a customer chose; whoever chooses is not held back any more."""
+        with self._database.write() as session:
+            say(session, [customer], statements, at=at, source=source)
+            release(session, [customer], at=at, by="customer")
+
+
+def opt_out(
+    session: Session, customers: Iterable[str], *, channel: str, everything: bool, at: datetime, source: str
+) -> None:
+    """Records an opt-out within the session's transaction."""
+    say(session, customers, closed_by(channel, everything=everything), at=at, source=source)
+
+
+def say(
+    session: Session, customers: Iterable[str], statements: Sequence[Statement], *, at: datetime, source: str
+) -> None:
+    """Records the same statements of customers, of those who are known."""
+    known: set[str] = set()
+    for chunk in chunks(set(customers)):
+        known.update(session.exec(select(CustomerRow.id).where(col(CustomerRow.id).in_(chunk))))
+    silent = {customer for customer in known if not _said(session, customer, statements)}
+    rows = [
+        {"customer_id": customer, "at": at, "source": source, **statement.model_dump()}
+        for customer in sorted(silent)
+        for statement in statements
+    ]
+    insert_new(session, ConsentRow, rows)
+
+
+def release(session: Session, customers: Iterable[str], *, at: datetime, by: str) -> int:
+    """Ends what holds customers back and returns how many holds that were."""
+    held = col(HoldRow.customer_id).in_(list(customers)), col(HoldRow.ended_at).is_(None)
+    done = session.execute(update(HoldRow).where(*held).values(ended_at=at, ended_by=by))
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def _said(session: Session, customer: str, statements: Sequence[Statement]) -> bool:
+    """Says whether the last thing a customer said is just this."""
+    query = select(ConsentRow).where(ConsentRow.customer_id == customer).order_by(col(ConsentRow.id).desc())
+    last = session.exec(query.limit(len(statements))).all()
+    told = {Statement(channel=row.channel, purpose=row.purpose, allowed=row.allowed) for row in last}
+    return len(last) == len(statements) and told == set(statements)
