@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-import httpx
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
 
 from tellfirst.channels.base import Idempotency
+from tellfirst.channels.http import NOTHING_WRITTEN
 from tellfirst.channels.twilio_errors import ERRORS, classify
 from tellfirst.channels.twilio_http import ProviderRefusedError, TwilioHttp
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
@@ -24,7 +24,6 @@ LOOK_UP_LIMIT = 50
 
 _SID = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
 _DEAD = frozenset({"failed", "canceled", "undelivered"})
-_NOTHING_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class TwilioSms:
@@ -128,7 +127,7 @@ class TwilioSms:
         except ProviderRefusedError as refused:
             kind, detail = classify(refused.status, refused.code)
             return Answer(send_id=message.send_id, kind=kind, detail=detail, retry_after=refused.retry_after)
-        except _NOTHING_WRITTEN as error:
+        except NOTHING_WRITTEN as error:
             return Answer(send_id=message.send_id, kind=AnswerKind.NOT_SENT, detail=type(error).__name__)
         except Exception as error:
             # From here on bytes may have been written, so no error of any kind may lead to a second request.
