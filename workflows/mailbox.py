@@ -276,7 +276,7 @@ class Mailbox:
             self.state.attention = ""
         canary.status = "approved" if answer.decision == "approve" else "rejected"
         if revision.sending is not None and not canary.leaves:  # what had begun under one that no longer holds
-            revision.sending.again = [page for page in revision.sending.again if page < revision.plan.canary]
+            revision.sending.end_at(revision.plan.canary)
 
     async def _apply(self, message: Message) -> None:
         try:

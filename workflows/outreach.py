@@ -209,10 +209,10 @@ class OutreachWorkflow(Approving):
             return True
         if self._owes_resolved(revision):
             revision.resolved_sent = True
-            revision.due += [resolved.id] if (resolved := revision.plan.resolved) else []
+            if (resolved := revision.plan.resolved) is not None:
+                revision.send(resolved)
         if revision.sending is None and revision.due:
-            step = revision.due.pop(0)
-            revision.sending = Sending(step=step, next_page=revision.first_page(step))
+            revision.sending = revision.due.pop(0)
         if revision.sending is None:
             return await self._rest_due(revision)
         await self._send(revision, revision.sending)
@@ -239,13 +239,13 @@ class OutreachWorkflow(Approving):
             outreach=self._id,
             revision=revision.plan.revision,
             t0=t0,
-            first=revision.first_page(revision.plan.initial.id),
+            first=revision.first_drawn,
             end=revision.reach,
         )
         revision.wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
         revision.t0 = None if revision.plan.unplanned else t0
         if revision.wave.treated > before:
-            revision.due.append(revision.plan.initial.id)
+            revision.send(revision.plan.initial, revision.first_drawn)
 
     async def _send(self, revision: Revision, sending: Sending) -> None:
         def stop() -> bool:
@@ -324,8 +324,8 @@ class OutreachWorkflow(Approving):
             return  # `resolved` keeps the promise
         revision.updates_done += 1
         if revision.over and revision.plan.resolved is not None:
-            revision.due.append(revision.plan.resolved.id)
-        revision.due.append(update.id)
+            revision.send(revision.plan.resolved)
+        revision.send(update)
 
     def _escalate(self, kind: EscalationKind, revision: Revision, step: str, text: str) -> None:
         number = revision.plan.revision

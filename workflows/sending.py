@@ -40,13 +40,12 @@ class Sender:
         Pages are called back when `stop` says so or the time is up: one may wait a day for its provider or a worker.
         `revision.sending` stays set while anything of the step is left, so that another turn goes on with it.
         """
-        total = revision.reach
         running: dict[asyncio.Task[PageReport], int] = {}
         halted = ""
         bell = asyncio.create_task(until(stop, **alarm))
         while True:
             while len(running) < PAGES_IN_FLIGHT and not (halted or bell.done() or stop() or self.wants_new_run):
-                page = _take(sending, total)
+                page = sending.take()
                 if page is None:
                     break
                 self._pages += 1
@@ -65,18 +64,18 @@ class Sender:
                     report = task.result()
                 except (Exception, asyncio.CancelledError) as error:
                     if is_cancelled_exception(error) or _not_retried(error):
-                        sending.again.append(page)
+                        sending.put_back(page)
                         continue
                     workflow.logger.warning("page %s of %s failed: %s", page, sending.step, type(error).__name__)
                     halted = halted or "page_failed"
-                    sending.again.append(page)
+                    sending.put_back(page)
                     continue
                 sending.in_doubt += report.in_doubt
                 if report.halted:
                     halted = halted or (report.halted if report.halted != CALLED_BACK else "")
-                    sending.again.append(page)
+                    sending.put_back(page)
         bell.cancel()
-        if halted or sending.again or sending.next_page < total:
+        if halted or sending.spans:
             return halted
         await self.reconcile(revision, sending)
         revision.sending = None
@@ -120,12 +119,3 @@ class Sender:
 def _not_retried(error: BaseException) -> bool:
     """Returns whether an activity would have been tried again, had it not been called back meanwhile."""
     return isinstance(error, ActivityError) and error.retry_state is RetryState.CANCEL_REQUESTED
-
-
-def _take(sending: Sending, total: int) -> int | None:
-    if sending.again:
-        return sending.again.pop(0)
-    if sending.next_page < total:
-        sending.next_page += 1
-        return sending.next_page - 1
-    return None

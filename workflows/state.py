@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from tellfirst.contract import DecisionAnswer
-from tellfirst.domain.plan import Plan, PlannedStep, Rung
+from tellfirst.domain.plan import PageSpan, Plan, PlannedStep, Rung
 from tellfirst.domain.recipient import Wave
 from workflows.escalations import Escalation, Escalations
 
@@ -15,12 +15,27 @@ SEEN_EVENTS = 500
 
 
 class Sending(BaseModel):
-    """Is a step on its way: `next_page` counts over all channels, `again` holds pages that halted."""
+    """Is a step on its way: `spans` are its pages that have still to leave, in their order."""
 
     step: str
-    next_page: int = 0
-    again: list[int] = Field(default_factory=list)
+    spans: list[PageSpan] = Field(default_factory=list)
     in_doubt: int = 0
+
+    def take(self) -> int | None:
+        """Returns the next page, which then leaves; None when none is left."""
+        if not self.spans:
+            return None
+        page, end = self.spans[0].first, self.spans[0].end
+        self.spans[:1] = [PageSpan(first=page + 1, end=end)] if page + 1 < end else []
+        return page
+
+    def put_back(self, page: int) -> None:
+        """Has a page that was taken leave again, before the others."""
+        self.spans.insert(0, PageSpan(first=page, end=page + 1))
+
+    def end_at(self, page: int) -> None:
+        """Leaves out every page from one on."""
+        self.spans = [PageSpan(first=s.first, end=min(s.end, page)) for s in self.spans if s.first < page]
 
 
 class Canary(BaseModel):
@@ -60,7 +75,7 @@ class Revision(BaseModel):
     canary: Canary | None = None
     t0: datetime | None = None
     sending: Sending | None = None
-    due: list[str] = Field(default_factory=list)  # steps to send next
+    due: list[Sending] = Field(default_factory=list)  # what leaves next
     updates_done: int = 0
     at_risk: str = ""  # the promised step whose owner was told that it cannot leave
     resolved_sent: bool = False
@@ -92,10 +107,14 @@ class Revision(BaseModel):
         held = self.plan.canary and not (self.canary and self.canary.leaves)
         return self.plan.canary if held else self.plan.page_count
 
-    def first_page(self, step: str) -> int:
-        """Returns the page at which a step begins: the opening one goes on behind the first few."""
-        begun = self.canary is not None and self.canary.leaves
-        return self.plan.canary if begun and step == self.plan.initial.id else 0
+    @property
+    def first_drawn(self) -> int:
+        """Returns the page at which a wave begins: behind the first few, once the others may go."""
+        return self.plan.canary if self.canary is not None and self.canary.leaves else 0
+
+    def send(self, step: PlannedStep, first: int = 0) -> None:
+        """Has a step leave next, on the pages from `first` on."""
+        self.due.append(Sending(step=step.id, spans=[PageSpan(first=first, end=self.reach)]))
 
     @property
     def rest_is_open(self) -> bool:
@@ -107,7 +126,7 @@ class Revision(BaseModel):
     @property
     def on_its_way(self) -> str:
         """Returns the step that is leaving or leaves next; empty when there is none."""
-        return self.sending.step if self.sending else next(iter(self.due), "")
+        return self.sending.step if self.sending else next((one.step for one in self.due), "")
 
     @property
     def next_update(self) -> PlannedStep | None:

@@ -42,6 +42,13 @@ class PageRange(Frozen):
     count: int
 
 
+class PageSpan(Frozen):
+    """Says which pages, over all channels: from `first` up to before `end`."""
+
+    first: int
+    end: int
+
+
 class Rung(Frozen):
     """Is one level of an escalation ladder: whom it tells, and how long after the escalation was opened."""
 
