@@ -15,6 +15,8 @@ from tellfirst.playbooks.boundaries import Boundary, ExceptionKind
 from tellfirst.playbooks.ladder import Level, rungs
 from tellfirst.playbooks.standing import Standing
 from tellfirst.playbooks.types import Duration, Person, Text
+from tellfirst.playbooks.when import When
+from tellfirst.policy.quiet import Timing
 
 Purpose = Literal["transactional", "service", "marketing"]
 Category = Literal["operational", "security", "fraud", "safety", "recall", "legal_notice"]
@@ -262,6 +264,7 @@ class Playbook(Outside):
     ladder: tuple[Level, ...] = Field(default=(), max_length=5)
     measure: Measure
     limits: Limits = Limits()
+    when: When = When()
     choice: Choice = Choice()
     exceptions: dict[ExceptionKind, Boundary] = Field(default_factory=dict)
     addendum: Addendum | None = None
@@ -284,6 +287,12 @@ class Playbook(Outside):
     def _live_is_gone_through(self) -> Self:
         if self.purpose_of_use == "live" and self.checklist is None:
             raise ValueError("a playbook that may go live has a [checklist]: facts, tone, exceptions, replies")
+        return self
+
+    @model_validator(mode="after")
+    def _wakes_whom_it_may(self) -> Self:
+        if self.when.quiet_hours == "ignore" and (self.urgency != "urgent" or self.purpose == "marketing"):
+            raise ValueError("only an urgent playbook, and none of marketing, may ignore quiet hours")
         return self
 
     @model_validator(mode="after")
@@ -311,6 +320,11 @@ class Playbook(Outside):
     def rungs(self) -> tuple[Rung, ...]:
         """Returns its escalation ladder, or the one of a playbook that has none."""
         return rungs(self.ladder, owner=self.owners.owner, accountable=self.owners.accountable)
+
+    @property
+    def timing(self) -> Timing:
+        """Returns what it holds its messages back for."""
+        return self.when.timing(self.category)
 
     @property
     def initial(self) -> Step:

@@ -146,9 +146,9 @@ def calendar_for(
         if business and table.business:
             rules.append(tuple(span for hours in table.business for span in hours.spans()))
         if timing.low_engagement:
-            rules.append(_outside([span for hours in timing.low_engagement for span in hours.spans()]))
+            rules.append(outside([span for hours in timing.low_engagement for span in hours.spans()]))
     if rings and quiet is not None and not timing.ignores_customer:
-        rules.append(_outside(_spans(range(7), *quiet)))
+        rules.append(outside(_spans(range(7), *quiet)))
     if not rules or not (zones.names or rings):
         return ALWAYS
     return Calendar(zones=zones.names, rules=tuple(dict.fromkeys(rules)))
@@ -162,7 +162,7 @@ def _spans(days: Sequence[int], opens: int, closes: int) -> tuple[Span, ...]:
     return (evening, morning) if closes else (evening,)
 
 
-def _outside(closed: Sequence[Span]) -> tuple[Span, ...]:
+def outside(closed: Sequence[Span]) -> tuple[Span, ...]:
     """Returns the open spans that closed ones leave, each on the days on which it is the same."""
     left: dict[tuple[int, int], list[int]] = {}
     for day in range(7):
