@@ -11,6 +11,8 @@ import tellfirst.store.tables
 import tellfirst.store.tables_audit
 import tellfirst.store.tables_escalations
 import tellfirst.store.tables_exceptions
+import tellfirst.store.tables_feed
+import tellfirst.store.tables_inbox
 import tellfirst.store.tables_permits
 import tellfirst.store.tables_preferences
 import tellfirst.store.tables_replies  # noqa: F401 - fill the metadata

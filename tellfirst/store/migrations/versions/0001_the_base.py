@@ -173,6 +173,51 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_exceptions_status"), ["status"], unique=False)
 
     op.create_table(
+        "feed_endpoints",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("types", sa.JSON(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "feed_events",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("endpoint", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Boolean(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("endpoint", "event_id"),
+    )
+    with op.batch_alter_table("feed_events", schema=None) as batch_op:
+        batch_op.create_index("feed_events_customer", ["customer_id"], unique=False)
+        batch_op.create_index(
+            "feed_events_lane",
+            ["endpoint", "customer_id", "outreach_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.create_index("feed_events_settled", ["endpoint", "state", "settled_at"], unique=False)
+        batch_op.create_index(
+            "feed_events_waiting",
+            ["endpoint", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+
+    op.create_table(
         "leases",
         sa.Column("outreach_id", sa.String(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
@@ -436,6 +481,31 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_holds_customer_id"), ["customer_id"], unique=False)
 
     op.create_table(
+        "inbox_items",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("send_id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("clicked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customers.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("send_id"),
+    )
+    with op.batch_alter_table("inbox_items", schema=None) as batch_op:
+        batch_op.create_index("inbox_items_customer", ["customer_id", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_inbox_items_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "preferences",
         sa.Column("customer_id", sa.String(), nullable=False),
         sa.Column("channel", sa.String(), nullable=True),
@@ -535,6 +605,11 @@ def downgrade() -> None:
     op.drop_table("sends")
     op.drop_table("revisions")
     op.drop_table("preferences")
+    with op.batch_alter_table("inbox_items", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_inbox_items_expires_at"))
+        batch_op.drop_index("inbox_items_customer")
+
+    op.drop_table("inbox_items")
     with op.batch_alter_table("holds", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_holds_customer_id"))
 
@@ -591,6 +666,20 @@ def downgrade() -> None:
 
     op.drop_table("matters")
     op.drop_table("leases")
+    with op.batch_alter_table("feed_events", schema=None) as batch_op:
+        batch_op.drop_index(
+            "feed_events_waiting",
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.drop_index("feed_events_settled")
+        batch_op.drop_index(
+            "feed_events_lane", sqlite_where=sa.text("state = 'waiting'"), postgresql_where=sa.text("state = 'waiting'")
+        )
+        batch_op.drop_index("feed_events_customer")
+
+    op.drop_table("feed_events")
+    op.drop_table("feed_endpoints")
     with op.batch_alter_table("exceptions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_exceptions_status"))
         batch_op.drop_index(batch_op.f("ix_exceptions_outreach_id"))
