@@ -24,6 +24,7 @@ from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
 from tellfirst.policy.verdict import Verdict
 from tellfirst.signing.audience import address_digest, content_digest
 from tellfirst.signing.decisions import CLOCK_SKEW
+from tellfirst.signing.links import Links
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.gate_facts import Switches
 from tellfirst.store.leases import FencedOffError, Leases
@@ -59,6 +60,7 @@ class DispatchActivities:
         paces: Mapping[str, Pace],
         loop: asyncio.AbstractEventLoop,
         digest_key: bytes,
+        links: Links,
         lease: timedelta,
         margin: timedelta,
     ) -> None:
@@ -67,7 +69,7 @@ class DispatchActivities:
         self._approvals, self._continues = approvals, continues
         self._gate, self._playbooks = gate, playbooks
         self._sources, self._adapters, self._paces = sources, adapters, paces
-        self._loop, self._digest_key = loop, digest_key
+        self._loop, self._digest_key, self._links = loop, digest_key, links
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
 
@@ -206,6 +208,9 @@ class DispatchActivities:
                 rendered=text,
                 locale=send.recipient.locale,
                 not_after=page.step.not_after,
+                customer=send.recipient.customer,
+                unsubscribe_url=self._links.unsubscribe(send.id, page.step.not_after),
+                preferences_url=self._links.preferences(send.id, page.step.not_after),
             )
             for send in batch
             if send.id in leaving and (text := texts[send.id]) is not None

@@ -20,6 +20,7 @@ from tellfirst.playbooks.answers import render_answer
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
 from tellfirst.policy.verdict import Verdict, withhold
 from tellfirst.signing.audience import address_digest, content_digest
+from tellfirst.signing.links import Links
 from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.exception_sends import ExceptionSends
 from tellfirst.store.exceptions import EXECUTED
@@ -56,6 +57,7 @@ class ExceptionAnswerActivities:
         adapters: Mapping[str, Adapter],
         loop: asyncio.AbstractEventLoop,
         digest_key: bytes,
+        links: Links,
         lease: timedelta,
         margin: timedelta,
         reconcile_after: timedelta,
@@ -63,7 +65,7 @@ class ExceptionAnswerActivities:
         self._reader, self._approvals, self._planned = reader, approvals, planned
         self._sends, self._leases, self._doubts, self._answers = sends, leases, doubts, answers
         self._adapters, self._loop, self._digest_key = adapters, loop, digest_key
-        self._outreaches = outreaches
+        self._outreaches, self._links = outreaches, links
         self._lease, self._margin, self._reconcile_after = lease, margin, reconcile_after
 
     @activity.defn
@@ -177,6 +179,9 @@ class ExceptionAnswerActivities:
             rendered=text,
             locale=record.locale,
             not_after=grant.valid_until,
+            customer=record.customer_id,
+            unsubscribe_url=self._links.unsubscribe(send.id, grant.valid_until),
+            preferences_url=self._links.preferences(send.id, grant.valid_until),
         )
         if clock.now() >= min(now + self._lease - self._margin, read_at + FRESH):
             # This process was stopped for a while: another one may hold the answer by now, and all may be paused.

@@ -95,6 +95,13 @@ class Settings(BaseSettings):
         default="everything",
         description="what an opt-out closes: everything, or the channel it came by (texts, WhatsApp and calls are one)",
     )
+    link_days: int = Field(
+        default=60, ge=30, le=3660, description="how long a link to unsubscribe or to choose is good after its message"
+    )
+    reply_days: int = Field(default=90, ge=1, description="how long the texts of replies are kept")
+    human: str = Field(
+        default="", description="how a customer reaches a person, shown on the pages they open: a number or an address"
+    )
     exceptions_webhook: str = Field(
         default="",
         description="where granted exceptions are posted; default files, and none are taken in a live environment",

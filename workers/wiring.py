@@ -38,6 +38,7 @@ from tellfirst.channels.webhook import Hook
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.policy.prices import Prices
 from tellfirst.settings import Settings
+from tellfirst.signing.links import Links
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.chain import Chain
 from tellfirst.store.consents import Consents
@@ -120,6 +121,7 @@ def build(
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)
     sends, chain, digest_key = Sends(database), Chain(database), settings.digest_key()
     receivers = Receivers(database)
+    links = Links(digest_key, base_url=settings.public_url, lifetime=timedelta(days=settings.link_days))
     consents = Consents(database, everything=settings.opt_out == "everything")
     answers = Answers(customers=customers, consents=consents, outreaches=outreaches, controls=controls)
     playbooks = PlannedPlaybooks()
@@ -219,6 +221,7 @@ def build(
             paces={"sms": Pace(settings.sms_rate)} if settings.sms_rate else {},
             loop=loop,
             digest_key=digest_key,
+            links=links,
             lease=timedelta(seconds=settings.lease_seconds),
             margin=timedelta(seconds=settings.provider_timeout),
         ),
@@ -257,6 +260,7 @@ def build(
             adapters=adapters,
             loop=loop,
             digest_key=digest_key,
+            links=links,
             lease=timedelta(seconds=settings.lease_seconds),
             margin=timedelta(seconds=settings.provider_timeout),
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
