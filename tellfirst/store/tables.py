@@ -205,6 +205,8 @@ class RecipientRow(SQLModel, table=True):
     content_digest: str | None = None
     leaf: str | None = None  # of one whose customer was forgotten: all that is left of what was signed
     verdict: str  # eligible, or why not
+    # Promised instants by step, where an hour that suits this recipient differs from the plan's.
+    promises: dict[str, str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     withheld: str | None = None  # why an eligible recipient was set aside before randomisation
     arm: str | None = None
     share: float | None = None
@@ -234,6 +236,7 @@ class SendRow(SQLModel, table=True):
     page: int
     state: str
     reason: str = ""
+    deferred_until: datetime | None = _instant()  # the hour that it waits for
     token: int = 0
     attempts: int = 0
     nonce: str = ""  # of the decision that let it leave
@@ -338,6 +341,7 @@ class ReservationRow(SQLModel, table=True):
     customer_id: str
     outreach_id: str = Field(index=True)
     at: datetime = _instant(nullable=False)
+    urgency: str = "normal"  # of the outreach: less urgent ones do not take its place
 
 
 class OutcomeRow(SQLModel, table=True):

@@ -34,6 +34,26 @@ def upgrade() -> None:
         batch_op.create_index("admissions_open", ["trigger", "closed_at"], unique=False)
 
     op.create_table(
+        "alternates",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("page", sa.Integer(), nullable=True),
+        sa.Column("address_digest", sa.String(), nullable=True),
+        sa.Column("content_digest", sa.String(), nullable=True),
+        sa.Column("leaf", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("outreach_id", "revision", "position", "channel"),
+    )
+    with op.batch_alter_table("alternates", schema=None) as batch_op:
+        batch_op.create_index("alternates_page", ["outreach_id", "revision", "page"], unique=False)
+        batch_op.create_index("alternates_unpaged", ["outreach_id", "revision", "channel", "position"], unique=False)
+
+    op.create_table(
         "audit",
         sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -373,6 +393,7 @@ def upgrade() -> None:
         sa.Column("content_digest", sa.String(), nullable=True),
         sa.Column("leaf", sa.String(), nullable=True),
         sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("promises", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("withheld", sa.String(), nullable=True),
         sa.Column("arm", sa.String(), nullable=True),
         sa.Column("share", sa.Float(), nullable=True),
@@ -415,6 +436,7 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.String(), nullable=False),
         sa.Column("outreach_id", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("urgency", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("customer_id", "outreach_id"),
     )
@@ -551,6 +573,7 @@ def upgrade() -> None:
         sa.Column("page", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("deferred_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("token", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("nonce", sa.String(), nullable=False),
@@ -707,6 +730,11 @@ def downgrade() -> None:
     op.drop_table("contacts")
     op.drop_table("conditions")
     op.drop_table("audit")
+    with op.batch_alter_table("alternates", schema=None) as batch_op:
+        batch_op.drop_index("alternates_unpaged")
+        batch_op.drop_index("alternates_page")
+
+    op.drop_table("alternates")
     with op.batch_alter_table("admissions", schema=None) as batch_op:
         batch_op.drop_index("admissions_open")
         batch_op.drop_index("admissions_condition")
