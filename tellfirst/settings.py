@@ -75,10 +75,20 @@ class Settings(BaseSettings):
         default=None, ge=0.01, description="texts a second of one worker process; default as fast as they are answered"
     )
     whatsapp: Literal["outbox", "twilio"] = Field(default="outbox", description="how WhatsApp messages leave")
+    whatsapp_sender: str = Field(
+        default="", description="Twilio messaging service (MG…) or number that WhatsApp messages come from"
+    )
+    whatsapp_templates: Path | None = Field(
+        default=None, description="TOML file of the ContentSid of each WhatsApp template"
+    )
     voice: Literal["outbox", "twilio"] = Field(default="outbox", description="how calls leave")
+    voice_sender: str = Field(default="", description="number of yours that calls come from")
+    voice_human: str = Field(
+        default="", description="number that key 0 in a call reaches; default the key is not offered"
+    )
     email: Literal["outbox"] = Field(default="outbox", description="how mails leave")
     push: Literal["outbox"] = Field(default="outbox", description="how push messages leave")
-    in_app: Literal["outbox"] = Field(default="outbox", description="how messages in the app leave")
+    in_app: Literal["outbox", "inbox"] = Field(default="outbox", description="how messages in the app leave")
     person: Literal["outbox"] = Field(default="outbox", description="how calls by somebody of ours are asked for")
     twilio_api_base: str = Field(default="", description="another server in place of Twilio's")
     twilio_account_sid: str = Field(
@@ -101,6 +111,16 @@ class Settings(BaseSettings):
     reply_days: int = Field(default=90, ge=1, description="how long the texts of replies are kept")
     human: str = Field(
         default="", description="how a customer reaches a person, shown on the pages they open: a number or an address"
+    )
+    inbox_secret: SecretStr = Field(
+        default=SecretStr(""), description="keys the tokens with which the app reads inboxes; 24 characters or more"
+    )
+    inbox_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="origins of pages that may read inboxes from a browser, by spaces"
+    )
+    inbox_days: int = Field(default=90, ge=1, description="how long a message stays in an inbox after it was due")
+    events_out: Path | None = Field(
+        default=None, description="file of the systems that are told what happens; default none"
     )
     exceptions_webhook: str = Field(
         default="",
@@ -130,7 +150,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
 
-    @field_validator(*SOURCES, "resend_secrets", "sendgrid_keys", mode="before")
+    @field_validator(*SOURCES, "resend_secrets", "sendgrid_keys", "inbox_origins", mode="before")
     @classmethod
     def _by_spaces(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
@@ -142,6 +162,13 @@ class Settings(BaseSettings):
         if len(every) != len(set(every)):
             raise ValueError("each source of webhooks needs secrets of its own")
         return self
+
+    @field_validator("inbox_secret")
+    @classmethod
+    def _is_long(cls, value: SecretStr) -> SecretStr:
+        if value and len(value.get_secret_value()) < 24:
+            raise ValueError("it is shorter than 24 characters")
+        return value
 
     @field_validator("default_zone")
     @classmethod
@@ -191,6 +218,11 @@ class Settings(BaseSettings):
     def outbox(self) -> Path:
         """Returns the folder into which the outbox channel writes."""
         return self.data_dir / "outbox"
+
+    @property
+    def inbox_keep(self) -> timedelta:
+        """Returns how long a message stays in an inbox after it was due."""
+        return timedelta(days=self.inbox_days)
 
     @property
     def anchor(self) -> Path:

@@ -51,6 +51,7 @@ from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.escalations import Escalations
 from tellfirst.store.exception_sends import ExceptionSends
 from tellfirst.store.exceptions import Exceptions
+from tellfirst.store.inbox import Inbox
 from tellfirst.store.leases import Leases
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import migrate
@@ -115,7 +116,7 @@ def build(
         migrate(engine)  # the embedded database belongs to this application alone
     database = Database(engine, anchor=settings.anchor)
     library = read_library(settings) if library is None else library
-    adapters = build_adapters(settings) if adapters is None else adapters
+    adapters = build_adapters(settings, Inbox(database, settings.inbox_keep)) if adapters is None else adapters
     sources = Sources(settings.source_url)
     outreaches, recipients, customers = Outreaches(database), Recipients(database), Customers(database)
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)

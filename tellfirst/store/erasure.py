@@ -24,6 +24,7 @@ from tellfirst.store.tables import (
 )
 from tellfirst.store.tables_audit import AuditRow
 from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
+from tellfirst.store.tables_inbox import InboxRow
 
 ERASURE = "customer_forgotten"
 FORGOTTEN = "forgotten"
@@ -47,12 +48,14 @@ class Erasure:
         with self._database.write() as session:
             shared = select(func.count()).where(CustomerRow.cluster == customer, CustomerRow.id != customer)
             alone = not session.exec(shared).one()
-            known = session.get(CustomerRow, customer)
+            # Locked: nothing is put into their inbox any more.
+            known = session.get(CustomerRow, customer, with_for_update=True)
             if known is not None:
                 cluster = alias if known.cluster == customer and alone else known.cluster
                 session.add(CustomerRow(id=alias, cluster=cluster, created_at=known.created_at))
                 session.flush()  # before what refers to it
                 session.execute(delete(ContactPointRow).where(col(ContactPointRow.customer_id) == customer))
+                session.execute(delete(InboxRow).where(col(InboxRow.customer_id) == customer))
             leaves = _forget_recipients(session, customer, alias, alone=alone)
             mine = col(SendRow.customer_id) == customer
             waiting = col(SendRow.state).in_([SendState.PLANNED, SendState.DEFERRED])

@@ -9,7 +9,9 @@ from fastapi.responses import JSONResponse
 from tellfirst.settings import Settings
 from tellfirst.store.controls import Controls
 from tellfirst.store.engine import Database, DatabaseError
+from tellfirst.store.inbox import Inbox
 from tellfirst.store.receipts import Receipts
+from tellfirst.web.inbox import InboxOrigins, inbox_routes
 from tellfirst.web.receipts import twilio_receipts
 
 
@@ -34,8 +36,15 @@ def create_app(settings: Settings, database: Database, *, clock: Callable[[], da
     token = settings.twilio_auth_token.get_secret_value()
     routers = (
         twilio_receipts(Receipts(database), public_url=settings.public_url, auth_token=token, clock=clock),
+        inbox_routes(
+            Inbox(database, settings.inbox_keep),
+            Receipts(database),
+            secret=settings.inbox_secret.get_secret_value(),
+            clock=clock,
+        ),
         # One line for each noun: a router made by its own file, with what it needs.
     )
     for router in routers:
         app.include_router(router)
+    app.add_middleware(InboxOrigins, origins=settings.inbox_origins)
     return app
