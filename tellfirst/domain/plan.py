@@ -35,11 +35,15 @@ class PlannedStep(Frozen):
 
 
 class PageRange(Frozen):
-    """Says which pages leave on which channel: `first` and the `count` of pages from there."""
+    """Says which pages leave on which channel: `first` and the `count` of pages from there.
+
+    Those of an `alternate` channel are opened only for whom every channel before it has lost.
+    """
 
     channel: Channel
     first: int
     count: int
+    alternate: bool = False
 
 
 class PageSpan(Frozen):
@@ -81,11 +85,21 @@ class Plan(Frozen):
     window: timedelta
     watermark_timeout: timedelta
     reconcile_after: timedelta
+    fallback_after: timedelta = timedelta(minutes=15)  # how long after a step left what was lost is looked for again
 
     @property
     def page_count(self) -> int:
-        """Returns how many pages there are, over all channels."""
-        return sum(pages.count for pages in self.pages)
+        """Returns how many pages there are, over all channels; those of alternates stand behind them."""
+        return sum(pages.count for pages in self.pages if not pages.alternate)
+
+    @property
+    def has_alternates(self) -> bool:
+        """Returns whether anybody may be told by another channel where one has lost a message."""
+        return any(pages.alternate for pages in self.pages)
+
+    def is_alternate(self, page: int) -> bool:
+        """Returns whether a page is one of an alternate channel."""
+        return page >= self.page_count
 
     @property
     def channels(self) -> tuple[Channel, ...]:

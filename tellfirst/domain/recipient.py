@@ -9,6 +9,14 @@ from tellfirst.domain.message import Channel
 ELIGIBLE = "eligible"
 
 
+class Alternate(Frozen):
+    """Is one further channel by which a recipient may be told, should the ones before it fail."""
+
+    channel: Channel
+    locale: str
+    address_digest: str
+
+
 class Candidate(Frozen):
     """Is one affected subject with the verdict on its customer: `eligible`, or why they will not be written to."""
 
@@ -21,12 +29,14 @@ class Candidate(Frozen):
     timezone: str | None = None
     address_digest: str | None = None
     facts: Facts = Field(default_factory=dict)
+    alternates: tuple[Alternate, ...] = ()
 
 
 class Recipient(Frozen):
     """Is one row of a page; `others` counts further affected things of the same customer told in the same message.
 
-    `leaf` is what is left of a customer who was forgotten; nothing may leave to such a row.
+    `leaf` is what is left of a customer who was forgotten; nothing may leave to such a row. `rank` is 0 on the channel
+    of choice; an alternate is a row of its own, with `rank` channels before it.
     """
 
     id: int
@@ -43,6 +53,7 @@ class Recipient(Frozen):
     leaf: str = ""
     verdict: str = ELIGIBLE
     cleared_at: AwareDatetime | None = None
+    rank: int = 0
 
 
 class Wave(Frozen):

@@ -10,9 +10,6 @@ from tellfirst.policy.verdict import Consent
 
 C = TypeVar("C", bound=str)
 
-RINGING: frozenset[Channel] = frozenset({"sms", "whatsapp", "voice", "push", "person"})
-"""Channels that disturb: quiet hours hold for them, and nobody whose zone is unknown is reached on one."""
-
 # The lower the sooner; what stands in no row, or beside another, keeps the order of the playbook's own list.
 # urgent: whatever wakes somebody comes before what waits to be opened, and a call before everything.
 # high: seen within the hour is enough: texts and pushes first, and a call is more disturbance than it is worth.
@@ -28,13 +25,14 @@ class Reach(Frozen):
     """Is what decides by which channels one recipient may be told.
 
     `usable` are the channels with an address that works, `locales` the language of the text on each channel that has
-    one for them, `zoned` whether their time zone is known. `preferred` is what they chose themselves.
+    one for them, `never_open` those whose hours cannot be kept, because nobody knows their time zone. `preferred` is what
+    they chose themselves.
     """
 
     usable: frozenset[Channel]
     locales: Mapping[Channel, str]
     consents: tuple[Consent, ...]
-    zoned: bool
+    never_open: frozenset[Channel] = frozenset()
     preferred: str | None = None
     high_value: bool = False
 
@@ -64,7 +62,7 @@ def choose(channels: Sequence[Channel], reach: Reach, *, purpose: str) -> tuple[
     left = [c for c in left if c in reach.locales]
     if not left:
         return "no_text_in_their_language"
-    left = [c for c in left if reach.zoned or c not in RINGING]
+    left = [c for c in left if c not in reach.never_open]
     return tuple(left) or "unknown_zone"
 
 

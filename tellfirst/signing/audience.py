@@ -46,12 +46,15 @@ def leaf(
     address: str,
     facts: str,
     content: str,
+    rank: int = 0,
 ) -> str:
     """Returns the leaf of one recipient, 64 hexadecimal digits; `address`, `facts`, `content` are their digests.
 
-    `timezone` is the recipient's own, empty when unknown: promises are told in it.
+    `timezone` is the recipient's own, empty when unknown: promises are told in it. `rank` is that of an alternate
+    channel: how many stand before it.
     """
-    return _hash("recipient", customer, subject_key, channel, locale, timezone, address, facts, content)
+    alternate = (rank,) if rank else ()
+    return _hash("recipient", customer, subject_key, channel, locale, timezone, address, facts, content, *alternate)
 
 
 def page_digest(leaves: Sequence[str]) -> str:

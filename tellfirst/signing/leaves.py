@@ -15,4 +15,5 @@ def leaf_of(row: Recipient, content: str) -> str:
         address=row.address_digest,
         facts=facts_digest({**row.facts, "others": row.others}),
         content=content,
+        rank=row.rank,
     )

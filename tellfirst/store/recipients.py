@@ -10,9 +10,12 @@ from sqlmodel import col, delete, select, update
 
 from tellfirst.domain.message import Channel
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient, Wave
+from tellfirst.store.alternates import alternates_of, on_page
 from tellfirst.store.engine import Database
+from tellfirst.store.rows import read_recipient as read_recipient
 from tellfirst.store.statements import chunks, insert_new, table
 from tellfirst.store.tables import PageRow, RecipientRow
+from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.waves import Randomisation as Randomisation
 from tellfirst.store.waves import randomise_page
 
@@ -30,7 +33,7 @@ class Recipients:
     def discard(self, outreach: str, revision: int) -> None:
         """Removes the rows of a revision whose planning did not finish."""
         with self._database.write() as session:
-            for row in (PageRow, RecipientRow):
+            for row in (PageRow, AlternateRow, RecipientRow):
                 columns = table(row).c
                 session.execute(delete(row).where(columns.outreach_id == outreach, columns.revision == revision))
 
@@ -56,6 +59,7 @@ class Recipients:
         ]
         with self._database.write() as session:
             insert_new(session, RecipientRow, values)
+            insert_new(session, AlternateRow, alternates_of(outreach, revision, first, candidates))
 
     def fold_customers(self, outreach: str, revision: int) -> None:
         """Leaves each customer one row: the first of their subjects speaks for the others, and counts them."""
@@ -155,7 +159,7 @@ class Recipients:
     # -- reading
 
     def page(self, outreach: str, revision: int, number: int) -> list[Recipient]:
-        """Returns a page in its frozen order, whatever became of its rows since."""
+        """Returns a page in its frozen order, be it one of alternates, whatever became of its rows since."""
         query = (
             select(RecipientRow)
             .where(
@@ -166,7 +170,8 @@ class Recipients:
             .order_by(col(RecipientRow.position))
         )
         with self._database.read() as session:
-            return [read_recipient(row) for row in session.exec(query)]
+            rows = [read_recipient(row) for row in session.exec(query)]
+            return rows or on_page(session, outreach, revision, number)
 
     def page_digests(self, outreach: str, revision: int) -> list[str]:
         """Returns the digests of all pages in order."""
@@ -327,23 +332,3 @@ class Recipients:
         with self._database.read() as session:
             counts: Counter[str] = Counter({name or "": n for name, n in session.exec(query)})
         return Wave(treated=counts["treated"], control=counts["control"], withheld=counts[""])
-
-
-def read_recipient(row: RecipientRow) -> Recipient:
-    """Returns a row as the domain knows it."""
-    return Recipient(
-        id=row.id or 0,
-        position=row.position,
-        customer=row.customer_id,
-        subject_key=row.subject_key,
-        channel=cast("Channel", row.channel),  # the model checks it
-        locale=row.locale or "",
-        timezone=row.timezone,
-        facts=row.facts,
-        others=row.others,
-        address_digest=row.address_digest or "",
-        content_digest=row.content_digest or "",
-        leaf=row.leaf or "",
-        verdict=row.verdict,
-        cleared_at=row.cleared_at,
-    )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tellfirst.domain.message import Channel
-from tellfirst.policy.choice import RINGING, Reach, choose, in_order, next_channel
+from tellfirst.policy.choice import Reach, choose, in_order, next_channel
 from tellfirst.policy.verdict import Consent
 
 ALL: tuple[Channel, ...] = ("in_app", "email", "push", "sms", "whatsapp", "voice")
@@ -16,7 +16,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def reach(*usable: Channel, **more: object) -> Reach:
-    given = {"locales": dict.fromkeys(usable, "en"), "consents": (), "zoned": True, **more}
+    given = {"locales": dict.fromkeys(usable, "en"), "consents": (), **more}
     return Reach(usable=frozenset(usable), **given)
 
 
@@ -58,8 +58,8 @@ def test_a_person_calls_accounts_of_high_value_alone_unless_these_chose_otherwis
         (reach("sms", consents=(no("sms"),)), "opted_out"),
         (reach("sms", "email", consents=(no("*"),)), "opted_out"),
         (reach("sms", locales={}), "no_text_in_their_language"),
-        (reach("sms", zoned=False), "unknown_zone"),
-        (reach("sms", "email", zoned=False), ("email",)),
+        (reach("sms", never_open={"sms"}), "unknown_zone"),
+        (reach("sms", "email", never_open={"sms"}), ("email",)),
         (reach("sms", "email", consents=(no("sms"),)), ("email",)),
         (reach("sms", "email", locales={"email": "de"}), ("email",)),
     ],
@@ -72,15 +72,15 @@ def test_each_channel_has_to_hold_and_the_verdict_names_what_left_none(one: Reac
     channels=st.permutations(ALL).map(tuple),
     usable=st.frozensets(st.sampled_from(ALL)),
     preferred=st.sampled_from([None, *ALL]),
-    zoned=st.booleans(),
+    never_open=st.frozensets(st.sampled_from(ALL)),
 )
-def test_nobody_without_a_zone_is_rung_and_no_channel_is_chosen_that_is_not_theirs(
-    channels: tuple[Channel, ...], usable: frozenset[Channel], preferred: str | None, zoned: bool
+def test_exactly_the_channels_that_hold_are_chosen(
+    channels: tuple[Channel, ...], usable: frozenset[Channel], preferred: str | None, never_open: frozenset[Channel]
 ) -> None:
-    chosen = choose(channels, reach(*usable, preferred=preferred, zoned=zoned), purpose="service")
+    chosen = choose(channels, reach(*usable, preferred=preferred, never_open=never_open), purpose="service")
     if isinstance(chosen, str):
         return
-    assert set(chosen) == {c for c in usable if zoned or c not in RINGING}
+    assert set(chosen) == usable - never_open
     rest = [c for c in chosen if c != preferred]
     assert rest == sorted(rest, key=channels.index)
     assert preferred not in chosen or chosen[0] == preferred

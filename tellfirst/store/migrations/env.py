@@ -8,6 +8,7 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 import tellfirst.store.tables
+import tellfirst.store.tables_alternates
 import tellfirst.store.tables_audit
 import tellfirst.store.tables_escalations
 import tellfirst.store.tables_exceptions
