@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
+from tellfirst.channels.receipts import judge, meaning
 from tellfirst.settings import Settings
 from tellfirst.store.controls import Controls
 from tellfirst.store.engine import Database, DatabaseError
@@ -33,12 +34,13 @@ def create_app(settings: Settings, database: Database, *, clock: Callable[[], da
             return JSONResponse({"ok": False, "why": "the database does not answer"}, status_code=503)
         return JSONResponse({"ok": True})
 
+    receipts = Receipts(database, judge=judge, meaning=meaning, everything=settings.opt_out == "everything")
     token = settings.twilio_auth_token.get_secret_value()
     routers = (
-        twilio_receipts(Receipts(database), public_url=settings.public_url, auth_token=token, clock=clock),
+        twilio_receipts(receipts, public_url=settings.public_url, auth_token=token, clock=clock),
         inbox_routes(
             Inbox(database, settings.inbox_keep),
-            Receipts(database),
+            receipts,
             secret=settings.inbox_secret.get_secret_value(),
             clock=clock,
         ),

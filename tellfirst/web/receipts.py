@@ -7,8 +7,6 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
 from twilio.request_validator import RequestValidator
 
-from tellfirst.channels.receipts import fold, rank
-from tellfirst.domain.message import SendState
 from tellfirst.store.receipts import Receipt, Receipts
 from tellfirst.web.bodies import FORM, read_body, read_form
 
@@ -34,9 +32,10 @@ def twilio_receipts(
         url = base + PATH + ("?" + query if query else "")
         if not validator.validate(url, form, request.headers.get("X-Twilio-Signature", "")):
             raise HTTPException(403, "the signature does not fit; check TELLFIRST_PUBLIC_URL and TWILIO_AUTH_TOKEN")
-        message, word = form.get("MessageSid", ""), form.get("MessageStatus", "")
+        message, word = form.get("MessageSid") or form.get("SmsSid", ""), form.get("MessageStatus", "")
+        message, word = (message, word) if message else (form.get("CallSid", ""), form.get("CallStatus", ""))
         if not (message and word):
-            raise HTTPException(400, "a receipt names a MessageSid and a MessageStatus")
+            raise HTTPException(400, "a receipt names a MessageSid and a MessageStatus, or a CallSid and a CallStatus")
         receipt = Receipt(
             provider=PROVIDER,
             provider_id=message[:64],
@@ -44,19 +43,11 @@ def twilio_receipts(
             error=form.get("ErrorCode", "")[:16],
             send=request.query_params.get("d", "")[:64],
         )
-        await run_in_threadpool(take, receipts, receipt, now=clock())
+        await run_in_threadpool(receipts.take, receipt, now=clock())
 
     return router
 
 
 def take(receipts: Receipts, receipt: Receipt, *, now: datetime) -> None:
-    """Keeps a receipt and moves its send to what all receipts of its message amount to; repeating changes nothing."""
-    receipts.keep(receipt, now=now)
-    # Also after a receipt that was here already: the process may have ended between keeping and moving.
-    events = receipts.of_message(receipt.provider, receipt.provider_id)
-    state = fold(status for status, _ in events)
-    if state is None:
-        return
-    _, error = max(events, key=lambda event: (rank(event[0]), event))
-    reason = f"receipt:{error}" if state is SendState.UNDELIVERED and error else "receipt"
-    receipts.apply(receipt.send, receipt.provider_id, state, reason=reason, now=now)
+    """Keeps a receipt and moves its send."""
+    receipts.take(receipt, now=now)
