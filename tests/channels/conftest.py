@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tellfirst.channels.sms import TwilioSms
+from tellfirst.channels.twilio_account import Callback, TwilioAccount
 from tellfirst.domain.message import Outbound, Rendered
 from tests.provider import Provider
 
@@ -20,6 +21,16 @@ def outbound(send_id: str = "s-1", to: str = "+15550100001", **changes: object) 
         not_after=datetime.now(UTC) + timedelta(hours=2),
     )
     return message.model_copy(update=changes)
+
+
+def account(provider: Provider, **options: object) -> TwilioAccount:
+    given: dict[str, object] = {
+        "sid": provider.account_sid,
+        "token": provider.auth_token,
+        "base_url": provider.base_url,
+        "timeout": 5.0,
+    }
+    return TwilioAccount(**(given | options))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +51,10 @@ def provider(_running: Provider) -> Provider:
 async def make(provider: Provider) -> AsyncIterator[Make]:
     made: list[TwilioSms] = []
 
-    def sms(**options: object) -> TwilioSms:
-        given: dict[str, object] = {
-            "account_sid": provider.account_sid,
-            "auth_token": provider.auth_token,
-            "sender": provider.service_sid,
-            "base_url": provider.base_url,
-            "timeout": 5.0,
-        }
-        made.append(TwilioSms(**(given | options)))  # type: ignore[arg-type]
+    def sms(
+        sender: str = provider.service_sid, status_callback: Callback | None = None, **options: object
+    ) -> TwilioSms:
+        made.append(TwilioSms(account(provider, **options), sender, status_callback=status_callback))
         return made[-1]
 
     yield sms

@@ -1,0 +1,39 @@
+"""What a call says and which keys it understands, in Twilio's markup."""
+
+from twilio.twiml.voice_response import VoiceResponse
+
+from tellfirst.playbooks.spoken import Spoken
+
+REPEAT, HUMAN, STOP = "1", "0", "9"
+PATIENCE = 8
+"""Seconds that a call waits for a key after it has said everything."""
+
+
+def message(text: str, says: Spoken, *, action: str, human: bool) -> str:
+    """Returns a call that says `text` and what the keys do; a key is reported to `action`.
+
+    `human` tells whether somebody can be reached by key.
+    """
+    call = VoiceResponse()
+    keys = call.gather(action=action, method="POST", input="dtmf", num_digits=1, timeout=PATIENCE)
+    for sentence in (text, says.repeat, *([says.human] if human else []), says.stop):
+        keys.say(sentence, language=says.voice)
+    call.say(says.goodbye, language=says.voice)
+    return str(call)
+
+
+def connect(says: Spoken, *, number: str, caller: str) -> str:
+    """Returns a call that goes on with somebody of ours at `number`; `caller` is the number of ours that they see."""
+    call = VoiceResponse()
+    call.say(says.connecting, language=says.voice)
+    call.dial(number, caller_id=caller)
+    call.say(says.unanswered, language=says.voice)
+    return str(call)
+
+
+def farewell(sentence: str, says: Spoken) -> str:
+    """Returns a call that says one thing and ends."""
+    call = VoiceResponse()
+    call.say(sentence, language=says.voice)
+    call.hangup()
+    return str(call)
