@@ -22,6 +22,7 @@ from tellfirst.store.tables import (
     SendRow,
     SubjectRow,
 )
+from tellfirst.store.tables_arrivals import EventRow
 from tellfirst.store.tables_audit import AuditRow
 from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
 from tellfirst.store.tables_inbox import InboxRow
@@ -64,6 +65,8 @@ class Erasure:
             session.execute(update(SendRow).where(mine).values(body_digest=""))
             session.execute(update(AdmissionRow).where(col(AdmissionRow.customer_ref) == customer).values(facts={}))
             session.execute(update(SubjectRow).where(col(SubjectRow.customer_ref) == customer).values(facts={}))
+            told = update(EventRow).where(col(EventRow.customer_id) == customer)
+            session.execute(told.values(subject="", data={}))
             _rename_budgets(session, customer, alias)
             found = _rename(session, customer, alias)
             if known is None and not found:

@@ -224,6 +224,7 @@ class SendRow(SQLModel, table=True):
         Index("sends_step", "outreach_id", "step", "state"),
         Index("sends_page", "outreach_id", "revision", "step", "page", "state"),
         Index("sends_provider", "provider_id"),
+        Index("sends_settled", "state", "settled_at"),
     )
 
     id: str = Field(primary_key=True)

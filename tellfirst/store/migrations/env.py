@@ -9,6 +9,7 @@ from sqlmodel.sql.sqltypes import AutoString
 
 import tellfirst.store.tables
 import tellfirst.store.tables_alternates
+import tellfirst.store.tables_arrivals
 import tellfirst.store.tables_audit
 import tellfirst.store.tables_escalations
 import tellfirst.store.tables_exceptions

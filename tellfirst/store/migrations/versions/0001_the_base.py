@@ -54,6 +54,23 @@ def upgrade() -> None:
         batch_op.create_index("alternates_unpaged", ["outreach_id", "revision", "channel", "position"], unique=False)
 
     op.create_table(
+        "arrivals",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("source", "key"),
+    )
+    with op.batch_alter_table("arrivals", schema=None) as batch_op:
+        batch_op.create_index("arrivals_waiting", ["done_at", "next_at"], unique=False)
+
+    op.create_table(
         "audit",
         sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -151,6 +168,24 @@ def upgrade() -> None:
     with op.batch_alter_table("escalations", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_escalations_about"), ["about"], unique=False)
         batch_op.create_index(batch_op.f("ix_escalations_ended_at"), ["ended_at"], unique=False)
+
+    op.create_table(
+        "events",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=True),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("source", "event_id"),
+    )
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.create_index("events_type", ["type", "occurred_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_events_customer_id"), ["customer_id"], unique=False)
 
     op.create_table(
         "exception_budgets",
@@ -594,6 +629,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_sends_customer_id"), ["customer_id"], unique=False)
         batch_op.create_index("sends_page", ["outreach_id", "revision", "step", "page", "state"], unique=False)
         batch_op.create_index("sends_provider", ["provider_id"], unique=False)
+        batch_op.create_index("sends_settled", ["state", "settled_at"], unique=False)
         batch_op.create_index("sends_step", ["outreach_id", "step", "state"], unique=False)
 
     op.create_table(
@@ -621,6 +657,7 @@ def downgrade() -> None:
     op.drop_table("subjects")
     with op.batch_alter_table("sends", schema=None) as batch_op:
         batch_op.drop_index("sends_step")
+        batch_op.drop_index("sends_settled")
         batch_op.drop_index("sends_provider")
         batch_op.drop_index("sends_page")
         batch_op.drop_index(batch_op.f("ix_sends_customer_id"))
@@ -710,6 +747,11 @@ def downgrade() -> None:
 
     op.drop_table("exceptions")
     op.drop_table("exception_budgets")
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_events_customer_id"))
+        batch_op.drop_index("events_type")
+
+    op.drop_table("events")
     with op.batch_alter_table("escalations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_escalations_ended_at"))
         batch_op.drop_index(batch_op.f("ix_escalations_about"))
@@ -730,6 +772,10 @@ def downgrade() -> None:
     op.drop_table("contacts")
     op.drop_table("conditions")
     op.drop_table("audit")
+    with op.batch_alter_table("arrivals", schema=None) as batch_op:
+        batch_op.drop_index("arrivals_waiting")
+
+    op.drop_table("arrivals")
     with op.batch_alter_table("alternates", schema=None) as batch_op:
         batch_op.drop_index("alternates_unpaged")
         batch_op.drop_index("alternates_page")
