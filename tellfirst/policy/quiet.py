@@ -147,7 +147,7 @@ def calendar_for(
             rules.append(tuple(span for hours in table.business for span in hours.spans()))
         if timing.low_engagement:
             rules.append(outside([span for hours in timing.low_engagement for span in hours.spans()]))
-    if rings and quiet is not None and not timing.ignores_customer:
+    if rings and quiet is not None and quiet[0] != quiet[1] and not timing.ignores_customer:
         rules.append(outside(_spans(range(7), *quiet)))
     if not rules or not (zones.names or rings):
         return ALWAYS
