@@ -37,9 +37,11 @@ from tellfirst.channels.notify_file import read_notifiers
 from tellfirst.channels.webhook import Hook
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.policy.prices import Prices
+from tellfirst.policy.quiet import HoursTable
 from tellfirst.settings import Settings
 from tellfirst.signing.links import Links
 from tellfirst.store.admissions import Admissions
+from tellfirst.store.alternates import Alternates
 from tellfirst.store.chain import Chain
 from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
@@ -62,6 +64,7 @@ from tellfirst.store.permits import Permits
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
+from tellfirst.store.whereabouts import HourRules
 from workers.providers import build_adapters, build_hook
 
 
@@ -121,11 +124,12 @@ def build(
     outreaches, recipients, customers = Outreaches(database), Recipients(database), Customers(database)
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)
     sends, chain, digest_key = Sends(database), Chain(database), settings.digest_key()
-    receivers = Receivers(database)
+    receivers, alternates = Receivers(database), Alternates(database)
     links = Links(digest_key, base_url=settings.public_url, lifetime=timedelta(days=settings.link_days))
     consents = Consents(database, everything=settings.opt_out == "everything")
     answers = Answers(customers=customers, consents=consents, outreaches=outreaches, controls=controls)
     playbooks = PlannedPlaybooks()
+    hours = HourRules(table=HoursTable.load(settings.hours), default_zone=settings.default_zone)
     affected = Affected(outreaches=outreaches, admissions=admissions, sources=sources)
     registry, matters = RegistryFile(settings.approvers, chain), Matters(database)
     judge = MatterApprovals(decisions=decisions, matters=matters, registry=registry, environment=settings.environment)
@@ -160,18 +164,25 @@ def build(
         planning=PlanningActivities(
             outreaches=outreaches,
             recipients=recipients,
+            alternates=alternates,
             audience=Audience(
                 recipients=recipients,
                 customers=customers,
                 affected=affected,
                 channels=frozenset(adapters),
                 digest_key=digest_key,
+                hours=HoursTable.load(settings.hours),
+                default_zone=settings.default_zone,
             ),
             sources=sources,
             library=library,
             gate=gate,
             standing=standing,
-            costs=Costs(prices=Prices.load(settings.prices) if settings.prices else None, recipients=recipients),
+            costs=Costs(
+                prices=Prices.load(settings.prices) if settings.prices else None,
+                recipients=recipients,
+                alternates=alternates,
+            ),
             told_before=ToldBefore(
                 receivers=receivers, recipients=recipients, customers=customers, digest_key=digest_key
             ),
@@ -206,6 +217,7 @@ def build(
             chain=chain,
             salt=settings.holdout_salt,
             cap=settings.frequency_cap,
+            hours=hours,
         ),
         dispatch=DispatchActivities(
             outreaches=outreaches,

@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import case, or_
+from sqlalchemy import case, func, or_
 from sqlmodel import Session, col, delete, select, update
 
-from tellfirst.domain.message import AnswerKind, SendState
+from tellfirst.domain.message import AnswerKind, Channel, SendState
 from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient
 from tellfirst.policy.choice import next_channel
@@ -78,6 +78,20 @@ class Alternates:
         """Drops alternates before their page is frozen; their recipients keep the channels that are left."""
         with self._database.write() as session:
             session.execute(delete(AlternateRow).where(col(AlternateRow.id).in_(ids)))
+
+    def by_text(self, outreach: str, revision: int) -> dict[tuple[Channel, str], int]:
+        """Returns how many alternates stand on pages, on each channel in each locale."""
+        query = (
+            select(AlternateRow.channel, AlternateRow.locale, func.count())
+            .where(
+                AlternateRow.outreach_id == outreach,
+                AlternateRow.revision == revision,
+                col(AlternateRow.page).is_not(None),
+            )
+            .group_by(col(AlternateRow.channel), col(AlternateRow.locale))
+        )
+        with self._database.read() as session:
+            return {(cast(Channel, channel), locale): count for channel, locale, count in session.exec(query)}
 
     # -- sending
 
