@@ -5,11 +5,13 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select, update
 
+from tellfirst.domain.feed import CustomerOptedOut
 from tellfirst.policy.consent import Statement, closed_by
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import chunks, insert_new
 from tellfirst.store.tables import ConsentRow, CustomerRow
 from tellfirst.store.tables_replies import HoldRow
+from tellfirst.store.telling import tell
 
 
 class Consents:
@@ -54,6 +56,8 @@ def say(
         for statement in statements
     ]
     insert_new(session, ConsentRow, rows)
+    refused = [row for row in rows if not row["allowed"]]
+    tell(session, *(CustomerOptedOut.model_validate({**row, "customer": row["customer_id"]}) for row in refused), at=at)
 
 
 def release(session: Session, customers: Iterable[str], *, at: datetime, by: str) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, true
+from sqlalchemy import ColumnElement, and_, bindparam, case, null, true
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
@@ -14,6 +14,7 @@ from tellfirst.store.engine import Database
 from tellfirst.store.recipients import read_recipient
 from tellfirst.store.statements import alone, table
 from tellfirst.store.tables import ContactPointRow, ReceiptRow, RecipientRow, SendRow
+from tellfirst.store.telling import tell_sends
 
 
 class OpenSend(Frozen):
@@ -109,16 +110,23 @@ def _unclaimed(one: Settlement) -> ColumnElement[bool]:
 def settle(
     session: Session, one: Settlement, *, now: datetime, body_digest: str, only: ColumnElement[bool] | None = None
 ) -> bool:
-    """Records one answer inside a transaction and returns whether it still could; an ambiguous one keeps its intent."""
+    """Records one answer inside a transaction and returns whether it still could; an ambiguous one keeps its intent.
+
+    What was provably not sent and is planned again has been asked for by nobody yet: its intent is forgotten.
+    """
     if one.state is SendState.INTENT:
         values: dict[str, object] = {"reason": one.reason}
     else:
         values = {"state": one.state, "reason": one.reason, "provider_id": one.provider_id, "settled_at": now}
+        if one.state is SendState.PLANNED:
+            values["intent_at"] = None
     if body_digest:
         values["body_digest"] = body_digest
     still = (col(SendRow.id) == one.id, col(SendRow.state) == SendState.INTENT, true() if only is None else only)
     done = session.execute(update(SendRow).where(*still).values(**values))
-    return bool(done.rowcount)  # type: ignore[attr-defined]
+    if settled := bool(done.rowcount):  # type: ignore[attr-defined]
+        tell_sends(session, [one.id], at=now)
+    return settled
 
 
 def settle_batch(
@@ -132,7 +140,13 @@ def settle_batch(
     # All texts can be tried against a bare hash: of a customer who was forgotten meanwhile none is kept.
     body = case((forgotten.correlate(row).exists(), ""), else_=bindparam("body"))
     told: dict[str, Any] = {"reason": bindparam("why"), "body_digest": body}
-    known: dict[str, Any] = {"state": bindparam("known"), "provider_id": bindparam("sid"), "settled_at": now}
+    asked_at = case((bindparam("known") == SendState.PLANNED, null()), else_=row.c.intent_at)
+    known: dict[str, Any] = {
+        "state": bindparam("known"),
+        "provider_id": bindparam("sid"),
+        "settled_at": now,
+        "intent_at": asked_at,
+    }
     answers: list[dict[str, Any]] = []
     doubts: list[dict[str, Any]] = []
     for one in settlements:
@@ -143,5 +157,6 @@ def settle_batch(
             answers.append({**values, "known": one.state, "sid": one.provider_id})
     if answers:
         session.connection().execute(update(row).where(*still).values({**told, **known}), answers)
+        tell_sends(session, [one["send"] for one in answers], at=now)
     if doubts:
         session.connection().execute(update(row).where(*still).values(told), doubts)

@@ -10,6 +10,7 @@ from tellfirst.store.consents import opt_out
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import alone, insert_new
 from tellfirst.store.tables import ContactPointRow, OutreachRow, ReceiptRow, SendRow
+from tellfirst.store.telling import tell_sends
 
 __all__ = ["Receipt", "Receipts"]
 
@@ -116,4 +117,7 @@ def _advance(session: Session, send: SendRow, provider_id: str, judged: Judgemen
     elif send.state == state and send.reason.startswith("receipt"):
         send.reason = judged.reason
     session.add(send)
+    if moves:
+        session.flush()
+        tell_sends(session, [send.id], at=now)
     return moves

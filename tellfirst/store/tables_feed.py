@@ -47,5 +47,5 @@ class FeedEventRow(SQLModel, table=True):
     refused: bool = False  # the receiver is well and does not want this one: others need not wait for it
     detail: str = ""  # what the last attempt said
     failing_since: datetime | None = Field(default=None, sa_column=Column(Instant, nullable=True))
-    next_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    next_at: datetime | None = Field(default=None, sa_column=Column(Instant, nullable=True))  # at once, where empty
     settled_at: datetime | None = Field(default=None, sa_column=Column(Instant, nullable=True))

@@ -19,7 +19,6 @@ from tellfirst.domain.base import Frozen
 from tellfirst.store.engine import DatabaseError
 from tellfirst.store.inbox import Inbox, Mark, Standing, Status
 from tellfirst.store.receipts import Receipt, Receipts
-from tellfirst.web.receipts import take
 
 PREFIX = "/inbox/"
 HEADER = "X-Tellfirst-Inbox"
@@ -142,8 +141,7 @@ def inbox_routes(
             raise HTTPException(404, "there is no such message in this inbox")
         if mark in TOLD:
             for send in sends:
-                receipt = Receipt(provider=NAME, provider_id=send, status=TOLD[mark], send=send)
-                take(receipts, receipt, now=now)
+                receipts.take(Receipt(provider=NAME, provider_id=send, status=TOLD[mark], send=send), now=now)
         standing = inbox.standing(customer, now=now)
         return Counts(unseen=standing.unseen, unread=standing.unread)
 

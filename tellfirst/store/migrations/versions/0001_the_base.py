@@ -68,7 +68,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("source", "key"),
     )
     with op.batch_alter_table("arrivals", schema=None) as batch_op:
-        batch_op.create_index("arrivals_waiting", ["done_at", "next_at"], unique=False)
+        batch_op.create_index("arrivals_waiting", ["source", "done_at", "next_at"], unique=False)
 
     op.create_table(
         "audit",
@@ -249,7 +249,7 @@ def upgrade() -> None:
         sa.Column("refused", sa.Boolean(), nullable=False),
         sa.Column("detail", sa.String(), nullable=False),
         sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("endpoint", "event_id"),
