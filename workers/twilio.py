@@ -9,8 +9,8 @@ from tellfirst.channels.whatsapp import TwilioWhatsApp, read_templates
 from tellfirst.errors import SettingsError
 from tellfirst.settings import Settings
 
-STATUS, CALLS, KEYS = "/twilio/status", "/twilio/calls", "/twilio/voice"
-"""Where the web process hears of messages, of calls, and of keys pressed in a call."""
+STATUS, KEYS = "/twilio/status", "/twilio/voice"
+"""Where the web process hears what becomes of a message or call, and of keys pressed in a call."""
 
 
 def sms(settings: Settings) -> TwilioSms:
@@ -30,7 +30,7 @@ def whatsapp(settings: Settings) -> TwilioWhatsApp:
 def voice(settings: Settings) -> TwilioVoice:
     """Returns what calls; without a public address nobody would hear which key was pressed."""
     sender = _sender("voice", settings.voice_sender)
-    action, status = _callback(settings.public_url, KEYS), _callback(settings.public_url, CALLS)
+    action, status = _callback(settings.public_url, KEYS), _callback(settings.public_url, STATUS)
     if action is None or status is None:
         raise SettingsError(
             "calls need an address at which keys are heard",

@@ -11,6 +11,8 @@ from tellfirst.errors import NotFoundError, PlaybookError
 from tellfirst.playbooks.boundaries import AnswerText, Boundary
 from tellfirst.playbooks.fields import RenderError, format_locale
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
+from tellfirst.playbooks.per_channel import template_findings
+from tellfirst.playbooks.registered import Registered
 from tellfirst.playbooks.render import compile_part, fill, names_used
 from tellfirst.playbooks.schema import Playbook
 
@@ -70,6 +72,7 @@ def _text_findings(
         yield "is on a channel that the playbook does not use", "remove it, or add the channel"
     if (text.subject is not None) != (channel in _HAS_SUBJECT):
         yield ("needs a subject", "add it") if text.subject is None else ("has a subject", f"{channel} has none")
+    yield from template_findings(channel, text.template, [text.body])
     try:
         format_locale(locale)
         parts = [_compile(part) for part in (text.subject, text.body) if part is not None]
@@ -97,6 +100,10 @@ def _lay_out(
 ) -> Rendered:
     amount = format_currency(major(amount_minor, boundary.currency), boundary.currency, locale=format_locale(locale))
     values = {AMOUNT: amount, REFERENCE: reference}
+    if channel == "whatsapp":
+        registered = Registered([text.body])
+        variables = registered.values(values)
+        return Rendered(body=registered.filled(variables), template=text.template or "", variables=variables)
     body = fill(_compile(text.body), values)
     if channel != "sms":
         subject = " ".join(fill(_compile(text.subject), values).split()) if text.subject else ""

@@ -13,6 +13,7 @@ from tellfirst.playbooks.answers import answer_findings
 from tellfirst.playbooks.fields import BUILT_IN, PROMISE, Plain, Reader, RenderError, format_locale, known_zone
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
 from tellfirst.playbooks.ladder import ladder_findings
+from tellfirst.playbooks.per_channel import channel_findings
 from tellfirst.playbooks.render import BODY_PARTS, compile_part, compile_step, fill, names_used, sample_facts
 from tellfirst.playbooks.schema import PERSONAL_FORBIDDEN, Parts, Playbook, Step
 from tellfirst.playbooks.wording import opens_with_company, says_what_to_do
@@ -21,7 +22,7 @@ from tellfirst.playbooks.wording import opens_with_company, says_what_to_do
 _SAMPLE_PROMISE = datetime(2026, 9, 23, 18, 0, tzinfo=UTC)
 _SAMPLE_ZONE = "Asia/Kathmandu"
 _SAMPLE_OTHERS = 99
-_NEEDS_WAY_OUT: frozenset[Channel] = frozenset({"sms", "email"})
+_NEEDS_WAY_OUT: frozenset[Channel] = frozenset({"sms", "whatsapp", "email"})
 _HAS_SUBJECT: frozenset[Channel] = frozenset({"email", "in_app"})
 
 
@@ -236,8 +237,18 @@ def _message(
                 broken = True
                 yield finding
     yield from _frame(message)
-    if not broken and channel == "sms":
-        yield from _length(message)
+    if broken:
+        return
+    template = compile_step(playbook, step.id, channel, locale)
+    try:
+        bodies = [template.lay_out(values).body for values in samples]
+    except RenderError as error:
+        yield Finding(key=key, reason=error.what, remedy="leave it out on this channel, or make the field required")
+        return
+    for reason, remedy in channel_findings(channel, locale, parts, bodies):
+        yield Finding(key=key, reason=reason, remedy=remedy)
+    if channel == "sms":
+        yield from _length(message, bodies)
 
 
 def _samples(playbook: Playbook, locale: str) -> tuple[dict[str, Plain], ...]:
@@ -337,9 +348,7 @@ def _frame(message: _Message) -> Iterator[Finding]:
         )
 
 
-def _length(message: _Message) -> Iterator[Finding]:
-    template = compile_step(message.playbook, message.step.id, message.channel, message.locale)
-    bodies = [template.lay_out(values).body for values in message.samples]
+def _length(message: _Message, bodies: list[str]) -> Iterator[Finding]:
     longest = max(bodies, key=segments)
     limit = message.playbook.limits.sms_segments
     if (count := segments(longest)) > limit:

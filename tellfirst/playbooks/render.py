@@ -15,6 +15,7 @@ from tellfirst.domain.message import Channel, Rendered
 from tellfirst.errors import NotFoundError, PlaybookError
 from tellfirst.playbooks.fields import Plain, Reader, RenderError, parse_fact
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
+from tellfirst.playbooks.registered import Registered
 from tellfirst.playbooks.schema import DataField, Parts, Playbook, Step
 
 __all__ = [
@@ -56,6 +57,8 @@ class Template:
             compile_part(part, where)
         self._body = compile_part(_PARAGRAPH.join(bodies), where)
         self._subject = compile_part(parts.subject, where) if parts.subject else None
+        self._registered = Registered(bodies) if channel == "whatsapp" else None
+        self._name = parts.template or ""
         names = names_used(self._body) | (names_used(self._subject) if self._subject else frozenset())
         self._reader = Reader(playbook.data, locale, names)
 
@@ -75,6 +78,9 @@ class Template:
 
     def lay_out(self, values: Mapping[str, Plain]) -> Rendered:
         """Returns the message made of the plain `values`, whatever its length in segments."""
+        if self._registered is not None:
+            variables = self._registered.values(values)
+            return Rendered(body=self._registered.filled(variables), template=self._name, variables=variables)
         body = fill(self._body, values)
         if self.channel == "sms":
             return Rendered(body=normalise_gsm7(_folded(body)))

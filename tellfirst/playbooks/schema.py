@@ -14,7 +14,7 @@ from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED, Rung, StepKind
 from tellfirst.playbooks.boundaries import Boundary, ExceptionKind
 from tellfirst.playbooks.ladder import Level, rungs
 from tellfirst.playbooks.standing import Standing
-from tellfirst.playbooks.types import Duration, Person, Text
+from tellfirst.playbooks.types import Duration, Person, TemplateName, Text
 from tellfirst.playbooks.when import When
 from tellfirst.policy.quiet import Timing
 
@@ -28,8 +28,8 @@ _UNPLANNED_ID = re.compile(rf"(?:{'|'.join(sorted(UNPLANNED))})-[0-9]+")
 NO_HOLDOUT: frozenset[Category] = frozenset({"security", "fraud", "safety", "recall", "legal_notice"})
 FIRST_FEW = 50
 """A canary has at most so many recipients, and no more than 5 % of all."""
-PERSONAL_FORBIDDEN: frozenset[Channel] = frozenset({"sms"})
-"""Channels on which a field of class `personal` may not travel: a text lies open on a lock screen."""
+PERSONAL_FORBIDDEN: frozenset[Channel] = frozenset({"sms", "whatsapp", "voice", "push"})
+"""Channels on which a field of class `personal` may not travel: they lie open on a lock screen, or are overheard."""
 
 
 class Owners(Outside):
@@ -110,8 +110,12 @@ class AudienceQuery(Outside):
 
 
 class Parts(Outside):
-    """Is one message on one channel in one locale: the five parts, why we write, and the way out; each is Liquid."""
+    """Is one message on one channel in one locale: the five parts, why we write, and the way out; each is Liquid.
 
+    Where the provider keeps the words (WhatsApp), `template` is the name that they are registered by.
+    """
+
+    template: TemplateName | None = None
     subject: Text | None = None
     know: Text
     doing: Text
