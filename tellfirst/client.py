@@ -61,20 +61,7 @@ class OutreachClient:
 
         Raises ConditionError for a key that looks like an address, UnreachableError when the server does not answer.
         """
-        id_ = contract.outreach_id(condition.trigger, condition.key, condition.episode)
-        if kind := personal_pattern(id_):
-            raise ConditionError(
-                f"the condition key looks like {kind}",
-                where="key",
-                remedy="use an opaque key: it stands in plain text in ids, histories and logs",
-            )
-        for subject in condition.subjects:
-            if personal_pattern(subject.key) or personal_pattern(subject.customer):
-                raise ConditionError(
-                    "a subject or customer reference looks like an address",
-                    where="subjects",
-                    remedy="use the opaque ids of your own systems",
-                )
+        id_ = refuse_addresses(condition)
         try:
             await self._start(
                 contract.OUTREACH,
@@ -244,6 +231,27 @@ class OutreachClient:
 
     def _handle(self, outreach: str) -> WorkflowHandle[Any, Any]:
         return self._temporal.get_workflow_handle(outreach)
+
+
+def refuse_addresses(condition: Condition) -> str:
+    """Returns the workflow id of a condition; raises ConditionError where its key or a reference looks like an address.
+
+    Both stand in plain text in ids, histories and logs.
+    """
+    id_ = contract.outreach_id(condition.trigger, condition.key, condition.episode)
+    if kind := personal_pattern(id_):
+        raise ConditionError(
+            f"the condition key looks like {kind}",
+            where="key",
+            remedy="use an opaque key: it stands in plain text in ids, histories and logs",
+        )
+    if any(personal_pattern(subject.key) or personal_pattern(subject.customer) for subject in condition.subjects):
+        raise ConditionError(
+            "a subject or customer reference looks like an address",
+            where="subjects",
+            remedy="use the opaque ids of your own systems",
+        )
+    return id_
 
 
 def hash_of(envelope: DecisionEnvelope) -> str:

@@ -33,9 +33,9 @@ class Arrivals:
         with self._database.write() as session:
             return keep(session, source, key, body, now=now)
 
-    def claim(self, *, now: datetime, within: timedelta) -> Arrival | None:
-        """Takes the post that has waited longest and is due, for nobody else to take it `within` that time."""
-        due = col(ArrivalRow.done_at).is_(None), col(ArrivalRow.next_at) <= now
+    def claim(self, source: str, *, now: datetime, within: timedelta) -> Arrival | None:
+        """Takes the post of a source that is due for longest; nobody else takes it `within` that time."""
+        due = col(ArrivalRow.source) == source, col(ArrivalRow.done_at).is_(None), col(ArrivalRow.next_at) <= now
         with self._database.read() as session:  # nothing is written while nothing is due
             if session.exec(select(ArrivalRow.id).where(*due).limit(1)).first() is None:
                 return None

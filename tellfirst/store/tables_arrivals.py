@@ -15,7 +15,7 @@ class ArrivalRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "arrivals"
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("source", "key"),
-        Index("arrivals_waiting", "done_at", "next_at"),
+        Index("arrivals_waiting", "source", "done_at", "next_at"),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -1,19 +1,38 @@
-"""The web process: what others must reach from outside; so far delivery receipts and a health check."""
+"""The web process: what providers, other systems and customers must reach from outside."""
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from pydantic import SecretStr
+from starlette.concurrency import run_in_threadpool
+from temporalio.client import Client
 
 from tellfirst.channels.receipts import judge, meaning
-from tellfirst.settings import Settings
+from tellfirst.client import OutreachClient
+from tellfirst.contract import DATA_CONVERTER
+from tellfirst.settings import Settings, temporal_connection
+from tellfirst.store.arrivals import Arrivals
+from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.engine import Database, DatabaseError
+from tellfirst.store.events import Events
 from tellfirst.store.inbox import Inbox
 from tellfirst.store.receipts import Receipts
+from tellfirst.web import conditions, sendgrid
+from tellfirst.web.contacts import contact_routes
+from tellfirst.web.events import event_routes
+from tellfirst.web.fcm import push_receipts
 from tellfirst.web.inbox import InboxOrigins, inbox_routes
+from tellfirst.web.openapi import Api
 from tellfirst.web.receipts import twilio_receipts
+from tellfirst.web.resend import resend_events
+from tellfirst.web.signatures import Verifier
+from tellfirst.web.work import Work
 
 
 def utc_now() -> datetime:
@@ -21,9 +40,40 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings, database: Database, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
+async def connect() -> OutreachClient:
+    """Returns a client that connects when it is first used: receipts and opt-outs are taken without Temporal."""
+    return OutreachClient(await Client.connect(**temporal_connection(), data_converter=DATA_CONVERTER, lazy=True))
+
+
+def create_app(
+    settings: Settings,
+    database: Database,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    connect: Callable[[], Awaitable[OutreachClient]] = connect,
+) -> FastAPI:
     """Returns the application; whoever made `database` closes it."""
-    app = FastAPI(title="Tellfirst", docs_url=None, redoc_url=None, openapi_url=None)
+    receipts = Receipts(database, judge=judge, meaning=meaning, everything=settings.opt_out == "everything")
+    arrivals = Arrivals(database)
+
+    async def take_sendgrid(body: Mapping[str, Any], _: OutreachClient) -> None:
+        await run_in_threadpool(sendgrid.take_events, body, receipts, now=clock())
+
+    # What waits behind its acknowledgement, by who posted it; done again it must change nothing.
+    work = Work(arrivals, {conditions.SOURCE: conditions.tell_temporal, sendgrid.PROVIDER: take_sendgrid}, clock=clock)
+
+    @contextlib.asynccontextmanager
+    async def working(_: FastAPI) -> AsyncIterator[None]:
+        running = asyncio.create_task(work.run(await connect()))
+        yield
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    def verifier(name: str, secrets: tuple[SecretStr, ...], headers: str = "webhook") -> Verifier:
+        return Verifier(secrets, setting=f"TELLFIRST_{name}_SECRETS", clock=clock, headers=headers)
+
+    app = Api(title="Tellfirst", docs_url=None, redoc_url=None, lifespan=working)
+    app.state.work = work
     controls = Controls(database)
 
     @app.get("/healthz")
@@ -34,7 +84,6 @@ def create_app(settings: Settings, database: Database, *, clock: Callable[[], da
             return JSONResponse({"ok": False, "why": "the database does not answer"}, status_code=503)
         return JSONResponse({"ok": True})
 
-    receipts = Receipts(database, judge=judge, meaning=meaning, everything=settings.opt_out == "everything")
     token = settings.twilio_auth_token.get_secret_value()
     routers = (
         twilio_receipts(receipts, public_url=settings.public_url, auth_token=token, clock=clock),
@@ -43,6 +92,14 @@ def create_app(settings: Settings, database: Database, *, clock: Callable[[], da
             receipts,
             secret=settings.inbox_secret.get_secret_value(),
             clock=clock,
+        ),
+        sendgrid.sendgrid_events(arrivals, keys=settings.sendgrid_keys, clock=clock, wake=work.wake),
+        resend_events(receipts, verifier("RESEND", settings.resend_secrets, "svix"), clock=clock),
+        push_receipts(receipts, verifier("PUSH", settings.push_secrets), clock=clock),
+        contact_routes(Contacts(database), verifier("CONTACTS", settings.contacts_secrets), clock=clock),
+        event_routes(Events(database), verifier("EVENTS", settings.events_secrets), clock=clock),
+        conditions.condition_routes(
+            arrivals, verifier("CONDITIONS", settings.conditions_secrets), clock=clock, wake=work.wake
         ),
         # One line for each noun: a router made by its own file, with what it needs.
     )

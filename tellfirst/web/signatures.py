@@ -5,6 +5,7 @@ import binascii
 import hmac
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import standardwebhooks
 from fastapi import HTTPException, Request
@@ -17,6 +18,15 @@ from tellfirst.web.bodies import JSON, LARGE, read_body
 TOLERANCE = timedelta(minutes=5)
 """How far the clocks of two systems may differ, and for how long a request may be repeated."""
 ID_LIMIT = 200
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body is not what its type says."},
+    403: {"description": "The signature does not fit, or is older than five minutes."},
+    413: {"description": "The body is too long."},
+    415: {"description": "The body is of another type."},
+    422: {"description": "A field is not what it should be; the answer names it."},
+    503: {"description": "The installation has no secret for this source."},
+}
+"""What a signed request may be answered beside its success."""
 
 
 class Signed(Frozen):
