@@ -46,6 +46,13 @@ class Answers:
             self._controls.turn_on(f"channel:{channel}", why, by=by, at=now)
 
 
+def still_in_doubt(answer: Answer) -> Answer:
+    """Returns the answer to a request of a send whose earlier request may have left: not processed proves nothing."""
+    if answer.kind not in (AnswerKind.NOT_SENT, AnswerKind.CONFIGURATION):
+        return answer
+    return answer.model_copy(update={"kind": AnswerKind.AMBIGUOUS})
+
+
 def settlement(answer: Answer, attempts: int) -> Settlement:
     """Returns what the effect log records for an answer; an ambiguous one keeps its intent until reconciled."""
     kind, detail = answer.kind, answer.detail[:100]
@@ -59,12 +66,14 @@ def settlement(answer: Answer, attempts: int) -> Settlement:
     return Settlement(id=answer.send_id, state=SendState.FAILED, reason=f"{kind}:{detail}")
 
 
-def longest_wait(answers: Sequence[Answer], attempts: int) -> float | None:
+def longest_wait(answers: Sequence[Answer], attempts: int, *, keyed: bool = False) -> float | None:
     """Returns the seconds after which what was not processed may be tried again, at most an hour; None if all was.
 
-    Where the provider does not say, the waits grow from one second to eight minutes: one that is down for a while
-    must not use up every attempt of its messages.
+    A `keyed` provider drops a second request, so what is in doubt is tried again too, as often as anything is. Where
+    the provider does not say, the waits grow from one second to eight minutes: one that is down for a while must not
+    use up every attempt of its messages.
     """
     patience = 8.0 ** (attempts - 1)
-    waits = [a.retry_after or patience for a in answers if a.kind is AnswerKind.NOT_SENT]
+    again = {AnswerKind.NOT_SENT} | ({AnswerKind.AMBIGUOUS} if keyed and attempts < MAX_ATTEMPTS else set())
+    waits = [a.retry_after or patience for a in answers if a.kind in again]
     return min(max(waits), 3600.0) if waits else None

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 
-from activities.answers import Answers, longest_wait, settlement
+from activities.answers import Answers, longest_wait, settlement, still_in_doubt
 from activities.approvals import Approvals
 from activities.canary import ContinueGate
 from activities.clock import AttemptClock
@@ -17,7 +17,7 @@ from activities.pacing import Pace
 from activities.pages import Page, PageReport, PageRequest
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources, Watch
-from tellfirst.channels.base import Adapter
+from tellfirst.channels.base import Adapter, may_repeat_since
 from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
@@ -98,8 +98,8 @@ class DispatchActivities:
                 self._leases.release(page.key, token, now=clock.now())
 
     def _leave(self, page: Page, adapter: Adapter, token: int, clock: AttemptClock, watch: Watch | None) -> PageReport:
-        keyed = adapter.idempotency == "key"
-        self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, retry_intents=keyed, token=token)
+        since = may_repeat_since(adapter, clock.now())
+        self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, retry_since=since, token=token)
         pace = self._paces.get(page.channel)
         together = adapter.in_flight if pace is None else pace.at_once(adapter.in_flight)
         while batch := self._sends.planned(page.key, together):
@@ -245,9 +245,11 @@ class DispatchActivities:
         self._answers.take_in(
             answers, people, outreach=page.key.outreach, channel=page.channel, by=adapter.name, now=now
         )
+        answers = [still_in_doubt(answer) if sends[answer.send_id].in_doubt else answer for answer in answers]
         settled = [settlement(answer, sends[answer.send_id].attempts + 1) for answer in answers]
         self._sends.settle(page.key, token, settled, dict(bodies), now=now)
-        if (wait := longest_wait(answers, max(send.attempts for send in batch) + 1)) is not None:
+        keyed = adapter.idempotency == "key"
+        if (wait := longest_wait(answers, max(send.attempts for send in batch) + 1, keyed=keyed)) is not None:
             raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=wait))
 
     def _parameters(self, outreach: str) -> Facts:

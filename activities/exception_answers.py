@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 
-from activities.answers import Answers, longest_wait, settlement
+from activities.answers import Answers, longest_wait, settlement, still_in_doubt
 from activities.clock import AttemptClock
 from activities.dispatch import FRESH
 from activities.exception_grants import NO_ANSWER, Granted, GrantReader
 from activities.failures import later, told_plainly
 from activities.matters import MatterApprovals
-from tellfirst.channels.base import Adapter
+from tellfirst.channels.base import Adapter, may_repeat_since
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered, SendState
 from tellfirst.playbooks.answers import render_answer
@@ -102,9 +102,9 @@ class ExceptionAnswerActivities:
 
     def _leave(self, granted: Granted, key: PageKey, token: int, clock: AttemptClock) -> Answered:
         adapter = self._adapters[granted.record.channel]
-        keyed = adapter.idempotency == "key"
         recipient = granted.record.recipient_id or 0
-        self._planned.open(key, recipient, granted.record.channel, retry_intents=keyed, token=token)
+        since = may_repeat_since(adapter, clock.now())
+        self._planned.open(key, recipient, granted.record.channel, retry_since=since, token=token)
         for send in self._sends.planned(key, 1):
             if halted := self._send(granted, key, token, send, adapter, clock):
                 raise later("Held", f"the answer is held ({halted})", HELD)
@@ -192,9 +192,11 @@ class ExceptionAnswerActivities:
         self._answers.take_in(
             answers, people, outreach=key.outreach, channel=record.channel, by=adapter.name, now=clock.now()
         )
+        answers = [still_in_doubt(answer) if send.in_doubt else answer for answer in answers]
         settled = [settlement(answer, send.attempts + 1) for answer in answers]
         self._sends.settle(key, token, settled, {send.id: content_digest(text)}, now=clock.now())
-        if (wait := longest_wait(answers, send.attempts + 1)) is not None:
+        keyed = adapter.idempotency == "key"
+        if (wait := longest_wait(answers, send.attempts + 1, keyed=keyed)) is not None:
             raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=wait))
         return ""
 

@@ -47,6 +47,7 @@ class FakeProvider:
     """Is an adapter that remembers what it was asked to send; `answers` are given in turn, then it accepts."""
 
     idempotency = "lookup"
+    key_window = timedelta(0)
 
     def __init__(self, name: str = "fake", in_flight: int = 8) -> None:
         self.name, self.in_flight = name, in_flight

@@ -1,7 +1,7 @@
 """The protocol every channel adapter keeps."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from tellfirst.domain.message import Answer, Outbound
@@ -19,6 +19,8 @@ class Adapter(Protocol):
 
     name: str
     idempotency: Idempotency
+    key_window: timedelta
+    """How long the provider keeps a key, less a margin: later a request with it may be a new message. Zero without."""
     in_flight: int
     """How many requests run at once: the size of a micro-batch, and so the most that one kill leaves in doubt."""
 
@@ -49,3 +51,8 @@ class Adapter(Protocol):
     async def close(self) -> None:
         """Closes connections."""
         ...
+
+
+def may_repeat_since(adapter: Adapter, now: datetime) -> datetime | None:
+    """Returns since when what is in doubt may be asked for again with its key; None where nothing may."""
+    return now - adapter.key_window if adapter.idempotency == "key" else None

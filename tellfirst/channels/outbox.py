@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import AwareDatetime, ValidationError
@@ -43,6 +43,7 @@ class Outbox:
 
     name = "outbox"
     idempotency: Idempotency = "key"
+    key_window = timedelta(days=3650)  # a file stays
     in_flight = 200
 
     def __init__(self, directory: Path, channel: str) -> None:

@@ -3,6 +3,8 @@
 Their step is the name of the request, `exception/…`, which no step of a playbook can have.
 """
 
+from datetime import datetime
+
 from sqlmodel import col, select, update
 
 from tellfirst.contract import exception_id
@@ -30,8 +32,8 @@ class ExceptionSends:
             return None  # planned under another one too, they would be answered twice
         return PageKey(outreach=row.outreach_id, revision=row.revision, step=exception_id(request), page=row.page)
 
-    def open(self, key: PageKey, recipient: int, channel: str, *, retry_intents: bool, token: int) -> None:
-        """Plans the answer, once; with `retry_intents` an intent of an earlier token is planned again."""
+    def open(self, key: PageKey, recipient: int, channel: str, *, retry_since: datetime | None, token: int) -> None:
+        """Plans the answer, once; an intent of an earlier token, first asked for since then, is planned again."""
         with self._database.write() as session:
             hold_lease(session, key, token)
             row = session.get_one(RecipientRow, recipient)
@@ -47,7 +49,7 @@ class ExceptionSends:
                 "state": SendState.PLANNED,
             }
             insert_new(session, SendRow, [planned])
-            if retry_intents:
+            if retry_since is not None:
                 session.execute(
                     update(SendRow)
                     .where(
@@ -55,6 +57,7 @@ class ExceptionSends:
                         col(SendRow.step) == key.step,
                         col(SendRow.state) == SendState.INTENT,
                         col(SendRow.token) < token,
+                        col(SendRow.intent_at) >= retry_since,
                     )
                     .values(state=SendState.PLANNED)
                 )

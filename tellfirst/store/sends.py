@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, literal
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
@@ -18,7 +18,7 @@ from tellfirst.store.gate_facts import Switches, read_facts, read_switches
 from tellfirst.store.leases import PageKey, hold_lease
 from tellfirst.store.opening import recipients_of
 from tellfirst.store.recipients import read_recipient
-from tellfirst.store.statements import insert_new
+from tellfirst.store.statements import insert_new, table
 from tellfirst.store.tables import (
     RecipientRow,
     SendRow,
@@ -26,11 +26,12 @@ from tellfirst.store.tables import (
 
 
 class PlannedSend(Frozen):
-    """Is one send that may be next."""
+    """Is one send that may be next; `in_doubt` when an earlier request may have left, which only its key allows."""
 
     id: str
     recipient: Recipient
     attempts: int
+    in_doubt: bool = False
 
 
 class Tally(Frozen):
@@ -62,11 +63,11 @@ class Sends:
 
     # -- one page
 
-    def open_page(self, key: PageKey, *, kind: str, channel: str, retry_intents: bool, token: int) -> None:
+    def open_page(self, key: PageKey, *, kind: str, channel: str, retry_since: datetime | None, token: int) -> None:
         """Plans the sends of a page: its treated recipients, and of promised steps only who got the first message.
 
-        With `retry_intents` the intents of earlier tokens are planned again (the provider drops a second one);
-        without it they stay in doubt until they are reconciled.
+        Intents of earlier tokens that were first asked for at `retry_since` or later are planned again (the provider
+        drops a second one); the others, and without it all, stay in doubt until they are reconciled.
         """
         with self._database.write() as session:
             hold_lease(session, key, token)
@@ -88,17 +89,22 @@ class Sends:
                     for recipient, position, customer in session.execute(recipients_of(key, kind=kind, channel=channel))
                 ],
             )
-            if retry_intents:
+            if retry_since is not None:
                 session.execute(
                     update(SendRow)
-                    .where(*_sends_of(key), col(SendRow.state) == SendState.INTENT, col(SendRow.token) < token)
+                    .where(
+                        *_sends_of(key),
+                        col(SendRow.state) == SendState.INTENT,
+                        col(SendRow.token) < token,
+                        col(SendRow.intent_at) >= retry_since,
+                    )
                     .values(state=SendState.PLANNED)
                 )
 
     def planned(self, key: PageKey, limit: int) -> list[PlannedSend]:
         """Returns the next sends of a page in the order of the audience, each on its recipient's own channel."""
         query = (
-            select(SendRow.id, SendRow.attempts, RecipientRow)
+            select(SendRow.id, SendRow.attempts, SendRow.intent_at, RecipientRow)
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
             .where(
                 *_sends_of(key),
@@ -110,8 +116,8 @@ class Sends:
         )
         with self._database.read() as session:
             return [
-                PlannedSend(id=id_, recipient=read_recipient(row), attempts=attempts)
-                for id_, attempts, row in session.exec(query)
+                PlannedSend(id=id_, recipient=read_recipient(row), attempts=attempts, in_doubt=asked_at is not None)
+                for id_, attempts, asked_at, row in session.exec(query)
             ]
 
     def intend(
@@ -160,6 +166,7 @@ class Sends:
             allowed = [send.id for send in sends if verdicts[send.id].kind == "allow"]
             if not allowed:
                 return {}
+            asked_at = table(SendRow).c.intent_at
             intended = session.execute(
                 update(SendRow)
                 .where(col(SendRow.id).in_(allowed), col(SendRow.state) == SendState.PLANNED)
@@ -167,7 +174,8 @@ class Sends:
                     state=SendState.INTENT,
                     token=token,
                     attempts=SendRow.attempts + 1,
-                    intent_at=now,
+                    # Of one in doubt the first request counts: the provider's key is as old as that.
+                    intent_at=func.coalesce(asked_at, literal(now, asked_at.type)),
                     not_after=not_after,
                     nonce=nonce,
                     adapter=adapter,

@@ -49,7 +49,7 @@ class Desk:
 
     def open(self, key: PageKey = INITIAL, *, kind: str = "initial", retry: bool = False, token: int = 0) -> int:
         token = token or self.take(key)
-        self.sends.open_page(key, kind=kind, channel="sms", retry_intents=retry, token=token)
+        self.sends.open_page(key, kind=kind, channel="sms", retry_since=NOON - DAY if retry else None, token=token)
         return token
 
     def intend(

@@ -103,7 +103,7 @@ def dispatch(database: Database) -> None:
         key = PAGE.model_copy(update={"step": step})
         token = leases.take(key, now=NOON, until=NOON + LEASE)
         assert token is not None
-        sends.open_page(key, kind=kind, channel="sms", retry_intents=True, token=token)
+        sends.open_page(key, kind=kind, channel="sms", retry_since=NOON, token=token)
         batch = sends.planned(key, 25)
         assert bool(batch) is (kind != "resolved")
         leaving = sends.intend(
