@@ -17,6 +17,7 @@ import tellfirst.store.tables_feed
 import tellfirst.store.tables_inbox
 import tellfirst.store.tables_permits
 import tellfirst.store.tables_preferences
+import tellfirst.store.tables_rates
 import tellfirst.store.tables_replies  # noqa: F401 - fill the metadata
 from tellfirst.store.engine import Instant
 

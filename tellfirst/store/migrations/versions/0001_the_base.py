@@ -395,6 +395,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version"),
     )
     op.create_table(
+        "rates",
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("per_second", sa.Float(), nullable=True),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("free_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("urgent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("channel"),
+    )
+    op.create_table(
         "receipts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("provider", sa.String(), nullable=False),
@@ -705,6 +715,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_receipts_send_id"))
 
     op.drop_table("receipts")
+    op.drop_table("rates")
     op.drop_table("playbook_versions")
     with op.batch_alter_table("permit_uses", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_permit_uses_permit"))
