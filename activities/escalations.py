@@ -19,6 +19,7 @@ LOOK_AT = {
     "library": "tellfirst playbooks history {name}",
     "permit": "tellfirst permits show {name}",
     "resume": "tellfirst resume --all",
+    "feed": "tellfirst events",
 }
 """The command with which what is no outreach is looked at, by what it is."""
 

@@ -23,9 +23,11 @@ LIBRARY_CHANGE = "LibraryChange"
 PERMIT = "Permit"
 NOTICE = "Notice"
 RESUME = "Resume"
+FEED = "Feed"
 
 QUEUE = "outreach"
 SEND_QUEUE_PREFIX = "send-"
+FEED_QUEUE = "feed"
 
 SUBMIT_DECISION = "submit_decision"
 DECIDE = "decide"
@@ -107,6 +109,11 @@ def continue_id(outreach: str, revision: int) -> str:
 def exception_id(request: str) -> str:
     """Returns the workflow id of a request for an exception; its decisions name it too."""
     return f"exception/{request}"
+
+
+def feed_id(endpoint: str) -> str:
+    """Returns the workflow id of what tells one other system what happens."""
+    return f"feed/{endpoint}"
 
 
 def send_queue(channel: str) -> str:

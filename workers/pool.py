@@ -2,17 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
+from activities.feed import FeedRequest
 from tellfirst import contract
+from tellfirst.errors import SourceError
+from tellfirst.store.engine import DatabaseError
+from tellfirst.store.feed import Feed
 from workers.wiring import Application
 from workflows.arguments import OneArgument
 from workflows.detection import DetectionWorkflow
 from workflows.exception import ExceptionWorkflow
+from workflows.feed import FeedWorkflow
 from workflows.ladder import NoticeWorkflow
 from workflows.matter import LibraryChangeWorkflow, PermitWorkflow, ResumeWorkflow
 from workflows.outreach import OutreachWorkflow
@@ -54,6 +60,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
             workflows=[
                 OutreachWorkflow,
                 DetectionWorkflow,
+                FeedWorkflow,
                 ExceptionWorkflow,
                 NoticeWorkflow,
                 LibraryChangeWorkflow,
@@ -88,4 +95,36 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                 graceful_shutdown_timeout=graceful,
             )
         )
+    if application.endpoints:
+        result.append(
+            Worker(
+                client,
+                task_queue=contract.FEED_QUEUE,
+                activities=[application.feed.tell_events],
+                # Each holds its thread for as long as there is a system to be told.
+                activity_executor=ThreadPoolExecutor(max_workers=len(application.endpoints), thread_name_prefix="feed"),
+                max_concurrent_activities=len(application.endpoints),
+                disable_eager_activity_execution=True,
+                graceful_shutdown_timeout=graceful,
+            )
+        )
     return result
+
+
+async def start_feeds(application: Application, client: Client) -> None:
+    """Lets the systems of this worker's file, and no other, be told from now on; raises SourceError."""
+    named = {name: endpoint.types for name, endpoint in application.endpoints.items()}
+    try:
+        Feed(application.database).register(named, now=datetime.now(UTC))
+    except DatabaseError:
+        raise SourceError(
+            "the database does not answer, or is not migrated", remedy="check TELLFIRST_DATABASE_URL"
+        ) from None
+    for name in named:
+        await client.start_workflow(
+            contract.FEED,
+            FeedRequest(endpoint=name),
+            id=contract.feed_id(name),
+            task_queue=contract.QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )

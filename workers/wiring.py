@@ -20,6 +20,7 @@ from activities.exception_answers import ExceptionAnswerActivities
 from activities.exception_claims import ExceptionClaims
 from activities.exception_grants import GrantReader
 from activities.exceptions import ExceptionActivities
+from activities.feed import FeedActivities
 from activities.library import LibraryChanges, LibraryGate
 from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
@@ -32,6 +33,7 @@ from activities.reconciliation import ReconciliationActivities
 from activities.resume import Resumes
 from activities.sources import Sources
 from tellfirst.channels.base import Adapter
+from tellfirst.channels.feed_file import Endpoint, read_endpoints
 from tellfirst.channels.notices import Notifiers
 from tellfirst.channels.notify_file import read_notifiers
 from tellfirst.channels.webhook import Hook
@@ -53,6 +55,7 @@ from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.escalations import Escalations
 from tellfirst.store.exception_sends import ExceptionSends
 from tellfirst.store.exceptions import Exceptions
+from tellfirst.store.feed import Feed
 from tellfirst.store.inbox import Inbox
 from tellfirst.store.leases import Leases
 from tellfirst.store.matters import Matters
@@ -61,6 +64,7 @@ from tellfirst.store.notices import Notices
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.permits import Permits
+from tellfirst.store.rates import Rates
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
@@ -91,6 +95,8 @@ class Application:
     escalations: EscalationActivities
     notifiers: Notifiers
     matters: MatterActivities
+    feed: FeedActivities
+    endpoints: Mapping[str, Endpoint]
 
     async def close(self) -> None:
         """Closes connections."""
@@ -98,6 +104,8 @@ class Application:
             await adapter.close()
         await self.hook.close()
         await self.notifiers.close()
+        for endpoint in self.endpoints.values():
+            await endpoint.hook.close()
         self.database.close()
 
 
@@ -154,7 +162,7 @@ def build(
         live=settings.is_live,
     )
     exceptions, contacts, hook = Exceptions(database), Contacts(database), build_hook(settings)
-    notifiers = read_notifiers(settings.notify)
+    notifiers, endpoints = read_notifiers(settings.notify), read_endpoints(settings.events_out)
     reader = GrantReader(exceptions=exceptions, matters=matters, outreaches=outreaches, playbooks=playbooks, gate=gate)
     return Application(
         settings=settings,
@@ -231,7 +239,7 @@ def build(
             playbooks=playbooks,
             sources=sources,
             adapters=adapters,
-            paces={"sms": Pace(settings.sms_rate)} if settings.sms_rate else {},
+            pace=Pace(Rates(database, settings.rates)),
             loop=loop,
             digest_key=digest_key,
             links=links,
@@ -283,6 +291,8 @@ def build(
             escalations=Escalations(database), notices=Notices(database), notifiers=notifiers, loop=loop
         ),
         notifiers=notifiers,
+        feed=FeedActivities(feed=Feed(database), endpoints=endpoints, loop=loop),
+        endpoints=endpoints,
         matters=MatterActivities(
             matters=matters,
             approvals=judge,

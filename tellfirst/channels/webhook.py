@@ -52,30 +52,33 @@ def read_secret(text: str) -> bytes:
     return key
 
 
-def signed_headers(id_: str, body: bytes, *, secret: bytes, now: datetime) -> dict[str, str]:
-    """Returns the three headers of Standard Webhooks for this body at this instant (aware)."""
-    signer = standardwebhooks.Webhook(secret)
+def signed_headers(id_: str, body: bytes, *secrets: bytes, now: datetime) -> dict[str, str]:
+    """Returns the three headers of Standard Webhooks for this body at this instant (aware), signed with each secret."""
+    # The library takes any instant for one in UTC.
+    signed = [standardwebhooks.Webhook(secret).sign(id_, now.astimezone(UTC), body.decode()) for secret in secrets]
     return {
         "webhook-id": id_,
         "webhook-timestamp": str(int(now.timestamp())),
-        # The library takes any instant for one in UTC.
-        "webhook-signature": signer.sign(id_, now.astimezone(UTC), body.decode()),
+        "webhook-signature": " ".join(signed),
     }
 
 
 class Webhook:
-    """Posts to one address that is configured, never to one that is given with a message."""
+    """Posts to one address that is configured, never to one that is given with a message.
 
-    def __init__(self, url: str, secret: str, *, timeout: float = 10.0) -> None:
+    Several secrets are for the time in which one replaces another: the receiver needs one of them.
+    """
+
+    def __init__(self, url: str, *secrets: str, timeout: float = 10.0) -> None:
         parsed = httpx.URL(url)
         if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
             raise SettingsError("the address of a webhook is not one", remedy="give a full https:// address")
-        self._url, self._secret, self._timeout = url, read_secret(secret), timeout
+        self._url, self._secrets, self._timeout = url, [read_secret(secret) for secret in secrets or ("",)], timeout
         self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
 
     async def deliver(self, id_: str, body: bytes, *, now: datetime) -> Delivery:
         """Posts once; only 2xx acknowledges, for a redirect or an error may mean that nobody has understood it."""
-        headers = {"content-type": "application/json", **signed_headers(id_, body, secret=self._secret, now=now)}
+        headers = {"content-type": "application/json", **signed_headers(id_, body, *self._secrets, now=now)}
         try:
             # The client's own time-out begins anew with every byte. The status says all: no body is read.
             async with (
