@@ -28,6 +28,7 @@ class Turn(NamedTuple):
     recipient: int
     position: int
     customer: str
+    channel: str
     page: int
 
 
@@ -161,7 +162,7 @@ def turns(
             channel = next_channel(order, order[:1] if opens else first, lost)
             for alternate in alternates[row.position]:
                 if alternate.channel == channel and alternate.page is not None and page in (None, alternate.page):
-                    yield Turn(row.id or 0, row.position, row.customer_id, alternate.page)
+                    yield Turn(row.id or 0, row.position, row.customer_id, alternate.channel, alternate.page)
 
 
 def _concerned(

@@ -11,9 +11,10 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import SendState
 from tellfirst.domain.recipient import Recipient
 from tellfirst.store.engine import Database
-from tellfirst.store.recipients import read_recipient
+from tellfirst.store.rows import of_send, read_recipient
 from tellfirst.store.statements import alone, table
 from tellfirst.store.tables import ContactPointRow, ReceiptRow, RecipientRow, SendRow
+from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.telling import tell_sends
 
 
@@ -47,8 +48,9 @@ class Doubts:
     ) -> list[OpenSend]:
         """Returns intents without an answer, of one revision or of all, in the order of their ids from `after` on."""
         query = (
-            select(SendRow, RecipientRow, ContactPointRow.address)
+            select(SendRow, RecipientRow, AlternateRow, ContactPointRow.address)
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
+            .join(AlternateRow, of_send(), isouter=True)
             .join(
                 ContactPointRow,
                 and_(
@@ -73,12 +75,12 @@ class Doubts:
             return [
                 OpenSend(
                     id=send.id,
-                    recipient=read_recipient(row),
+                    recipient=read_recipient(row, by),
                     address=address or "",
                     adapter=send.adapter,
                     intent_at=send.intent_at,
                 )
-                for send, row, address in session.exec(query)
+                for send, row, by, address in session.exec(query)
                 if send.intent_at is not None
             ]
 

@@ -12,17 +12,19 @@ from tellfirst.domain.message import SendState
 from tellfirst.domain.recipient import Recipient
 from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.verdict import Verdict
+from tellfirst.store.alternates import turns
 from tellfirst.store.doubts import Settlement, settle_batch
 from tellfirst.store.engine import Database
 from tellfirst.store.gate_facts import Switches, read_facts, read_switches
 from tellfirst.store.leases import PageKey, hold_lease
 from tellfirst.store.opening import recipients_of
-from tellfirst.store.recipients import read_recipient
+from tellfirst.store.rows import of_send, read_recipient
 from tellfirst.store.statements import insert_new, table
 from tellfirst.store.tables import (
     RecipientRow,
     SendRow,
 )
+from tellfirst.store.tables_alternates import AlternateRow
 
 
 class PlannedSend(Frozen):
@@ -86,7 +88,7 @@ class Sends:
                         "page": key.page,
                         "state": SendState.PLANNED,
                     }
-                    for recipient, position, customer in session.execute(recipients_of(key, kind=kind, channel=channel))
+                    for recipient, position, customer in _who(session, key, kind, channel)
                 ],
             )
             if retry_since is not None:
@@ -102,22 +104,23 @@ class Sends:
                 )
 
     def planned(self, key: PageKey, limit: int) -> list[PlannedSend]:
-        """Returns the next sends of a page in the order of the audience, each on its recipient's own channel."""
+        """Returns the next sends of a page in the order of the audience, each on a channel of its recipient."""
         query = (
-            select(SendRow.id, SendRow.attempts, SendRow.intent_at, RecipientRow)
+            select(SendRow.id, SendRow.attempts, SendRow.intent_at, RecipientRow, AlternateRow)  # type: ignore[call-overload]
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
+            .join(AlternateRow, of_send(), isouter=True)
             .where(
                 *_sends_of(key),
                 col(SendRow.state) == SendState.PLANNED,
-                col(SendRow.channel) == col(RecipientRow.channel),
+                col(SendRow.channel) == func.coalesce(AlternateRow.channel, RecipientRow.channel),
             )
             .order_by(col(RecipientRow.position))
             .limit(limit)
         )
         with self._database.read() as session:
             return [
-                PlannedSend(id=id_, recipient=read_recipient(row), attempts=attempts, in_doubt=asked_at is not None)
-                for id_, attempts, asked_at, row in session.exec(query)
+                PlannedSend(id=id_, recipient=read_recipient(row, by), attempts=attempts, in_doubt=asked_at is not None)
+                for id_, attempts, asked_at, row, by in session.exec(query)
             ]
 
     def intend(
@@ -246,6 +249,14 @@ def send_id(outreach: str, revision: int, position: int, step: str, channel: str
     """Returns the opaque id of a send: the same for every attempt, and the provider's idempotency key."""
     text = f"{outreach}|{revision}|{position}|{step}|{channel}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _who(session: Session, key: PageKey, kind: str, channel: str) -> Sequence[tuple[int, int, str]]:
+    """Returns (recipient id, position, customer) of those on a page who get a step."""
+    if rows := session.execute(recipients_of(key, kind=kind, channel=channel)).all():
+        return [(recipient, position, customer) for recipient, position, customer in rows]
+    mine = turns(session, key.outreach, key.revision, key.step, kind=kind, page=key.page)
+    return [(one.recipient, one.position, one.customer) for one in mine if one.channel == channel]
 
 
 def _sends_of(key: PageKey) -> tuple[ColumnElement[bool], ...]:
