@@ -57,7 +57,7 @@ class DispatchActivities:
         playbooks: PlannedPlaybooks,
         sources: Sources,
         adapters: Mapping[str, Adapter],
-        paces: Mapping[str, Pace],
+        pace: Pace,
         loop: asyncio.AbstractEventLoop,
         digest_key: bytes,
         links: Links,
@@ -68,7 +68,7 @@ class DispatchActivities:
         self._sends, self._leases, self._answers = sends, leases, answers
         self._approvals, self._continues = approvals, continues
         self._gate, self._playbooks = gate, playbooks
-        self._sources, self._adapters, self._paces = sources, adapters, paces
+        self._sources, self._adapters, self._pace = sources, adapters, pace
         self._loop, self._digest_key, self._links = loop, digest_key, links
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
@@ -100,27 +100,27 @@ class DispatchActivities:
     def _leave(self, page: Page, adapter: Adapter, token: int, clock: AttemptClock, watch: Watch | None) -> PageReport:
         since = may_repeat_since(adapter, clock.now())
         self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, retry_since=since, token=token)
-        pace = self._paces.get(page.channel)
-        together = adapter.in_flight if pace is None else pace.at_once(adapter.in_flight)
-        while batch := self._sends.planned(page.key, together):
-            if not self._turn_comes(batch, pace):
+        while batch := self._sends.planned(page.key, adapter.in_flight):
+            batch, units = self._pace.fit(page.channel, batch, page.render)
+            if not self._turn_comes(page, units, batch[0].recipient.position):
                 return self._report(page, halted=CALLED_BACK)
             if halted := self._micro_batch(page, adapter, token, batch, clock, watch):
                 return self._report(page, halted=halted)
             activity.heartbeat(batch[-1].recipient.position)
         return self._report(page)
 
-    def _turn_comes(self, batch: list[PlannedSend], pace: Pace | None) -> bool:
+    def _turn_comes(self, page: Page, units: int, position: int) -> bool:
         """Waits until a micro-batch may leave; returns False when its page is called back meanwhile."""
+        urgent = page.playbook.urgency == "urgent"
         while True:
             if activity.is_cancelled():
                 return False
             if activity.is_worker_shutdown():
                 raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
-            if pace is None or not (wait := pace.take(len(batch))):
+            if not (wait := self._pace.take(page.channel, units, urgent=urgent)):
                 return True
-            activity.heartbeat(batch[0].recipient.position)
-            pace.rest(min(wait, LOOK_EVERY))
+            activity.heartbeat(position)
+            self._pace.rest(min(wait, LOOK_EVERY))
 
     def _micro_batch(
         self,

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     sms: Literal["outbox", "twilio"] = Field(default="outbox", description="how texts leave")
     sms_sender: str = Field(default="", description="Twilio messaging service (MG…) or number that texts come from")
     sms_rate: float | None = Field(
-        default=None, ge=0.01, description="texts a second of one worker process; default as fast as they are answered"
+        default=None, ge=0.01, description="segments of texts a second, from all processes; default as fast as answered"
     )
     whatsapp: Literal["outbox", "twilio"] = Field(default="outbox", description="how WhatsApp messages leave")
     whatsapp_sender: str = Field(
@@ -223,6 +223,11 @@ class Settings(BaseSettings):
     def inbox_keep(self) -> timedelta:
         """Returns how long a message stays in an inbox after it was due."""
         return timedelta(days=self.inbox_days)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Returns how much leaves in a second on channels that have a pace, while nobody has set another."""
+        return {"sms": self.sms_rate} if self.sms_rate else {}
 
     @property
     def anchor(self) -> Path:

@@ -21,6 +21,7 @@ from activities.exception_claims import ExceptionClaims
 from activities.exception_grants import GrantReader
 from activities.exceptions import ExceptionActivities
 from activities.feed import FeedActivities
+from activities.fallback import FallbackActivities
 from activities.library import LibraryChanges, LibraryGate
 from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
@@ -32,6 +33,8 @@ from activities.playbooks import PlannedPlaybooks
 from activities.reconciliation import ReconciliationActivities
 from activities.resume import Resumes
 from activities.sources import Sources
+from activities.upkeep import UpkeepActivities
+from tellfirst.channels import receipts
 from tellfirst.channels.base import Adapter
 from tellfirst.channels.feed_file import Endpoint, read_endpoints
 from tellfirst.channels.notices import Notifiers
@@ -44,6 +47,7 @@ from tellfirst.settings import Settings
 from tellfirst.signing.links import Links
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.alternates import Alternates
+from tellfirst.store.arrivals import Arrivals
 from tellfirst.store.chain import Chain
 from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
@@ -65,6 +69,7 @@ from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.permits import Permits
 from tellfirst.store.rates import Rates
+from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
@@ -86,6 +91,7 @@ class Application:
     canary: CanaryActivities
     outreach: OutreachActivities
     dispatch: DispatchActivities
+    fallback: FallbackActivities
     reconciliation: ReconciliationActivities
     detection: DetectionActivities
     exception_claims: ExceptionClaims
@@ -96,6 +102,7 @@ class Application:
     notifiers: Notifiers
     matters: MatterActivities
     feed: FeedActivities
+    upkeep: UpkeepActivities
     endpoints: Mapping[str, Endpoint]
 
     async def close(self) -> None:
@@ -246,6 +253,7 @@ def build(
             lease=timedelta(seconds=settings.lease_seconds),
             margin=timedelta(seconds=settings.provider_timeout),
         ),
+        fallback=FallbackActivities(outreaches=outreaches, alternates=alternates),
         reconciliation=ReconciliationActivities(
             outreaches=outreaches, doubts=Doubts(database), playbooks=playbooks, adapters=adapters, loop=loop
         ),
@@ -291,6 +299,14 @@ def build(
             escalations=Escalations(database), notices=Notices(database), notifiers=notifiers, loop=loop
         ),
         notifiers=notifiers,
+        upkeep=UpkeepActivities(
+            receipts=Receipts(
+                database, judge=receipts.judge, meaning=receipts.meaning, everything=settings.opt_out == "everything"
+            ),
+            arrivals=Arrivals(database),
+            adapters=adapters,
+            loop=loop,
+        ),
         feed=FeedActivities(feed=Feed(database), endpoints=endpoints, loop=loop),
         endpoints=endpoints,
         matters=MatterActivities(
