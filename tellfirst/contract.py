@@ -24,10 +24,12 @@ PERMIT = "Permit"
 NOTICE = "Notice"
 RESUME = "Resume"
 FEED = "Feed"
+UPKEEP = "Upkeep"
 
 QUEUE = "outreach"
 SEND_QUEUE_PREFIX = "send-"
 FEED_QUEUE = "feed"
+UPKEEP_ID = "upkeep"
 
 SUBMIT_DECISION = "submit_decision"
 DECIDE = "decide"

@@ -22,6 +22,7 @@ from workflows.feed import FeedWorkflow
 from workflows.ladder import NoticeWorkflow
 from workflows.matter import LibraryChangeWorkflow, PermitWorkflow, ResumeWorkflow
 from workflows.outreach import OutreachWorkflow
+from workflows.upkeep import UpkeepState, UpkeepWorkflow
 
 PAGES_AT_ONCE = 4
 """Pages one worker process sends at once on one channel; each holds a thread and a database connection."""
@@ -37,6 +38,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.canary.close_rest,
         application.outreach.randomise,
         application.outreach.look,
+        application.fallback.look_for_lost,
         application.outreach.close,
         application.outreach.end,
         application.outreach.set_status,
@@ -52,6 +54,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.matters.open_matter,
         application.matters.receive_matter_decision,
         application.matters.expire_matter,
+        application.upkeep.upkeep,
     ]
     result = [
         Worker(
@@ -61,6 +64,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                 OutreachWorkflow,
                 DetectionWorkflow,
                 FeedWorkflow,
+                UpkeepWorkflow,
                 ExceptionWorkflow,
                 NoticeWorkflow,
                 LibraryChangeWorkflow,
@@ -128,3 +132,14 @@ async def start_feeds(application: Application, client: Client) -> None:
             task_queue=contract.QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
+
+
+async def start_upkeep(client: Client) -> None:
+    """Lets the one life of upkeep begin, where it does not run already."""
+    await client.start_workflow(
+        contract.UPKEEP,
+        UpkeepState(since=datetime.now(UTC)),
+        id=contract.UPKEEP_ID,
+        task_queue=contract.QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )

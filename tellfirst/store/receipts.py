@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select, update
 
+from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import AnswerKind, SendState
 from tellfirst.domain.receipt import Judge, Judgement, Meaning, Receipt
 from tellfirst.store.consents import opt_out
@@ -22,6 +23,14 @@ _FROM = {
     SendState.DELIVERED: (SendState.INTENT, SendState.UNKNOWN, SendState.ACCEPTED, SendState.UNDELIVERED),
 }
 _DOUBTFUL = (SendState.INTENT, SendState.UNKNOWN)
+
+
+class SilentSend(Frozen):
+    """Is one send of which its provider has not said what became of it."""
+
+    id: str
+    provider: str
+    provider_id: str
 
 
 class Receipts:
@@ -51,6 +60,37 @@ class Receipts:
             if new and (kind := self._meaning(receipt)) is not None:
                 self._obey(session, receipt, kind, now=now)
         return new
+
+    def silent(
+        self, channel: str, adapter: str, since: datetime, until: datetime, *, after: str, limit: int
+    ) -> list[SilentSend]:
+        """Returns sends of a channel and adapter, accepted in a span of time and since then without a final receipt."""
+        query = (
+            select(SendRow)
+            .where(
+                SendRow.state == SendState.ACCEPTED,
+                col(SendRow.settled_at) >= since,
+                col(SendRow.settled_at) < until,
+                SendRow.channel == channel,
+                SendRow.adapter == adapter,
+                SendRow.provider_id != "",
+                SendRow.id > after,
+            )
+            .order_by(col(SendRow.id))
+            .limit(limit)
+        )
+        with self._database.read() as session:
+            return [
+                SilentSend(id=row.id, provider=row.adapter, provider_id=row.provider_id) for row in session.exec(query)
+            ]
+
+    def judge_again(self, send: SilentSend, *, now: datetime) -> None:
+        """Moves a send by the events that are here, among them those that came before we knew its provider id."""
+        for provider_id in (send.provider_id, send.id):
+            known = Receipt(provider=send.provider, provider_id=provider_id, status="", send=send.id)
+            with self._database.write() as session:
+                alone(session, f"receipts of {provider_id}")
+                self._move(session, known, now=now)
 
     def _move(self, session: Session, receipt: Receipt, *, now: datetime) -> None:
         events = _events(session, receipt)
