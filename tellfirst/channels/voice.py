@@ -116,7 +116,7 @@ class TwilioVoice:
         return bool(
             one.direction == "outbound-api"
             and one.to == message.address
-            and one.from_ == self._sender
+            and one._from == self._sender  # so the SDK names it
             and one.date_created is not None
             and one.date_created >= since
             and _SID.fullmatch(one.sid or "")
