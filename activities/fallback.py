@@ -1,0 +1,52 @@
+"""Fallback: for whom a step was lost on one channel, and so goes by the next."""
+
+from collections.abc import Sequence
+
+from temporalio import activity
+
+from activities.failures import told_plainly
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.plan import PageSpan
+from tellfirst.store.alternates import Alternates
+from tellfirst.store.outreaches import Outreaches
+
+
+class LostRequest(Frozen):
+    """Asks for whom a step goes by another channel now."""
+
+    outreach: str
+    revision: int
+    step: str
+
+
+class Lost(Frozen):
+    """Says on which pages of alternates a step has to leave."""
+
+    spans: tuple[PageSpan, ...] = ()
+
+
+class FallbackActivities:
+    """Looks for what was lost on the way."""
+
+    def __init__(self, *, outreaches: Outreaches, alternates: Alternates) -> None:
+        self._outreaches, self._alternates = outreaches, alternates
+
+    @activity.defn
+    def look_for_lost(self, request: LostRequest) -> Lost:
+        """Looks who lost a step on every channel before, or got the first message by another one."""
+        with told_plainly():
+            revision = self._outreaches.revision(request.outreach, request.revision)
+            assert revision is not None  # noqa: S101 - the step has left
+            kind = next(step.kind for step in revision.plan.steps if step.id == request.step)
+            pages = self._alternates.due_pages(request.outreach, request.revision, request.step, kind)
+            return Lost(spans=_spans(pages))
+
+
+def _spans(pages: Sequence[int]) -> tuple[PageSpan, ...]:
+    spans: list[PageSpan] = []
+    for page in pages:
+        if spans and spans[-1].end == page:
+            spans[-1] = PageSpan(first=spans[-1].first, end=page + 1)
+        else:
+            spans.append(PageSpan(first=page, end=page + 1))
+    return tuple(spans)
