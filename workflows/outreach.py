@@ -23,12 +23,25 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.contract import Ending, EscalationKind, Result
     from tellfirst.domain.condition import Condition, personal_pattern
     from tellfirst.domain.plan import CORRECTION, PlannedStep
+    from tellfirst.domain.recipient import Wave
     from workflows.approval import Approving
     from workflows.closing import cause_of
+    from workflows.fallback import fall_back, watch
     from workflows.mailbox import NOTHING, Alarm, read_json, until
     from workflows.options import DATABASE, over_audience
     from workflows.sending import Sender
-    from workflows.state import RETRY, Revision, Sending, State, falls_due, hindrance, next_deadline, overdue, owing
+    from workflows.state import (
+        RETRY,
+        Revision,
+        Sending,
+        State,
+        falls_due,
+        hindrance,
+        next_deadline,
+        overdue,
+        owing,
+        wave_at,
+    )
 
 
 @workflow.defn(name=contract.OUTREACH)
@@ -145,6 +158,15 @@ class OutreachWorkflow(Approving):
             return None
         if what == "window":
             return await self.measure()
+        if what == "wave":
+            for revision in self.state.revisions:
+                if (at := wave_at(self.state, revision)) is not None and at <= now:
+                    await self._wave(revision)
+            return None
+        if what == "fallback":
+            for revision in self.state.revisions:
+                await fall_back(self._id, revision, now)
+            return None
         if what == "promise":
             for revision in self.state.revisions:
                 update = falls_due(self.state, revision)
@@ -221,7 +243,7 @@ class OutreachWorkflow(Approving):
     async def _rest_due(self, revision: Revision) -> bool:
         """Does what is due behind the first few of a revision; returns whether there was anything."""
         canary = revision.canary
-        if not revision.rest_is_open or self.state.cleared:
+        if not revision.rest_is_open or self.state.cleared or revision.next_wave is not None:
             return False
         if canary is None:
             await self.open_rest(revision)
@@ -234,18 +256,14 @@ class OutreachWorkflow(Approving):
 
     async def _wave(self, revision: Revision) -> None:
         """Randomises those of a revision who may be told now, and sends the treated ones their first message."""
-        t0, before = workflow.now(), revision.wave.treated if revision.wave else 0
-        request = WaveRequest(
-            outreach=self._id,
-            revision=revision.plan.revision,
-            t0=t0,
-            first=revision.first_drawn,
-            end=revision.reach,
-        )
-        revision.wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
-        revision.t0 = None if revision.plan.unplanned else t0
-        if revision.wave.treated > before:
-            revision.send(revision.plan.initial, revision.first_drawn)
+        t0, before = workflow.now(), revision.drawn
+        request = WaveRequest(outreach=self._id, revision=revision.plan.revision, t0=t0, end=revision.reach)
+        wave: Wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
+        revision.wave = wave.model_copy(update={"drawn": ()})
+        if revision.drawn > before and not revision.plan.unplanned:
+            revision.t0 = t0
+        if wave.drawn:
+            revision.due.append(Sending(step=revision.plan.initial.id, spans=list(wave.drawn)))
 
     async def _send(self, revision: Revision, sending: Sending) -> None:
         def stop() -> bool:
@@ -258,6 +276,7 @@ class OutreachWorkflow(Approving):
             await self.needs_attention(f"sending '{sending.step}' stopped ({halted})")
         elif revision.sending is None:
             self._ask_about_unknown(revision, sending.step)
+            watch(revision, sending, workflow.now())
 
     def _ask_about_unknown(self, revision: Revision, step: str) -> None:
         count, self._sender.unknown = self._sender.unknown, 0
@@ -277,7 +296,7 @@ class OutreachWorkflow(Approving):
 
     async def _drop(self, revision: Revision) -> None:
         """Leaves unsent what was due; what may have left is still asked about."""
-        revision.due = []
+        revision.due, revision.lookouts = [], []
         if (sending := revision.sending) is not None:
             await self._sender.reconcile(revision, sending)
             revision.sending = None
@@ -301,6 +320,8 @@ class OutreachWorkflow(Approving):
         state.grow |= look.new > 0
         state.cleared = look.still == 0 and not look.new
         if state.cleared:
+            for revision in state.revisions:
+                revision.look_again(workflow.now())
             # Who was told wrongly is told so, although it is over.
             over = [r for r in state.revisions if r.open and r.plan.initial.kind != CORRECTION]
             await self.give_up(over, "cleared")

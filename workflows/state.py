@@ -20,6 +20,7 @@ class Sending(BaseModel):
     step: str
     spans: list[PageSpan] = Field(default_factory=list)
     in_doubt: int = 0
+    alternate: bool = False  # it goes by another channel, for whom the ones before have lost it
 
     def take(self) -> int | None:
         """Returns the next page, which then leaves; None when none is left."""
@@ -36,6 +37,13 @@ class Sending(BaseModel):
     def end_at(self, page: int) -> None:
         """Leaves out every page from one on."""
         self.spans = [PageSpan(first=s.first, end=min(s.end, page)) for s in self.spans if s.first < page]
+
+
+class Lookout(BaseModel):
+    """Says when to look for whom a step was lost."""
+
+    step: str
+    at: datetime
 
 
 class Canary(BaseModel):
@@ -76,6 +84,7 @@ class Revision(BaseModel):
     t0: datetime | None = None
     sending: Sending | None = None
     due: list[Sending] = Field(default_factory=list)  # what leaves next
+    lookouts: list[Lookout] = Field(default_factory=list)
     updates_done: int = 0
     at_risk: str = ""  # the promised step whose owner was told that it cannot leave
     resolved_sent: bool = False
@@ -107,14 +116,24 @@ class Revision(BaseModel):
         held = self.plan.canary and not (self.canary and self.canary.leaves)
         return self.plan.canary if held else self.plan.page_count
 
-    @property
-    def first_drawn(self) -> int:
-        """Returns the page at which a wave begins: behind the first few, once the others may go."""
-        return self.plan.canary if self.canary is not None and self.canary.leaves else 0
+    def send(self, step: PlannedStep) -> None:
+        """Has a step leave next, on all pages that may."""
+        self.due.append(Sending(step=step.id, spans=[PageSpan(first=0, end=self.reach)]))
 
-    def send(self, step: PlannedStep, first: int = 0) -> None:
-        """Has a step leave next, on the pages from `first` on."""
-        self.due.append(Sending(step=step.id, spans=[PageSpan(first=first, end=self.reach)]))
+    @property
+    def drawn(self) -> int:
+        """Returns how many were drawn into an arm."""
+        return self.wave.treated + self.wave.control if self.wave is not None else 0
+
+    @property
+    def next_wave(self) -> datetime | None:
+        """Returns when those who wait for their slot are looked at again; None when nobody waits."""
+        return self.wave.next_at if self.wave is not None and self.status == "approved" else None
+
+    def look_again(self, at: datetime) -> None:
+        """Has those who wait for their slot looked at from an instant on."""
+        if self.wave is not None and self.wave.next_at is not None:
+            self.wave = self.wave.model_copy(update={"next_at": at})
 
     @property
     def rest_is_open(self) -> bool:
@@ -171,7 +190,7 @@ class State(BaseModel):
     @property
     def randomised(self) -> bool:
         """Returns whether anyone was drawn into an arm: from then on the outreach ends measured."""
-        return any(r.wave is not None and r.wave.treated + r.wave.control > 0 for r in self.revisions)
+        return any(r.drawn for r in self.revisions)
 
     @property
     def recipients(self) -> int:
@@ -232,6 +251,16 @@ def falls_due(state: State, revision: Revision) -> PlannedStep | None:
     return None if known else update
 
 
+def wave_at(state: State, revision: Revision) -> datetime | None:
+    """Returns when the next wave of a revision is due; while it is held, only to give up whom it comes too late for."""
+    at = revision.next_wave
+    if at is None or state.aborted:
+        return None
+    if state.paused or state.attention:
+        return max(at, revision.plan.initial.not_after)
+    return max(at, state.retry_at or at)
+
+
 def hindrance(state: State, revision: Revision) -> str:
     """Returns why nothing new of this revision can leave now; empty when it can."""
     if state.attention:
@@ -261,6 +290,10 @@ def next_deadline(state: State) -> tuple[datetime, str] | None:
             deadlines.append((canary.decide_by, "expire"))
         if (update := falls_due(state, revision)) is not None and update.act_at is not None:
             deadlines.append((update.act_at, "promise"))
+        if (at := wave_at(state, revision)) is not None:
+            deadlines.append((at, "wave"))
+        if not (state.paused or state.attention or state.aborted):
+            deadlines += [(max(one.at, state.retry_at or one.at), "fallback") for one in revision.lookouts]
     if state.retry_at is not None:
         deadlines.append((state.retry_at, "retry"))
     # What is on its way leaves before anything is measured, unless only a person can let it go on.
@@ -281,6 +314,7 @@ def owing(state: State) -> bool:
     return state.to_plan or any(
         r.status == "pending"
         or (r.status == "approved" and r.wave is None)
+        or (r.next_wave is not None and not state.aborted)
         or (r.rest_is_open and not state.cleared and not state.aborted)
         or promised(state, r) is not None
         for r in state.revisions

@@ -1,5 +1,6 @@
 """A plan: what one revision of an outreach will do, in counts, digests and deadlines; never an address or a text."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Literal
 
@@ -51,6 +52,17 @@ class PageSpan(Frozen):
 
     first: int
     end: int
+
+
+def spans_of(pages: Iterable[int]) -> tuple[PageSpan, ...]:
+    """Returns pages as spans, in their order."""
+    spans: list[PageSpan] = []
+    for page in sorted(set(pages)):
+        if spans and spans[-1].end == page:
+            spans[-1] = PageSpan(first=spans[-1].first, end=page + 1)
+        else:
+            spans.append(PageSpan(first=page, end=page + 1))
+    return tuple(spans)
 
 
 class Rung(Frozen):

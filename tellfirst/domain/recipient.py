@@ -5,6 +5,7 @@ from pydantic import AwareDatetime, Field
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Channel
+from tellfirst.domain.plan import PageSpan
 
 ELIGIBLE = "eligible"
 
@@ -57,8 +58,15 @@ class Recipient(Frozen):
 
 
 class Wave(Frozen):
-    """Is what one randomisation came to, in counts."""
+    """Is what the waves of a revision came to so far, in counts.
+
+    `waiting` are those whose slot has not come, at `next_at` at the earliest; `drawn` are the pages on which the latest
+    wave drew somebody to be told.
+    """
 
     treated: int
     control: int
     withheld: int
+    waiting: int = 0
+    next_at: AwareDatetime | None = None
+    drawn: tuple[PageSpan, ...] = ()

@@ -9,6 +9,7 @@ from sqlalchemy import case, func
 from sqlmodel import col, delete, select, update
 
 from tellfirst.domain.message import Channel
+from tellfirst.domain.plan import PageSpan, spans_of
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient, Wave
 from tellfirst.store.alternates import alternates_of, on_page
 from tellfirst.store.engine import Database
@@ -299,10 +300,45 @@ class Recipients:
 
     # -- waves
 
-    def randomise(self, outreach: str, revision: int, by: Randomisation, *, page: int) -> None:
-        """Reserves the frequency cap and draws the arm for one page, both arms alike; what is drawn stays."""
+    def undrawn(self, outreach: str, revision: int, *, end: int) -> list[int]:
+        """Returns the pages before `end` on which somebody has neither an arm nor a reason to get none."""
+        query = (
+            select(RecipientRow.page)
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                col(RecipientRow.page) < end,
+                col(RecipientRow.arm).is_(None),
+                col(RecipientRow.withheld).is_(None),
+            )
+            .distinct()
+            .order_by(col(RecipientRow.page))
+        )
+        with self._database.read() as session:
+            return [page for page in session.exec(query) if page is not None]
+
+    def randomise(self, outreach: str, revision: int, by: Randomisation, *, page: int) -> list[datetime]:
+        """Reserves the frequency cap and draws the arm for those of a page whose slot has come; what is drawn stays.
+
+        Both arms alike. Returns when each of the others may be looked at again.
+        """
         with self._database.write() as session:
-            randomise_page(session, outreach, revision, by, page=page)
+            return randomise_page(session, outreach, revision, by, page=page)
+
+    def drawn_at(self, outreach: str, revision: int, t0: datetime) -> tuple[PageSpan, ...]:
+        """Returns the pages on which the wave of an instant drew somebody to be told, by whichever of its attempts."""
+        query = (
+            select(RecipientRow.page)
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                RecipientRow.arm == "treated",
+                RecipientRow.t0 == t0,
+            )
+            .distinct()
+        )
+        with self._database.read() as session:
+            return spans_of(page for page in session.exec(query) if page is not None)
 
     def let_rest_go(self, outreach: str, revision: int, *, first: int, reason: str) -> None:
         """Sets aside whoever stands on the pages from `first` on and has no arm yet."""
@@ -318,17 +354,25 @@ class Recipients:
 
     def wave(self, outreach: str, revision: int, *, end: int | None = None) -> Wave:
         """Returns what the randomisation of a revision came to; with `end`, on its pages before that one."""
+        set_aside = col(RecipientRow.withheld).is_not(None)
         query = (
-            select(RecipientRow.arm, func.count())
+            select(RecipientRow.arm, set_aside, func.count())
             .where(
                 RecipientRow.outreach_id == outreach,
                 RecipientRow.revision == revision,
                 RecipientRow.verdict == ELIGIBLE,
             )
-            .group_by(col(RecipientRow.arm))
+            .group_by(col(RecipientRow.arm), set_aside)
         )
         if end is not None:
             query = query.where(col(RecipientRow.page) < end)
         with self._database.read() as session:
-            counts: Counter[str] = Counter({name or "": n for name, n in session.exec(query)})
-        return Wave(treated=counts["treated"], control=counts["control"], withheld=counts[""])
+            counts: Counter[str] = Counter()
+            for arm, aside, count in session.exec(query):
+                counts[arm or ("withheld" if aside else "waiting")] += count
+        return Wave(
+            treated=counts["treated"],
+            control=counts["control"],
+            withheld=counts["withheld"],
+            waiting=counts["waiting"],
+        )

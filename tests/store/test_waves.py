@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
+from tellfirst.domain.recipient import Wave
 from tellfirst.store.engine import Database
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.tables import RecipientRow, ReservationRow
@@ -201,4 +202,4 @@ def test_wave_counts_the_eligible_of_one_revision(database: Database) -> None:
     assert wave.withheld == 1
     assert (wave.treated, wave.control) == (arms["treated"], arms["control"])
     assert wave.treated + wave.control == 30
-    assert recipients.wave(OUTREACH, 2).model_dump() == {"treated": 0, "control": 0, "withheld": 0}
+    assert recipients.wave(OUTREACH, 2) == Wave(treated=0, control=0, withheld=0)
