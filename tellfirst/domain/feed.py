@@ -108,6 +108,7 @@ class CustomerReplied(Happening):
     channel: str
     reply: str
     kind: str
+    tone: str
 
     @property
     def key(self) -> str:

@@ -40,6 +40,7 @@ class Language(Outside):
     stop: tuple[str, ...]
     doubtful: tuple[str, ...]
     polite: tuple[str, ...]
+    automatic: tuple[str, ...]
 
 
 class Wording:
@@ -51,6 +52,7 @@ class Wording:
         self._stop = _all_of(phrase for one in every for phrase in one.stop)
         self._polite = _any_of(phrase for one in every for phrase in one.polite)
         self._doubtful = _any_of(phrase for one in every for phrase in one.doubtful)
+        self._automatic = _any_of(phrase for one in every for phrase in one.automatic)
         self._start, self._help = _all_of(carrier.start), _all_of(carrier.help)
 
     @classmethod
@@ -76,6 +78,10 @@ class Wording:
             if self._help.fullmatch(core):
                 return Wish.HELP
         return Wish.DOUBTFUL if self._doubtful.search(whole) else Wish.REPLY
+
+    def automatic(self, subject: str) -> bool:
+        """Returns whether a subject is one that a mail program writes by itself."""
+        return self._automatic.match(plain_words(subject)) is not None
 
 
 def plain_words(text: str) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select, update
 
+from tellfirst.domain.base import Frozen
 from tellfirst.domain.feed import CustomerOptedOut
 from tellfirst.policy.consent import Statement, closed_by
 from tellfirst.store.engine import Database
@@ -12,6 +13,14 @@ from tellfirst.store.statements import chunks, insert_new
 from tellfirst.store.tables import ConsentRow, CustomerRow
 from tellfirst.store.tables_replies import HoldRow
 from tellfirst.store.telling import tell
+
+
+class Hold(Frozen):
+    """Says since when nothing leaves to a customer, and for which reply."""
+
+    customer: str
+    reply: str
+    since: datetime
 
 
 class Consents:
@@ -33,6 +42,20 @@ class Consents:
         with self._database.write() as session:
             say(session, [customer], statements, at=at, source=source)
             release(session, [customer], at=at, by="customer")
+
+    def holds(self) -> list[Hold]:
+        """Returns who is held back, the longest first."""
+        query = select(HoldRow).where(col(HoldRow.ended_at).is_(None)).order_by(col(HoldRow.since), col(HoldRow.id))
+        with self._database.read() as session:
+            return [Hold(customer=row.customer_id, reply=row.reply_id, since=row.since) for row in session.exec(query)]
+
+    def end_hold(self, customer: str, *, opt_out: bool, by: str, at: datetime) -> bool:
+        """Ends what holds a customer back, as an opt-out or as none; returns whether anything did."""
+        with self._database.write() as session:
+            ended = release(session, [customer], at=at, by=by) > 0
+            if ended and opt_out:
+                say(session, [customer], closed_by("", everything=True), at=at, source=f"hold ended by {by}"[:100])
+            return ended
 
 
 def opt_out(
@@ -58,6 +81,18 @@ def say(
     insert_new(session, ConsentRow, rows)
     refused = [row for row in rows if not row["allowed"]]
     tell(session, *(CustomerOptedOut.model_validate({**row, "customer": row["customer_id"]}) for row in refused), at=at)
+
+
+def hold(session: Session, customers: Iterable[str], *, reply: str, at: datetime) -> None:
+    """Holds customers back until a person has looked at a reply; of those who are held already nothing changes."""
+    ids = list(customers)
+    held = set(
+        session.exec(
+            select(HoldRow.customer_id).where(col(HoldRow.customer_id).in_(ids), col(HoldRow.ended_at).is_(None))
+        )
+    )
+    known = set(session.exec(select(CustomerRow.id).where(col(CustomerRow.id).in_(ids))))
+    session.add_all(HoldRow(customer_id=one, reply_id=reply, since=at) for one in sorted(known - held))
 
 
 def release(session: Session, customers: Iterable[str], *, at: datetime, by: str) -> int:

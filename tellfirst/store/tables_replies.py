@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column
+from sqlalchemy import Column, Text
 from sqlmodel import Field, SQLModel
 
 from tellfirst.store.engine import Instant
@@ -22,10 +22,9 @@ class ReplyRow(SQLModel, table=True):
     address: str = ""  # of a sender who is nobody's customer
     kind: str
     tone: str = ""
-    text: str = ""
-    needs: str = ""  # the kind of escalation that a person is to hear of
+    text: str = Field(default="", sa_column=Column(Text, nullable=False))
+    needs: str = ""  # why a person is to hear of it
     received_at: datetime = Field(sa_column=Column(Instant, nullable=False, index=True))
-    escalated_at: datetime | None = Field(sa_column=Column(Instant, nullable=True))
 
 
 class HoldRow(SQLModel, table=True):
@@ -37,5 +36,5 @@ class HoldRow(SQLModel, table=True):
     customer_id: str = Field(foreign_key="customers.id", index=True)
     reply_id: str
     since: datetime = Field(sa_column=Column(Instant, nullable=False))
-    ended_at: datetime | None = Field(sa_column=Column(Instant, nullable=True))
+    ended_at: datetime | None = Field(default=None, sa_column=Column(Instant, nullable=True))
     ended_by: str = ""

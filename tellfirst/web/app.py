@@ -15,6 +15,9 @@ from temporalio.client import Client
 from tellfirst.channels.receipts import judge, meaning
 from tellfirst.client import OutreachClient
 from tellfirst.contract import DATA_CONVERTER
+from tellfirst.policy.optout import Wording
+from tellfirst.policy.replies import Replies as ReplyReader
+from tellfirst.policy.tone import LearnedReader
 from tellfirst.settings import Settings, temporal_connection
 from tellfirst.store.arrivals import Arrivals
 from tellfirst.store.contacts import Contacts
@@ -23,16 +26,20 @@ from tellfirst.store.engine import Database, DatabaseError
 from tellfirst.store.events import Events
 from tellfirst.store.inbox import Inbox
 from tellfirst.store.receipts import Receipts
+from tellfirst.store.replies import ESCALATION, Replies
 from tellfirst.web import conditions, sendgrid
 from tellfirst.web.contacts import contact_routes
 from tellfirst.web.events import event_routes
 from tellfirst.web.fcm import push_receipts
+from tellfirst.web.inbound import twilio_replies
 from tellfirst.web.inbox import InboxOrigins, inbox_routes
 from tellfirst.web.openapi import Api
 from tellfirst.web.receipts import twilio_receipts
+from tellfirst.web.replies import escalate_reply, reply_routes
 from tellfirst.web.resend import resend_events
 from tellfirst.web.signatures import Verifier
-from tellfirst.web.work import Work
+from tellfirst.web.twilio_forms import TwilioForms
+from tellfirst.web.work import Handler, Work
 
 
 def utc_now() -> datetime:
@@ -55,12 +62,19 @@ def create_app(
     """Returns the application; whoever made `database` closes it."""
     receipts = Receipts(database, judge=judge, meaning=meaning, everything=settings.opt_out == "everything")
     arrivals = Arrivals(database)
+    replies = Replies(database, everything=settings.opt_out == "everything")
+    reader = ReplyReader(Wording.load(), LearnedReader.load())
 
     async def take_sendgrid(body: Mapping[str, Any], _: OutreachClient) -> None:
         await run_in_threadpool(sendgrid.take_events, body, receipts, now=clock())
 
     # What waits behind its acknowledgement, by who posted it; done again it must change nothing.
-    work = Work(arrivals, {conditions.SOURCE: conditions.tell_temporal, sendgrid.PROVIDER: take_sendgrid}, clock=clock)
+    handlers: dict[str, Handler] = {
+        conditions.SOURCE: conditions.tell_temporal,
+        sendgrid.PROVIDER: take_sendgrid,
+        ESCALATION: escalate_reply,
+    }
+    work = Work(arrivals, handlers, clock=clock)
 
     @contextlib.asynccontextmanager
     async def working(_: FastAPI) -> AsyncIterator[None]:
@@ -101,6 +115,8 @@ def create_app(
         conditions.condition_routes(
             arrivals, verifier("CONDITIONS", settings.conditions_secrets), clock=clock, wake=work.wake
         ),
+        twilio_replies(replies, reader, TwilioForms(settings.public_url, token), clock=clock, wake=work.wake),
+        reply_routes(replies, reader, verifier("REPLIES", settings.replies_secrets), clock=clock, wake=work.wake),
         # One line for each noun: a router made by its own file, with what it needs.
     )
     for router in routers:

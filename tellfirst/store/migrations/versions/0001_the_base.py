@@ -258,7 +258,7 @@ def upgrade() -> None:
         batch_op.create_index("feed_events_customer", ["customer_id"], unique=False)
         batch_op.create_index(
             "feed_events_lane",
-            ["endpoint", "customer_id", "outreach_id", "id"],
+            ["endpoint", "customer_id", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'waiting'"),
             postgresql_where=sa.text("state = 'waiting'"),
@@ -464,10 +464,9 @@ def upgrade() -> None:
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("tone", sa.String(), nullable=False),
-        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
         sa.Column("needs", sa.String(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("escalated_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("replies", schema=None) as batch_op:
