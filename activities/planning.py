@@ -30,6 +30,7 @@ from tellfirst.playbooks.promises import next_promise, planned_steps, whole_seco
 from tellfirst.playbooks.render import Template, compile_step, template_digests
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.canary import spread
+from tellfirst.policy.choice import in_order
 from tellfirst.signing.audience import content_digest, page_digest, root
 from tellfirst.signing.kinds import Proposal, StepBinding
 from tellfirst.signing.leaves import leaf_of
@@ -139,6 +140,7 @@ class PlanningActivities:
             needed=playbook.approval.needed(eligible),
             ladder=playbook.rungs,
             planned_at=now,
+            urgent=playbook.urgency == "urgent",
             recipients=eligible,
             not_told=counts.total(),
             pages=ranges,
@@ -227,7 +229,7 @@ class PlanningActivities:
             freeze(channel, sys.maxsize)
         canary = canary if canary < len(digests) else 0
         # Behind everybody: the pages that are counted, drawn and waited for are those of the channels of choice.
-        for channel in playbook.channels:
+        for channel in in_order(playbook.channels, urgency=playbook.urgency, by=playbook.choice.order):
             freeze(channel, sys.maxsize, alternate=True)
         return tuple(ranges), canary, root(digests)
 

@@ -118,9 +118,9 @@ def feed_id(endpoint: str) -> str:
     return f"feed/{endpoint}"
 
 
-def send_queue(channel: str) -> str:
-    """Returns the task queue on which the pages of `channel` are dispatched."""
-    return SEND_QUEUE_PREFIX + channel
+def send_queue(channel: str, *, urgent: bool = False) -> str:
+    """Returns the task queue on which the pages of `channel` are dispatched; urgent ones do not stand behind others."""
+    return f"{SEND_QUEUE_PREFIX}{channel}{'-urgent' if urgent else ''}"
 
 
 def starting_attributes(condition: Condition) -> TypedSearchAttributes:

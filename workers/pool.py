@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 from temporalio.client import Client
@@ -26,10 +27,12 @@ from workflows.upkeep import UpkeepState, UpkeepWorkflow
 
 PAGES_AT_ONCE = 4
 """Pages one worker process sends at once on one channel; each holds a thread and a database connection."""
+URGENT_AT_ONCE = 2
+"""Urgent pages it sends at once besides: however many pages a campaign has, these are not behind them."""
 
 
 def workers(application: Application, client: Client, *, graceful: timedelta = timedelta(seconds=10)) -> list[Worker]:
-    """Returns the workers of one process: one for workflows and database work, one per channel."""
+    """Returns the workers of one process: for workflows and database work, and two per channel."""
     main: Sequence[Callable[..., Any]] = [
         application.planning.plan,
         application.addenda.keep_draft,
@@ -80,18 +83,20 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
             graceful_shutdown_timeout=graceful,
         )
     ]
-    for channel in application.adapters:
+    for channel, urgent in product(application.adapters, (False, True)):
+        queue, at_once = contract.send_queue(channel, urgent=urgent), URGENT_AT_ONCE if urgent else PAGES_AT_ONCE
         result.append(
             Worker(
                 client,
-                task_queue=contract.send_queue(channel),
+                task_queue=queue,
                 activities=[
                     application.dispatch.dispatch,
                     application.reconciliation.reconcile,
                     application.exception_answers.answer_exception,
                 ],
-                activity_executor=ThreadPoolExecutor(max_workers=PAGES_AT_ONCE, thread_name_prefix=channel),
-                max_concurrent_activities=PAGES_AT_ONCE,
+                activity_executor=ThreadPoolExecutor(max_workers=at_once, thread_name_prefix=queue),
+                max_concurrent_activities=at_once,
+                max_concurrent_activity_task_polls=2,
                 # The server's rate limit on this queue does not see eager activities.
                 disable_eager_activity_execution=True,
                 # A page hears that it is called back from the answer to a heartbeat; by default one in twelve seconds.

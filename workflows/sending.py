@@ -86,9 +86,8 @@ class Sender:
         request = PageRequest(
             outreach=self._outreach, revision=revision.plan.revision, step=step, channel=channel, page=page
         )
-        return await workflow.execute_activity_method(
-            DispatchActivities.dispatch, request, task_queue=contract.send_queue(channel), **SEND
-        )
+        queue = contract.send_queue(channel, urgent=revision.plan.urgent)
+        return await workflow.execute_activity_method(DispatchActivities.dispatch, request, task_queue=queue, **SEND)
 
     async def reconcile(self, revision: Revision, sending: Sending) -> None:
         """Asks what became of the messages in doubt; what nobody knows in the end stays for a person to decide."""
@@ -109,7 +108,7 @@ class Sender:
                 result = await workflow.execute_activity_method(
                     ReconciliationActivities.reconcile,
                     request,
-                    task_queue=contract.send_queue(channel),
+                    task_queue=contract.send_queue(channel, urgent=revision.plan.urgent),
                     **DATABASE,
                 )
                 left += result.left

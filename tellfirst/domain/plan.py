@@ -84,6 +84,7 @@ class Plan(Frozen):
     needed: int = 1  # distinct people who must approve
     ladder: tuple[Rung, ...] = ()  # who is told, level by level, while something needs a person
     planned_at: AwareDatetime
+    urgent: bool = False  # its pages leave by queues of their own, ahead of campaigns
     recipients: int
     not_told: int
     pages: tuple[PageRange, ...]
