@@ -177,6 +177,7 @@ def _sends(picture: Picture) -> dict[str, str]:
     steps: dict[str, dict[str, int]] = {}
     for count in sorted(picture.sends, key=lambda one: one.step != INITIAL):
         words = f"{count.state} ({WORDS.get(count.reason, count.reason)})" if count.reason else str(count.state)
+        words = f"lost by {count.channel} and sent on" if count.sent_on else words
         states = steps.setdefault(count.step, {})
         states[words] = states.get(words, 0) + count.count
     return {step: ", ".join(f"{n:,} {state}" for state, n in states.items()) for step, states in steps.items()}

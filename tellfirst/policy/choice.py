@@ -25,8 +25,8 @@ class Reach(Frozen):
     """Is what decides by which channels one recipient may be told.
 
     `usable` are the channels with an address that works, `locales` the language of the text on each channel that has
-    one for them, `never_open` those whose hours cannot be kept, because nobody knows their time zone. `preferred` is what
-    they chose themselves.
+    one for them, `never_open` those whose hours cannot be kept, because nobody knows their time zone. `preferred` is
+    what they chose themselves.
     """
 
     usable: frozenset[Channel]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import case, func, or_
+from sqlalchemy import ColumnElement, case, func, or_
 from sqlmodel import Session, col, delete, select, update
 
 from tellfirst.domain.message import AnswerKind, Channel, SendState
@@ -15,7 +15,7 @@ from tellfirst.store.engine import Database
 from tellfirst.store.opening import RECEIVED
 from tellfirst.store.rows import of_recipient, read_recipient
 from tellfirst.store.statements import chunks, table
-from tellfirst.store.tables import PageRow, RecipientRow, SendRow
+from tellfirst.store.tables import ConsentRow, PageRow, RecipientRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
 
 _LOST = (f"{AnswerKind.PERMANENT}:", f"{AnswerKind.UNREACHED}:")
@@ -152,17 +152,26 @@ def turns(
         of_these = col(SendRow.recipient_id).in_([row.id for row in rows])
         for send in session.exec(select(SendRow).where(of_these, col(SendRow.step).in_([step, INITIAL, RESOLVED]))):
             sends[send.recipient_id][send.step, send.channel] = send
+        refused = _refused(session, [row.customer_id for row in rows])
         for row in rows:
             theirs = sends[row.id or 0]
             if not opens and not _follows(row, theirs, kind):
                 continue
             order = [row.channel or "", *(alternate.channel for alternate in alternates[row.position])]
             first = {c for (s, c), send in theirs.items() if s == INITIAL and SendState(send.state) in RECEIVED}
-            lost = {c: _lost(send) for (s, c), send in theirs.items() if s == step}
+            lost = {c: _lost(send, refused[row.customer_id]) for (s, c), send in theirs.items() if s == step}
             channel = next_channel(order, order[:1] if opens else first, lost)
             for alternate in alternates[row.position]:
                 if alternate.channel == channel and alternate.page is not None and page in (None, alternate.page):
                     yield Turn(row.id or 0, row.position, row.customer_id, alternate.channel, alternate.page)
+
+
+def sent_on() -> ColumnElement[bool]:
+    """Returns the condition that a send was lost and its message has a later one, by another channel."""
+    send, later = table(SendRow), table(SendRow).alias("later")
+    # Pages of alternates stand behind those of the channels before them.
+    same = (later.c.recipient_id == send.c.recipient_id, later.c.step == send.c.step, later.c.page > send.c.page)
+    return select(later.c.id).where(*same).correlate(send).exists()
 
 
 def _concerned(
@@ -207,6 +216,18 @@ def _follows(row: RecipientRow, sends: Mapping[tuple[str, str], SendRow], kind: 
     return row.cleared_at is None and not ended
 
 
-def _lost(send: SendRow) -> bool:
+def _refused(session: Session, customers: Sequence[str]) -> Mapping[str, list[ConsentRow]]:
+    found: dict[str, list[ConsentRow]] = defaultdict(list)
+    no = col(ConsentRow.customer_id).in_(customers), col(ConsentRow.allowed).is_(False)
+    for row in session.exec(select(ConsentRow).where(*no)):
+        found[row.customer_id].append(row)
+    return found
+
+
+def _lost(send: SendRow, refused: Sequence[ConsentRow]) -> bool:
+    """Returns whether a send is lost for good, and not because of a no that came by its channel since."""
     failed = send.state == SendState.FAILED and send.reason.startswith(_LOST)
-    return failed or send.state == SendState.UNDELIVERED
+    if not failed and send.state != SendState.UNDELIVERED:
+        return False
+    since = send.intent_at
+    return not any(no.channel in ("*", send.channel) and (since is None or no.at >= since) for no in refused)

@@ -101,6 +101,10 @@ class Audit:
         """Returns those sends that exist, by id."""
         return {send.id: send for send in self._where(SendRow.id, ids)}
 
+    def sends_to_recipients(self, recipients: Sequence[int]) -> list[AuditedSend]:
+        """Returns all sends to these recipients, by whatever channel."""
+        return self._where(SendRow.recipient_id, recipients)
+
     def sends_as(self, provider_ids: Sequence[str]) -> list[AuditedSend]:
         """Returns the sends that a provider knows under these ids."""
         return self._where(SendRow.provider_id, provider_ids)
@@ -186,7 +190,7 @@ class Audit:
         with self._database.read() as session:
             return session.exec(query).one()
 
-    def _where(self, column: str, values: Sequence[str]) -> list[AuditedSend]:
+    def _where(self, column: object, values: Sequence[str] | Sequence[int]) -> list[AuditedSend]:
         found: list[AuditedSend] = []
         with self._database.read() as session:
             for chunk in chunks(values):

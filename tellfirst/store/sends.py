@@ -8,11 +8,12 @@ from sqlalchemy import ColumnElement, func, literal
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.message import SendState
+from tellfirst.domain.message import Channel, SendState
 from tellfirst.domain.recipient import Recipient
 from tellfirst.policy.gate import RowFacts
+from tellfirst.policy.hours import ALWAYS
 from tellfirst.policy.verdict import Verdict
-from tellfirst.store.alternates import turns
+from tellfirst.store.alternates import sent_on, turns
 from tellfirst.store.doubts import Settlement, settle_batch
 from tellfirst.store.engine import Database
 from tellfirst.store.gate_facts import Switches, read_facts, read_switches
@@ -25,6 +26,10 @@ from tellfirst.store.tables import (
     SendRow,
 )
 from tellfirst.store.tables_alternates import AlternateRow
+
+
+WAITING = (SendState.PLANNED, SendState.DEFERRED)
+"""States of a message that nobody was asked to send."""
 
 
 class PlannedSend(Frozen):
@@ -45,16 +50,21 @@ class Tally(Frozen):
     failed: int = 0
     unknown: int = 0
     in_doubt: int = 0
+    deferred: int = 0
 
 
 class StateCount(Frozen):
-    """Counts the sends of one step that stand in one state for one reason."""
+    """Counts the sends of one step that stand in one state for one reason.
+
+    What was lost and then `sent_on` by another channel is told there.
+    """
 
     step: str
     channel: str
     state: SendState
     reason: str
     count: int
+    sent_on: bool = False
 
 
 class Sends:
@@ -103,15 +113,22 @@ class Sends:
                     .values(state=SendState.PLANNED)
                 )
 
-    def planned(self, key: PageKey, limit: int) -> list[PlannedSend]:
-        """Returns the next sends of a page in the order of the audience, each on a channel of its recipient."""
+    def planned(self, key: PageKey, limit: int, *, now: datetime | None = None) -> list[PlannedSend]:
+        """Returns the next sends of a page in the order of the audience, each on a channel of its recipient.
+
+        Those that were deferred are among them where their hour has come by `now`.
+        """
+        state, until = col(SendRow.state), col(SendRow.deferred_until)
+        due = state == SendState.PLANNED
+        if now is not None:
+            due |= (state == SendState.DEFERRED) & (until <= now)
         query = (
             select(SendRow.id, SendRow.attempts, SendRow.intent_at, RecipientRow, AlternateRow)  # type: ignore[call-overload]
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
             .join(AlternateRow, of_send(), isouter=True)
             .where(
                 *_sends_of(key),
-                col(SendRow.state) == SendState.PLANNED,
+                due,
                 col(SendRow.channel) == func.coalesce(AlternateRow.channel, RecipientRow.channel),
             )
             .order_by(col(RecipientRow.position))
@@ -129,12 +146,13 @@ class Sends:
         token: int,
         sends: Sequence[PlannedSend],
         *,
-        channel: str,
+        channel: Channel,
         adapter: str,
         nonce: str,
         now: datetime,
         lease_until: datetime,
         not_after: datetime,
+        hours: HourRules | None = None,
         judge: Callable[[Switches, dict[str, RowFacts]], dict[str, Verdict] | str],
         facts: Callable[[PlannedSend, str | None], tuple[bool, bool, bool]],
     ) -> dict[str, str] | str:
@@ -148,6 +166,7 @@ class Sends:
             hold_lease(session, key, token, until=lease_until)
             customers = [s.recipient.customer for s in sends]
             known = read_facts(session, key.outreach, channel, customers)
+            calendars = {} if hours is None else calendars_of(session, customers, channel, hours)
             rows: dict[str, RowFacts] = {}
             for send in sends:
                 about = known[send.recipient.customer]
@@ -161,18 +180,19 @@ class Sends:
                     consents=about.consents,
                     held=about.held,
                     reserved=about.reserved,
+                    calendar=calendars.get(send.recipient.customer, ALWAYS),
                 )
             verdicts = judge(read_switches(session, key.outreach, channel), rows)
             if isinstance(verdicts, str):
                 return verdicts
-            self._withhold(session, verdicts, now)
+            self._set_aside(session, verdicts, now)
             allowed = [send.id for send in sends if verdicts[send.id].kind == "allow"]
             if not allowed:
                 return {}
             asked_at = table(SendRow).c.intent_at
             intended = session.execute(
                 update(SendRow)
-                .where(col(SendRow.id).in_(allowed), col(SendRow.state) == SendState.PLANNED)
+                .where(col(SendRow.id).in_(allowed), col(SendRow.state).in_(WAITING))
                 .values(
                     state=SendState.INTENT,
                     token=token,
@@ -189,16 +209,18 @@ class Sends:
             ours = set(intended.scalars())
             return {send.id: known[send.recipient.customer].address or "" for send in sends if send.id in ours}
 
-    def _withhold(self, session: Session, verdicts: dict[str, Verdict], now: datetime) -> None:
-        reasons: dict[str, list[str]] = {}
+    def _set_aside(self, session: Session, verdicts: dict[str, Verdict], now: datetime) -> None:
+        alike: dict[Verdict, list[str]] = {}
         for id_, verdict in verdicts.items():
-            if verdict.kind == "withhold":
-                reasons.setdefault(verdict.reason, []).append(id_)
-        for reason, ids in reasons.items():
+            if verdict.kind != "allow":
+                alike.setdefault(verdict, []).append(id_)
+        for verdict, ids in alike.items():
+            until = verdict.until
+            values = {"state": SendState.DEFERRED if until else SendState.WITHHELD, "deferred_until": until}
             session.execute(
                 update(SendRow)
-                .where(col(SendRow.id).in_(ids), col(SendRow.state) == SendState.PLANNED)
-                .values(state=SendState.WITHHELD, reason=reason, settled_at=now)
+                .where(col(SendRow.id).in_(ids), col(SendRow.state).in_(WAITING))
+                .values(reason=verdict.reason, settled_at=None if until else now, **values)
             )
 
     def settle(
@@ -210,18 +232,22 @@ class Sends:
             settle_batch(session, settlements, now=now, bodies=bodies)
 
     def tally(self, outreach: str, *, step: str | None = None, page: PageKey | None = None) -> Tally:
-        """Counts the sends of an outreach, of one step of it, or of one page."""
+        """Counts the sends of an outreach, of one step of it, or of one page.
+
+        Beyond a page, of a message that was sent on by another channel only the last send counts.
+        """
         query = select(SendRow.state, func.count()).group_by(col(SendRow.state))
         if page is not None:
             query = query.where(*_sends_of(page))
         else:
-            query = query.where(SendRow.outreach_id == outreach)
+            query = query.where(SendRow.outreach_id == outreach, ~sent_on())
             if step is not None:
                 query = query.where(SendRow.step == step)
         with self._database.read() as session:
             counts = {SendState(state): n for state, n in session.exec(query)}
         return Tally(
-            planned=counts.get(SendState.PLANNED, 0) + counts.get(SendState.DEFERRED, 0),
+            planned=counts.get(SendState.PLANNED, 0),
+            deferred=counts.get(SendState.DEFERRED, 0),
             withheld=counts.get(SendState.WITHHELD, 0),
             accepted=counts.get(SendState.ACCEPTED, 0) + counts.get(SendState.DELIVERED, 0),
             failed=counts.get(SendState.FAILED, 0) + counts.get(SendState.UNDELIVERED, 0),
@@ -229,19 +255,29 @@ class Sends:
             in_doubt=counts.get(SendState.INTENT, 0),
         )
 
+    def next_hour(self, key: PageKey) -> datetime | None:
+        """Returns when the first of a page's deferred sends may leave; None when none waits."""
+        query = select(func.min(SendRow.deferred_until)).where(
+            *_sends_of(key), col(SendRow.state) == SendState.DEFERRED
+        )
+        with self._database.read() as session:
+            return session.exec(query).one()
+
     def states(self, outreach: str) -> list[StateCount]:
-        """Counts the sends of an outreach by step, channel, state and reason."""
-        kinds = (col(SendRow.step), col(SendRow.channel), col(SendRow.state), col(SendRow.reason))
+        """Counts the sends of an outreach by step, channel, state and reason, and whether they were sent on."""
+        kinds = (col(SendRow.step), col(SendRow.channel), col(SendRow.state), col(SendRow.reason), sent_on())
         query = (
-            select(SendRow.step, SendRow.channel, SendRow.state, SendRow.reason, func.count())  # type: ignore[call-overload]
+            select(*kinds, func.count())  # type: ignore[call-overload]
             .where(SendRow.outreach_id == outreach)
             .group_by(*kinds)
             .order_by(*kinds)
         )
         with self._database.read() as session:
             return [
-                StateCount(step=step, channel=channel, state=SendState(state), reason=reason, count=count)
-                for step, channel, state, reason, count in session.exec(query)
+                StateCount(
+                    step=step, channel=channel, state=SendState(state), reason=reason, sent_on=bool(on), count=count
+                )
+                for step, channel, state, reason, on, count in session.exec(query)
             ]
 
 
