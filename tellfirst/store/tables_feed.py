@@ -29,7 +29,7 @@ class FeedEventRow(SQLModel, table=True):
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("endpoint", "event_id"),
         Index("feed_events_waiting", "endpoint", "id", **_WHERE),
-        Index("feed_events_lane", "endpoint", "customer_id", "outreach_id", "id", **_WHERE),
+        Index("feed_events_lane", "endpoint", "customer_id", "id", **_WHERE),
         Index("feed_events_settled", "endpoint", "state", "settled_at"),
         Index("feed_events_customer", "customer_id"),
     )
