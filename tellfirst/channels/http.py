@@ -6,6 +6,7 @@ have a phone number. What went wrong is an answer: only what ended before any by
 
 import asyncio
 import math
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -14,11 +15,33 @@ from urllib.parse import urlsplit
 import httpx
 
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.message import AnswerKind
+from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.errors import SettingsError
 
+LATEST = 2.0
+"""Seconds after which no further request of a micro-batch begins: pause and opt-out act within one."""
 NOTHING_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """The errors that end a request before a byte of it was written."""
+
+
+class Stopwatch:
+    """Tells how late it has become since `now`, the instant of a call: what the gate read must not grow old."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now, self._begun = now, time.monotonic()
+
+    @property
+    def is_late(self) -> bool:
+        """Returns whether no further request of this micro-batch is to begin."""
+        return time.monotonic() - self._begun > LATEST
+
+    def overdue(self, message: Outbound) -> bool:
+        """Returns whether less than a second is left of the time in which a message makes sense."""
+        return (message.not_after - self._now).total_seconds() - (time.monotonic() - self._begun) < 1
+
+    def slow(self, message: Outbound) -> Answer:
+        """Returns the answer for a message that was not begun because the provider took its time for the others."""
+        return Answer(send_id=message.send_id, kind=AnswerKind.NOT_SENT, detail="slow", retry_after=0.1)
 
 
 class Unanswered(Frozen):

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from tellfirst.channels.notices import CONSOLE, Mail, MailServer, Notifier, Notifiers, SignedNotices
+from tellfirst.channels.notices import CONSOLE, Mail, Notifier, Notifiers, SignedNotices
+from tellfirst.channels.smtp import MailServer
 from tellfirst.channels.webhook import Webhook
 from tellfirst.domain.base import Outside
 from tellfirst.errors import SettingsError
@@ -90,5 +91,5 @@ def read_notifiers(path: Path | None) -> Notifiers:
 
 def _notifier(way: Way, smtp: Smtp | None) -> Notifier:
     if way.email and smtp is not None:
-        return Mail(MailServer(**smtp.model_dump()), way.email)
+        return Mail(MailServer(**smtp.model_dump(exclude={"sender"})), smtp.sender, way.email)
     return SignedNotices(Webhook(way.webhook, way.secret))
