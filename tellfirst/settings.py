@@ -83,11 +83,36 @@ class Settings(BaseSettings):
     )
     voice: Literal["outbox", "twilio"] = Field(default="outbox", description="how calls leave")
     voice_sender: str = Field(default="", description="number of yours that calls come from")
-    voice_human: str = Field(
-        default="", description="number that key 0 in a call reaches; default the key is not offered"
+    voice_human: str = Field(default="", description="number at which key 0 in a call reaches a person")
+    email: Literal["outbox", "smtp", "sendgrid", "resend"] = Field(default="outbox", description="how mails leave")
+    email_sender: str = Field(default="", description="whom mails come from: an address, or Name <address>")
+    email_reply_to: str = Field(default="", description="where answers to mails go; default to the sender")
+    email_unsubscribe: str = Field(
+        default="", description="mailbox that a person reads, for those whose mail program unsubscribes by writing"
     )
-    email: Literal["outbox"] = Field(default="outbox", description="how mails leave")
-    push: Literal["outbox"] = Field(default="outbox", description="how push messages leave")
+    email_api_key: SecretStr = Field(default=SecretStr(""), description="key of SendGrid's or Resend's API")
+    email_api_base: str = Field(default="", description="another server in place of SendGrid's or Resend's")
+    email_batch: int = Field(
+        default=100, ge=1, le=1000, description="mails of one request to SendGrid at most, and rows per commit"
+    )
+    postal_address: str = Field(
+        default="", description="where you are, at the end of every mail; marketing by mail needs it"
+    )
+    smtp_host: str = Field(default="", description="server that mails leave through")
+    smtp_port: int = Field(default=587, ge=1, le=65_535, description="its port")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="when its connection is encrypted; `none` on a trusted network alone"
+    )
+    smtp_username: str = Field(default="", description="its login; default none")
+    smtp_password: SecretStr = Field(default=SecretStr(""), description="its password")
+    push: Literal["outbox", "fcm"] = Field(default="outbox", description="how push messages leave")
+    push_link: str = Field(
+        default="", description="where a tap leads in your app, before the send id: such as myapp://notice/"
+    )
+    fcm_credentials: Path | None = Field(
+        default=None, description="JSON key of the service account that sends through FCM"
+    )
+    fcm_api_base: str = Field(default="", description="another server in place of FCM's")
     in_app: Literal["outbox", "inbox"] = Field(default="outbox", description="how messages in the app leave")
     person: Literal["outbox"] = Field(default="outbox", description="how calls by somebody of ours are asked for")
     twilio_api_base: str = Field(default="", description="another server in place of Twilio's")

@@ -5,6 +5,8 @@ from tellfirst.channels.in_app import InAppInbox, Shelf
 from tellfirst.channels.outbox import Outbox
 from tellfirst.channels.webhook import Hook, HookFile, NoHook, Webhook
 from tellfirst.settings import Settings
+from workers.mail import email
+from workers.push import push
 from workers.twilio import sms, voice, whatsapp
 
 
@@ -21,6 +23,10 @@ def _adapter(settings: Settings, inbox: Shelf, channel: str, provider: str) -> A
             return whatsapp(settings)
         case "voice", "twilio":
             return voice(settings)
+        case "email", ("smtp" | "sendgrid" | "resend"):
+            return email(settings)
+        case "push", "fcm":
+            return push(settings)
         case "in_app", "inbox":
             return InAppInbox(inbox)
         case _:

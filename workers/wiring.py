@@ -20,8 +20,8 @@ from activities.exception_answers import ExceptionAnswerActivities
 from activities.exception_claims import ExceptionClaims
 from activities.exception_grants import GrantReader
 from activities.exceptions import ExceptionActivities
-from activities.feed import FeedActivities
 from activities.fallback import FallbackActivities
+from activities.feed import FeedActivities
 from activities.library import LibraryChanges, LibraryGate
 from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
@@ -74,6 +74,7 @@ from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
 from tellfirst.store.whereabouts import HourRules
+from workers.mail import require_postal_address
 from workers.providers import build_adapters, build_hook
 
 
@@ -134,6 +135,7 @@ def build(
         migrate(engine)  # the embedded database belongs to this application alone
     database = Database(engine, anchor=settings.anchor)
     library = read_library(settings) if library is None else library
+    require_postal_address(settings, [loaded.playbook for loaded in library.values()])
     adapters = build_adapters(settings, Inbox(database, settings.inbox_keep)) if adapters is None else adapters
     sources = Sources(settings.source_url)
     outreaches, recipients, customers = Outreaches(database), Recipients(database), Customers(database)
@@ -249,6 +251,7 @@ def build(
             pace=Pace(Rates(database, settings.rates)),
             loop=loop,
             digest_key=digest_key,
+            hours=hours,
             links=links,
             lease=timedelta(seconds=settings.lease_seconds),
             margin=timedelta(seconds=settings.provider_timeout),
