@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from tellfirst.cli.addenda import correct, update
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
+from tellfirst.cli.events import events
 from tellfirst.cli.exceptions import exceptions
 from tellfirst.cli.forget import forget
 from tellfirst.cli.go_on import continue_
@@ -51,7 +52,7 @@ app.add_typer(customers, name="customers")
 app.add_typer(contacts, name="contacts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
-    *(pause, resume, abort, escalate, ack, stuck, report, verify),
+    *(pause, resume, abort, escalate, ack, stuck, report, verify, events),
     *(who, correct, update),
 )
 for command in COMMANDS:

@@ -27,6 +27,7 @@ from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.erasure import Erasure
 from tellfirst.store.escalations import Escalations
 from tellfirst.store.exceptions import Exceptions
+from tellfirst.store.feed import Feed
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import prepare
 from tellfirst.store.notices import Notices
@@ -57,6 +58,7 @@ class Installation:
     exceptions: Exceptions
     erasure: Erasure
     escalations: Escalations
+    feed: Feed
     notices: Notices
     outcomes: Outcomes
     outreaches: Outreaches
@@ -128,6 +130,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             exceptions=Exceptions(database),
             erasure=Erasure(database),
             escalations=Escalations(database),
+            feed=Feed(database),
             notices=Notices(database),
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),
