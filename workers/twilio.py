@@ -28,18 +28,16 @@ def whatsapp(settings: Settings) -> TwilioWhatsApp:
 
 
 def voice(settings: Settings) -> TwilioVoice:
-    """Returns what calls; without a public address nobody would hear which key was pressed."""
+    """Returns what calls; without a public address no key would be heard, and without a number none reach a person."""
     sender = _sender("voice", settings.voice_sender)
     action, status = _callback(settings.public_url, KEYS), _callback(settings.public_url, STATUS)
-    if action is None or status is None:
+    if action is None or status is None or not settings.voice_human:
         raise SettingsError(
-            "calls need an address at which keys are heard",
+            "calls need an address at which keys are heard, and a number at which key 0 reaches a person",
             where="TELLFIRST_VOICE=twilio",
-            remedy="set TELLFIRST_PUBLIC_URL",
+            remedy="set TELLFIRST_PUBLIC_URL and TELLFIRST_VOICE_HUMAN",
         )
-    return TwilioVoice(
-        _account("voice", settings), sender, action=action, status_callback=status, human=bool(settings.voice_human)
-    )
+    return TwilioVoice(_account("voice", settings), sender, action=action, status_callback=status)
 
 
 def _account(channel: str, settings: Settings) -> TwilioAccount:

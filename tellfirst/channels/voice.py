@@ -28,26 +28,18 @@ class TwilioVoice:
     """Calls through Twilio, whose Call resource takes no idempotency key: after doubt it can only be asked.
 
     `sender` is a number of ours. `action` makes the address to which a pressed key is reported, `status_callback` the
-    one for what becomes of the call. `human` tells whether key 0 reaches somebody.
+    one for what becomes of the call.
     """
 
     name = "twilio"
     idempotency: Idempotency = "lookup"
     key_window = timedelta(0)
 
-    def __init__(
-        self,
-        account: TwilioAccount,
-        sender: str,
-        *,
-        action: Callback,
-        status_callback: Callback,
-        human: bool = False,
-    ) -> None:
+    def __init__(self, account: TwilioAccount, sender: str, *, action: Callback, status_callback: Callback) -> None:
         if not sender or sender.startswith("MG"):
             raise SettingsError("calls need a number of yours", remedy="give the number that calls come from")
         self.in_flight = account.in_flight
-        self._account, self._sender, self._human = account, sender, human
+        self._account, self._sender = account, sender
         self._action, self._status_callback = action, status_callback
 
     async def send(self, batch: Sequence[Outbound], *, now: datetime) -> list[Answer]:
@@ -92,7 +84,7 @@ class TwilioVoice:
             language = message.locale[:2]
             detail = f"no sentences for the keys in {language}"
             return Answer(send_id=message.send_id, kind=AnswerKind.CONFIGURATION, detail=detail)
-        call = twiml(message.rendered.body, says, action=self._action(message.send_id), human=self._human)
+        call = twiml(message.rendered.body, says, action=self._action(message.send_id))
         if len(call) > MAX_TWIML:
             return Answer(send_id=message.send_id, kind=AnswerKind.POLICY_BLOCK, detail="too long for a call")
         return {

@@ -91,7 +91,7 @@ async def whatsapp(provider: Provider) -> AsyncIterator[TwilioWhatsApp]:
 
 @pytest.fixture
 async def voice(provider: Provider) -> AsyncIterator[TwilioVoice]:
-    one = TwilioVoice(account(provider), "+15550109999", action=keys, status_callback=callback, human=True)
+    one = TwilioVoice(account(provider), "+15550109999", action=keys, status_callback=callback)
     yield one
     await one.close()
 

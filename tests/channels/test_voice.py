@@ -67,13 +67,6 @@ async def test_a_call_speaks_the_language_of_its_message(provider: Provider, voi
     assert {language for language, _ in heard(provider.accepted()[0]["body"])} == {"de-DE"}
 
 
-async def test_without_somebody_to_reach_the_key_is_not_offered(provider: Provider) -> None:
-    one = TwilioVoice(account(provider), "+15550109999", action=keys, status_callback=callback)
-    await send_one(one)
-    await one.close()
-    assert not any("press 0" in text for _, text in heard(provider.accepted()[0]["body"]))
-
-
 async def test_a_language_without_words_for_its_keys_stops_the_channel(provider: Provider, voice: TwilioVoice) -> None:
     answer = await send_one(voice, spoken(locale="fr"))
     assert (answer.kind, answer.detail) == (AnswerKind.CONFIGURATION, "no sentences for the keys in fr")
