@@ -12,6 +12,7 @@ from tellfirst.playbooks.boundaries import AnswerText, Boundary
 from tellfirst.playbooks.fields import RenderError, format_locale
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
 from tellfirst.playbooks.per_channel import template_findings
+from tellfirst.playbooks.pushed import too_long
 from tellfirst.playbooks.registered import Registered
 from tellfirst.playbooks.render import compile_part, fill, names_used
 from tellfirst.playbooks.schema import Playbook
@@ -20,7 +21,7 @@ AMOUNT = "amount"
 REFERENCE = "reference"
 LONGEST_REFERENCE = 64
 """Characters of the longest id that a request may have."""
-_HAS_SUBJECT = frozenset({"email", "in_app"})
+_HAS_SUBJECT = frozenset({"email", "in_app", "push"})
 
 
 def major(amount_minor: int, currency: str) -> Decimal:
@@ -107,7 +108,10 @@ def _lay_out(
     body = fill(_compile(text.body), values)
     if channel != "sms":
         subject = " ".join(fill(_compile(text.subject), values).split()) if text.subject else ""
-        return Rendered(subject=subject, body=body.strip())
+        rendered = Rendered(subject=subject, body=body.strip())
+        if channel == "push" and (told := too_long(rendered)) is not None:
+            raise RenderError(*told, remedy="shorten it")
+        return rendered
     rendered = Rendered(body=normalise_gsm7(" ".join(body.split())))
     if (count := segments(rendered.body)) > playbook.limits.sms_segments:
         limit = playbook.limits.sms_segments

@@ -23,7 +23,7 @@ _SAMPLE_PROMISE = datetime(2026, 9, 23, 18, 0, tzinfo=UTC)
 _SAMPLE_ZONE = "Asia/Kathmandu"
 _SAMPLE_OTHERS = 99
 _NEEDS_WAY_OUT: frozenset[Channel] = frozenset({"sms", "whatsapp", "email"})
-_HAS_SUBJECT: frozenset[Channel] = frozenset({"email", "in_app"})
+_HAS_SUBJECT: frozenset[Channel] = frozenset({"email", "in_app", "push"})
 
 
 class Finding(Frozen):
@@ -241,14 +241,14 @@ def _message(
         return
     template = compile_step(playbook, step.id, channel, locale)
     try:
-        bodies = [template.lay_out(values).body for values in samples]
+        texts = [template.lay_out(values) for values in samples]
     except RenderError as error:
         yield Finding(key=key, reason=error.what, remedy="leave it out on this channel, or make the field required")
         return
-    for reason, remedy in channel_findings(channel, locale, parts, bodies):
+    for reason, remedy in channel_findings(channel, locale, parts, texts):
         yield Finding(key=key, reason=reason, remedy=remedy)
     if channel == "sms":
-        yield from _length(message, bodies)
+        yield from _length(message, [text.body for text in texts])
 
 
 def _samples(playbook: Playbook, locale: str) -> tuple[dict[str, Plain], ...]:

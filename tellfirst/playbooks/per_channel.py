@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from tellfirst.domain.message import Channel
+from tellfirst.domain.message import Channel, Rendered
+from tellfirst.playbooks.pushed import too_long
 from tellfirst.playbooks.registered import LONGEST, Registered, is_plain, registered_findings
 from tellfirst.playbooks.render import BODY_PARTS
 from tellfirst.playbooks.schema import Parts
@@ -28,11 +29,16 @@ def template_findings(channel: Channel, template: str | None, body: Sequence[str
     yield from registered_findings(Registered(body))
 
 
-def channel_findings(channel: Channel, locale: str, parts: Parts, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yields reason and remedy of what is wrong with a message on its channel; `texts` is it with sample values."""
+def channel_findings(
+    channel: Channel, locale: str, parts: Parts, messages: Sequence[Rendered]
+) -> Iterator[tuple[str, str]]:
+    """Yields reason and remedy of what is wrong with a message on its channel; `messages` is it with sample values."""
     body = [part for name in BODY_PARTS if (part := getattr(parts, name)) is not None]
     yield from template_findings(channel, parts.template, body)
+    texts = [message.body for message in messages]
     longest = max(map(len, texts))
+    if channel == "push" and (told := next(filter(None, map(too_long, messages)), None)) is not None:
+        yield f"is too long: its {told[0]} {told[1]}", "shorten it, or lower 'max_length' of its fields"
     if channel == "whatsapp" and longest > LONGEST:
         yield f"takes {longest} characters with the longest facts, and WhatsApp takes {LONGEST}", "shorten it"
     if channel == "voice":

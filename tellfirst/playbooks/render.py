@@ -15,6 +15,7 @@ from tellfirst.domain.message import Channel, Rendered
 from tellfirst.errors import NotFoundError, PlaybookError
 from tellfirst.playbooks.fields import Plain, Reader, RenderError, parse_fact
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
+from tellfirst.playbooks.pushed import too_long
 from tellfirst.playbooks.registered import Registered
 from tellfirst.playbooks.schema import DataField, Parts, Playbook, Step
 
@@ -69,11 +70,13 @@ class Template:
 
         `promise` is the aware instant of the next planned message, None when there is none; `zone` the IANA name of the
         recipient's time zone; `others` how many further affected things of the same customer this message speaks for.
-        Raises RenderError for a missing or wrong field, or an SMS longer than the playbook's limit.
+        Raises RenderError for a missing or wrong field, or an SMS or push message that is too long.
         """
         rendered = self.lay_out(self._reader.namespace(facts, promise=promise, zone=zone, others=others))
         if self.channel == "sms" and (count := segments(rendered.body)) > self._segment_limit:
             raise RenderError("body", f"takes {count} SMS segments and {self._segment_limit} are allowed")
+        if self.channel == "push" and (told := too_long(rendered)) is not None:
+            raise RenderError(*told)
         return rendered
 
     def lay_out(self, values: Mapping[str, Plain]) -> Rendered:
@@ -84,8 +87,10 @@ class Template:
         body = fill(self._body, values)
         if self.channel == "sms":
             return Rendered(body=normalise_gsm7(_folded(body)))
-        paragraphs = filter(None, map(_folded, _BLANK_LINE.split(body)))
         subject = _folded(fill(self._subject, values)) if self._subject else ""
+        if self.channel == "push":
+            return Rendered(subject=subject, body=_folded(body))
+        paragraphs = filter(None, map(_folded, _BLANK_LINE.split(body)))
         return Rendered(subject=subject, body=_PARAGRAPH.join(paragraphs))
 
 
