@@ -13,14 +13,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.options import DATABASE
 
 EVERY = timedelta(minutes=15)
-ROUNDS = 96
-"""Rounds of one run: a day, and about 1,200 events of history."""
 
 
 class UpkeepState(Frozen):
-    """Is where the last round ended."""
+    """Is where the last round ended, and of how many rounds a run is: of a day, and about 1,200 events of history."""
 
     since: AwareDatetime
+    rounds: int = 96
 
 
 @workflow.defn(name=contract.UPKEEP)
@@ -31,7 +30,7 @@ class UpkeepWorkflow:
     async def run(self, state: UpkeepState) -> None:
         """Goes on for ever; a round that fails for hours is made up for by the next one."""
         since = state.since
-        for _ in range(ROUNDS):
+        for _ in range(state.rounds):
             await workflow.sleep(EVERY)
             request = UpkeepRequest(since=since, until=workflow.now())
             try:
@@ -40,4 +39,4 @@ class UpkeepWorkflow:
                 workflow.logger.warning("a round of upkeep failed")
             else:
                 since = request.until
-        workflow.continue_as_new(UpkeepState(since=since))
+        workflow.continue_as_new(state.model_copy(update={"since": since}))
