@@ -1,5 +1,6 @@
 """`customers import` and `contacts import`: files from outside, checked whole before anything of them is kept."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -51,10 +52,10 @@ def _contacts() -> None:
 def import_customers(file: File, strict: Strict = False, as_json: Annotated[bool, Json] = False) -> None:
     """Add or replace customers from a CSV file.
 
-    Columns: id, first_name, locale, timezone, cluster (account), sms, email, in_app, opt_out. Only id is required;
-    the others are emptied where they are left out. opt_out lists channels separated by semicolons, or * for all; an
-    opt-out is never undone by an import. The whole file is checked before its first row is saved; after an
-    interruption import it again.
+    Columns: id, first_name, locale, timezone, cluster (account), sms, whatsapp, voice, email, push, in_app, person,
+    opt_out. Only id is required; the others are emptied where they are left out. opt_out lists channels separated by
+    semicolons, or * for all; an opt-out is never undone by an import. The whole file is checked before its first row is
+    saved; after an interruption import it again.
     """
     if file.exists() and not file.is_file():
         raise InputError("is not a file that can be read twice", where=str(file), remedy="save it as a file")
@@ -185,7 +186,7 @@ def read_customer(row: dict[str, str]) -> CustomerRecord:
     zone = row.get("timezone") or None
     if zone is not None:
         read_zone(zone, "timezone", error=RowError)
-    addresses = {c: read(row[c]) for c, read in READ_ADDRESS.items() if row.get(c)}
+    addresses = {c: read(row[c], c) for c, read in READ_ADDRESS.items() if row.get(c)}
     return CustomerRecord(
         id=id_,
         first_name=name,
@@ -230,30 +231,44 @@ def _locale(text: str) -> str:
     return f"{language.lower()}_{country.upper()}" if country else language.lower()
 
 
-def _phone(text: str) -> str:
+def _phone(text: str, column: str) -> str:
     try:
         number = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_valid_number(number):
-        raise RowError("'sms' is not a valid number with its country code (+…)")
+        raise RowError(f"'{column}' is not a valid number with its country code (+…)")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _email(text: str) -> str:
+def _email(text: str, column: str) -> str:
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError:
-        raise RowError("'email' is not a valid address") from None
+        raise RowError(f"'{column}' is not a valid address") from None
 
 
-def _in_app(text: str) -> str:
+def _in_app(text: str, column: str) -> str:
     if len(text) > 200:
-        raise RowError("'in_app' is longer than 200 characters")
+        raise RowError(f"'{column}' is longer than 200 characters")
     return text
 
 
-READ_ADDRESS = {"sms": _phone, "email": _email, "in_app": _in_app}
+def _push(text: str, column: str) -> str:
+    if len(text) > 2_000 or not re.fullmatch(r"[!-~]+", text):
+        raise RowError(f"'{column}' is not the registration token of a device")
+    return text
+
+
+READ_ADDRESS = {
+    "sms": _phone,
+    "whatsapp": _phone,
+    "voice": _phone,
+    "email": _email,
+    "push": _push,
+    "in_app": _in_app,
+    "person": _phone,
+}
 
 
 def _opt_outs(text: str) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def test_an_import_replaces_but_never_undoes_an_opt_out(shell: Shell, database: 
         ("c-2,,,,,+1415555,,,", "'sms' is not a valid number"),
         (f"c-2,,,,,,{SECRET}@nowhere,,", "'email' is not a valid address"),
         (f"c-2,,,,,,,{SECRET * 20},", "'in_app' is longer"),
-        (f"c-2,,,,,,,,{SECRET}", "'opt_out' may name sms, email, in_app"),
+        (f"c-2,,,,,,,,{SECRET}", "'opt_out' may name sms, whatsapp, voice, email, push, in_app, person"),
         (f"c-2,{SECRET}", "has 2 cells instead of 9"),
         (f"c-2,,,,,,,,,{SECRET}", "has 10 cells instead of 9"),
         (f"c-2,{SECRET}\x00,,,,,,,", "holds a NUL character"),
@@ -325,3 +325,17 @@ def test_a_wrong_option_is_named(shell: Shell, more: list[str], says: str) -> No
     done = shell("contacts", "import", str(path), "--source", "desk", *more)
     assert (done.code, done.out) == (2, "")
     assert says in done.err
+
+
+def test_addresses_of_every_channel_are_read(shell: Shell, database: Database) -> None:
+    token = "fXk3:APA91b-" + "x" * 150
+    rows = f"c-1,+1 415 555 0123,+14155550124,{token},+14155550125\nc-2,,,two words,\n"
+    done = shell("customers", "import", shell.file("c.csv", "id,whatsapp,voice,push,person\n" + rows))
+    assert "'push' is not the registration token of a device" in done.err
+    found = Customers(database).resolve(["c-1"])["c-1"]
+    assert {c: a.address for c, a in found.addresses.items()} == {
+        "whatsapp": "+14155550123",
+        "voice": "+14155550124",
+        "push": token,
+        "person": "+14155550125",
+    }
