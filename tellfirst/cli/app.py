@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from tellfirst.cli.addenda import correct, update
+from tellfirst.cli.channels import channels
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
 from tellfirst.cli.events import events
@@ -58,6 +59,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 for command in COMMANDS:
     app.command()(command)
 app.command("continue")(continue_)
+app.add_typer(channels, name="channels")
 app.add_typer(playbooks, name="playbooks")
 app.add_typer(permits, name="permits")
 app.add_typer(exceptions, name="exceptions")

@@ -34,6 +34,7 @@ from tellfirst.store.notices import Notices
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
 from tellfirst.store.permits import Permits
+from tellfirst.store.rates import Rates
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
@@ -63,6 +64,7 @@ class Installation:
     outcomes: Outcomes
     outreaches: Outreaches
     permits: Permits
+    rates: Rates
     receivers: Receivers
     recipients: Recipients
     sends: Sends
@@ -135,6 +137,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),
             permits=Permits(database),
+            rates=Rates(database, settings.rates),
             receivers=Receivers(database),
             recipients=Recipients(database),
             sends=Sends(database),
