@@ -9,6 +9,7 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.feed import CustomerOptedOut
 from tellfirst.policy.consent import Statement, closed_by
 from tellfirst.store.engine import Database
+from tellfirst.store.preferences import Preference, keep_choice
 from tellfirst.store.statements import chunks, insert_new
 from tellfirst.store.tables import ConsentRow, CustomerRow
 from tellfirst.store.tables_replies import HoldRow
@@ -37,10 +38,20 @@ class Consents:
         with self._database.write() as session:
             opt_out(session, customers, channel=channel, everything=self.everything, at=at, source=source)
 
-    def choose(self, customer: str, statements: Sequence[Statement], *, at: datetime, source: str) -> None:
+    def choose(
+        self,
+        customer: str,
+        statements: Sequence[Statement],
+        *,
+        preference: Preference | None = None,
+        at: datetime,
+        source: str,
+    ) -> None:
         """Records what a customer chose; whoever chooses is not held back any more."""
         with self._database.write() as session:
             say(session, [customer], statements, at=at, source=source)
+            if preference is not None:
+                keep_choice(session, customer, preference, at=at)
             release(session, [customer], at=at, by="customer")
 
     def holds(self) -> list[Hold]:

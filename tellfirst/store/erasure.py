@@ -28,6 +28,8 @@ from tellfirst.store.tables_audit import AuditRow
 from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
 from tellfirst.store.tables_feed import FeedEventRow
 from tellfirst.store.tables_inbox import InboxRow
+from tellfirst.store.tables_preferences import PreferenceRow
+from tellfirst.store.tables_replies import ReplyRow
 
 ERASURE = "customer_forgotten"
 FORGOTTEN = "forgotten"
@@ -53,6 +55,8 @@ class Erasure:
             alone = not session.exec(shared).one()
             # Locked: nothing is put into their inbox any more.
             known = session.get(CustomerRow, customer, with_for_update=True)
+            _forget_replies(session, customer)
+            session.execute(delete(PreferenceRow).where(col(PreferenceRow.customer_id) == customer))
             if known is not None:
                 cluster = alias if known.cluster == customer and alone else known.cluster
                 session.add(CustomerRow(id=alias, cluster=cluster, created_at=known.created_at))
@@ -135,6 +139,13 @@ def _forget_alternates(session: Session, row: RecipientRow) -> list[str]:
         alternate.address_digest, alternate.content_digest = None, None
         session.add(alternate)
     return leaves
+
+
+def _forget_replies(session: Session, customer: str) -> None:
+    """Empties what a customer wrote, also before anybody knew whose address it came from."""
+    theirs = select(ContactPointRow.address).where(ContactPointRow.customer_id == customer)
+    written = (col(ReplyRow.customer_id) == customer) | col(ReplyRow.address).in_(theirs)
+    session.execute(update(ReplyRow).where(written).values(text="", address=""))
 
 
 def _rename_budgets(session: Session, customer: str, alias: str) -> None:

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from tellfirst.domain.base import Frozen
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import chunks
+from tellfirst.store.tables import RecipientRow, SendRow
 from tellfirst.store.tables_preferences import PreferenceRow
 
 
@@ -23,6 +24,14 @@ class Preference(Frozen):
 NONE = Preference()
 
 
+class Told(Frozen):
+    """Is who was told by one send, by which channel and in which language."""
+
+    customer: str
+    channel: str
+    locale: str
+
+
 class Preferences:
     """Keeps what customers chose."""
 
@@ -36,12 +45,26 @@ class Preferences:
 
     def choose(self, customer: str, preference: Preference, *, at: datetime) -> None:
         """Replaces what a customer chose."""
-        quiet_from, quiet_to = preference.quiet or (None, None)
         with self._database.write() as session:
-            row = session.get(PreferenceRow, customer) or PreferenceRow(customer_id=customer, at=at)
-            row.channel, row.locale, row.timezone = preference.channel, preference.locale, preference.timezone
-            row.quiet_from, row.quiet_to, row.at = quiet_from, quiet_to, at
-            session.add(row)
+            keep_choice(session, customer, preference, at=at)
+
+    def told(self, send: str) -> Told | None:
+        """Returns who was told by a send, None for one that there is not."""
+        query = select(SendRow.customer_id, SendRow.channel, RecipientRow.locale).join(
+            RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id)
+        )
+        with self._database.read() as session:
+            found = session.exec(query.where(SendRow.id == send)).first()
+        return None if found is None else Told(customer=found[0], channel=found[1], locale=found[2] or "")
+
+
+def keep_choice(session: Session, customer: str, preference: Preference, *, at: datetime) -> None:
+    """Replaces what a customer chose, within the session's transaction."""
+    quiet_from, quiet_to = preference.quiet or (None, None)
+    row = session.get(PreferenceRow, customer) or PreferenceRow(customer_id=customer, at=at)
+    row.channel, row.locale, row.timezone = preference.channel, preference.locale, preference.timezone
+    row.quiet_from, row.quiet_to, row.at = quiet_from, quiet_to, at
+    session.add(row)
 
 
 def preferences_of(session: Session, customers: Sequence[str]) -> dict[str, Preference]:

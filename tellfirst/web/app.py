@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,12 +19,16 @@ from tellfirst.policy.optout import Wording
 from tellfirst.policy.replies import Replies as ReplyReader
 from tellfirst.policy.tone import LearnedReader
 from tellfirst.settings import Settings, temporal_connection
+from tellfirst.signing.links import Links
 from tellfirst.store.arrivals import Arrivals
+from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
+from tellfirst.store.customers import Customers
 from tellfirst.store.engine import Database, DatabaseError
 from tellfirst.store.events import Events
 from tellfirst.store.inbox import Inbox
+from tellfirst.store.preferences import Preferences
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.replies import ESCALATION, Replies
 from tellfirst.web import conditions, sendgrid
@@ -34,11 +38,15 @@ from tellfirst.web.fcm import push_receipts
 from tellfirst.web.inbound import twilio_replies
 from tellfirst.web.inbox import InboxOrigins, inbox_routes
 from tellfirst.web.openapi import Api
+from tellfirst.web.opened import Doors
+from tellfirst.web.pages import Pages
+from tellfirst.web.preferences import preference_page
 from tellfirst.web.receipts import twilio_receipts
 from tellfirst.web.replies import escalate_reply, reply_routes
 from tellfirst.web.resend import resend_events
 from tellfirst.web.signatures import Verifier
 from tellfirst.web.twilio_forms import TwilioForms
+from tellfirst.web.unsubscribe import unsubscribe_page
 from tellfirst.web.work import Handler, Work
 
 
@@ -63,6 +71,9 @@ def create_app(
     receipts = Receipts(database, judge=judge, meaning=meaning, everything=settings.opt_out == "everything")
     arrivals = Arrivals(database)
     replies = Replies(database, everything=settings.opt_out == "everything")
+    consents = Consents(database, everything=settings.opt_out == "everything")
+    links = Links(settings.digest_key(), base_url=settings.public_url, lifetime=timedelta(days=settings.link_days))
+    doors = Doors(links, Preferences(database), Pages(human=settings.human), clock=clock)
     reader = ReplyReader(Wording.load(), LearnedReader.load())
 
     async def take_sendgrid(body: Mapping[str, Any], _: OutreachClient) -> None:
@@ -117,6 +128,8 @@ def create_app(
         ),
         twilio_replies(replies, reader, TwilioForms(settings.public_url, token), clock=clock, wake=work.wake),
         reply_routes(replies, reader, verifier("REPLIES", settings.replies_secrets), clock=clock, wake=work.wake),
+        unsubscribe_page(consents, doors),
+        preference_page(Customers(database), consents, doors),
         # One line for each noun: a router made by its own file, with what it needs.
     )
     for router in routers:

@@ -14,6 +14,7 @@ from twilio.request_validator import RequestValidator
 
 PUBLIC = "https://hooks.example.org/tellfirst"
 TOKEN = "0123456789abcdef"
+KEY = "k" * 32
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRETS = {
     name: "whsec_" + base64.b64encode(name.encode().ljust(24, b"x")).decode()
@@ -31,7 +32,13 @@ def public_key(key: ec.EllipticCurvePrivateKey) -> str:
 def given() -> dict[str, Any]:
     """Returns the settings under which everything that is signed here fits."""
     secrets = {f"{name}_secrets": secret for name, secret in SECRETS.items()}
-    return {"public_url": PUBLIC, "twilio_auth_token": TOKEN, "sendgrid_keys": public_key(SENDGRID), **secrets}
+    return {
+        "public_url": PUBLIC,
+        "twilio_auth_token": TOKEN,
+        "sendgrid_keys": public_key(SENDGRID),
+        "secret": KEY,
+        **secrets,
+    }
 
 
 def webhook(
