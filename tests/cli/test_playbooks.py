@@ -79,7 +79,7 @@ def test_every_text_of_a_playbook_is_shown_with_its_owners_and_promises(shell: S
     assert {(s["step"], s["channel"], s["locale"]) for s in samples} == {
         (step, channel, locale)
         for step in ("initial", "update-1", "resolved")
-        for channel in ("sms", "email", "in_app")
+        for channel in ("sms", "whatsapp", "email", "in_app")
         for locale in ("en", "de")
     }
     assert all(sample["body"] for sample in samples)
