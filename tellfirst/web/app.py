@@ -21,6 +21,7 @@ from tellfirst.policy.tone import LearnedReader
 from tellfirst.settings import Settings, temporal_connection
 from tellfirst.signing.links import Links
 from tellfirst.store.arrivals import Arrivals
+from tellfirst.store.calls import Calls
 from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
@@ -28,6 +29,7 @@ from tellfirst.store.customers import Customers
 from tellfirst.store.engine import Database, DatabaseError
 from tellfirst.store.events import Events
 from tellfirst.store.inbox import Inbox
+from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.preferences import Preferences
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.replies import ESCALATION, Replies
@@ -47,6 +49,7 @@ from tellfirst.web.resend import resend_events
 from tellfirst.web.signatures import Verifier
 from tellfirst.web.twilio_forms import TwilioForms
 from tellfirst.web.unsubscribe import unsubscribe_page
+from tellfirst.web.voice import voice_keys
 from tellfirst.web.work import Handler, Work
 
 
@@ -130,6 +133,16 @@ def create_app(
         reply_routes(replies, reader, verifier("REPLIES", settings.replies_secrets), clock=clock, wake=work.wake),
         unsubscribe_page(consents, doors),
         preference_page(Customers(database), consents, doors),
+        voice_keys(
+            Calls(database),
+            Outreaches(database),
+            replies,
+            TwilioForms(settings.public_url, token),
+            human=settings.voice_human,
+            caller=settings.voice_sender,
+            clock=clock,
+            wake=work.wake,
+        ),
         # One line for each noun: a router made by its own file, with what it needs.
     )
     for router in routers:
