@@ -112,9 +112,9 @@ def create_app(
             return JSONResponse({"ok": False, "why": "the database does not answer"}, status_code=503)
         return JSONResponse({"ok": True})
 
-    token = settings.twilio_auth_token.get_secret_value()
+    forms = TwilioForms(settings.public_url, settings.twilio_auth_token.get_secret_value())
     routers = (
-        twilio_receipts(receipts, public_url=settings.public_url, auth_token=token, clock=clock),
+        twilio_receipts(receipts, forms, clock=clock),
         inbox_routes(
             Inbox(database, settings.inbox_keep),
             receipts,
@@ -129,7 +129,7 @@ def create_app(
         conditions.condition_routes(
             arrivals, verifier("CONDITIONS", settings.conditions_secrets), clock=clock, wake=work.wake
         ),
-        twilio_replies(replies, reader, TwilioForms(settings.public_url, token), clock=clock, wake=work.wake),
+        twilio_replies(replies, reader, forms, clock=clock, wake=work.wake),
         reply_routes(replies, reader, verifier("REPLIES", settings.replies_secrets), clock=clock, wake=work.wake),
         unsubscribe_page(consents, doors),
         preference_page(Customers(database), consents, doors),
@@ -137,7 +137,7 @@ def create_app(
             Calls(database),
             Outreaches(database),
             replies,
-            TwilioForms(settings.public_url, token),
+            forms,
             human=settings.voice_human,
             caller=settings.voice_sender,
             clock=clock,

@@ -1,53 +1,48 @@
-"""Delivery receipts from Twilio: verified, kept raw, and folded into the state of their send."""
+"""Delivery receipts from Twilio, of messages and calls: verified, kept raw, and folded into the state of their send."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
-from twilio.request_validator import RequestValidator
 
-from tellfirst.store.receipts import Receipt, Receipts
-from tellfirst.web.bodies import FORM, read_body, read_form
+from tellfirst.domain.receipt import Receipt
+from tellfirst.store.receipts import Receipts
+from tellfirst.web.bodies import FORM
+from tellfirst.web.openapi import described
+from tellfirst.web.signatures import ANSWERS
+from tellfirst.web.twilio_forms import HEADERS, TwilioForms
 
 PATH = "/twilio/status"
 PROVIDER = "twilio"
 
 
-def twilio_receipts(
-    receipts: Receipts, *, public_url: str, auth_token: str, clock: Callable[[], datetime]
-) -> APIRouter:
-    """Returns the route to which Twilio reports; without `public_url` or `auth_token` it says what is missing."""
+def twilio_receipts(receipts: Receipts, forms: TwilioForms, *, clock: Callable[[], datetime]) -> APIRouter:
+    """Returns the route to which Twilio reports; our id for the message is the `d` of the address it was given."""
     router = APIRouter()
-    base = public_url.rstrip("/")
-    validator = RequestValidator(auth_token)
 
-    @router.post(PATH, status_code=204, response_class=Response)
-    async def status(request: Request) -> None:
-        if not (base and auth_token):
-            raise HTTPException(503, "receipts need TELLFIRST_PUBLIC_URL and TWILIO_AUTH_TOKEN; see docs/operations.md")
-        form = read_form(await read_body(request, FORM))
-        # What Twilio signed is the public address, and not the one a proxy made of it; the query as it was written.
-        query = request.scope["query_string"].decode("latin-1")
-        url = base + PATH + ("?" + query if query else "")
-        if not validator.validate(url, form, request.headers.get("X-Twilio-Signature", "")):
-            raise HTTPException(403, "the signature does not fit; check TELLFIRST_PUBLIC_URL and TWILIO_AUTH_TOKEN")
+    @router.post(
+        PATH, status_code=204, response_class=Response, responses=ANSWERS,
+        openapi_extra=described(dict[str, str], FORM, headers=HEADERS),
+    )  # fmt: skip
+    async def post_twilio_status(request: Request, d: str = "") -> None:
+        form = await forms.read(request, PATH)
         message, word = form.get("MessageSid") or form.get("SmsSid", ""), form.get("MessageStatus", "")
         message, word = (message, word) if message else (form.get("CallSid", ""), form.get("CallStatus", ""))
-        if not (message and word):
+        if not (_plain(message) and _plain(word)):
             raise HTTPException(400, "a receipt names a MessageSid and a MessageStatus, or a CallSid and a CallStatus")
+        error = form.get("ErrorCode", "")
         receipt = Receipt(
             provider=PROVIDER,
             provider_id=message[:64],
             status=word[:32],
-            error=form.get("ErrorCode", "")[:16],
-            send=request.query_params.get("d", "")[:64],
+            error=error[:16] if _plain(error) else "",
+            send=d[:64] if _plain(d) else "",
         )
         await run_in_threadpool(receipts.take, receipt, now=clock())
 
     return router
 
 
-def take(receipts: Receipts, receipt: Receipt, *, now: datetime) -> None:
-    """Keeps a receipt and moves its send."""
-    receipts.take(receipt, now=now)
+def _plain(word: str) -> bool:
+    return bool(word) and word.isascii() and word.isprintable()

@@ -6,6 +6,8 @@ from twilio.request_validator import RequestValidator
 
 from tellfirst.web.bodies import FORM, read_body, read_form
 
+HEADERS = ("X-Twilio-Signature",)
+
 
 class TwilioForms:
     """Reads signed forms; `public_url` is the address that Twilio knows us by."""

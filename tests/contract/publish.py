@@ -7,9 +7,13 @@ import json
 from pathlib import Path
 
 from pydantic import BaseModel
+from sqlalchemy import create_engine
 
 from tellfirst.contract import WIRE_MODELS
 from tellfirst.domain.feed import HAPPENINGS, VERSION, Happening
+from tellfirst.settings import Settings
+from tellfirst.store.engine import Database
+from tellfirst.web.app import create_app
 
 FOLDER = Path(__file__).parents[2] / "docs/contract"
 SENT_TO_US = {
@@ -53,7 +57,14 @@ def published_event(kind: type[Happening]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
+def published_api() -> str:
+    """Returns the OpenAPI description of the web process, as it serves it too."""
+    app = create_app(Settings.load(_env_file=None, secret="x" * 16), Database(create_engine("sqlite://")))
+    return json.dumps(app.openapi(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
 if __name__ == "__main__":
+    (FOLDER / "openapi.json").write_text(published_api(), encoding="utf-8")
     for kind in HAPPENINGS.values():
         (FOLDER / f"events/{kind.type}.json").write_text(published_event(kind), encoding="utf-8")
     for model in WIRE_MODELS:

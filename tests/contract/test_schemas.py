@@ -11,7 +11,7 @@ from temporalio import workflow
 from tellfirst import contract
 from tellfirst.contract import WIRE_MODELS
 from tellfirst.domain.feed import HAPPENINGS
-from tests.contract.publish import FOLDER, published, published_event
+from tests.contract.publish import FOLDER, published, published_api, published_event
 from workflows.detection import DetectionWorkflow
 from workflows.outreach import OutreachWorkflow
 
@@ -28,7 +28,13 @@ def test_the_published_schema_is_the_models(model: type[BaseModel]) -> None:
 
 
 def test_nothing_else_is_published() -> None:
-    assert {path.stem for path in FOLDER.glob("*.json")} == set(MODELS)
+    assert {path.stem for path in FOLDER.glob("*.json")} == {*MODELS, "openapi"}
+
+
+def test_the_published_api_is_the_web_processs() -> None:
+    assert (FOLDER / "openapi.json").read_text() == published_api(), (
+        "the web API changed: if that is meant, run `python -m tests.contract.publish` and say so in CHANGELOG.md"
+    )
 
 
 def test_the_workflow_answers_to_the_published_names() -> None:
