@@ -1,12 +1,10 @@
 """Fallback: for whom a step was lost on one channel, and so goes by the next."""
 
-from collections.abc import Sequence
-
 from temporalio import activity
 
 from activities.failures import told_plainly
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.plan import PageSpan
+from tellfirst.domain.plan import PageSpan, spans_of
 from tellfirst.store.alternates import Alternates
 from tellfirst.store.outreaches import Outreaches
 
@@ -39,14 +37,4 @@ class FallbackActivities:
             assert revision is not None  # noqa: S101 - the step has left
             kind = next(step.kind for step in revision.plan.steps if step.id == request.step)
             pages = self._alternates.due_pages(request.outreach, request.revision, request.step, kind)
-            return Lost(spans=_spans(pages))
-
-
-def _spans(pages: Sequence[int]) -> tuple[PageSpan, ...]:
-    spans: list[PageSpan] = []
-    for page in pages:
-        if spans and spans[-1].end == page:
-            spans[-1] = PageSpan(first=spans[-1].first, end=page + 1)
-        else:
-            spans.append(PageSpan(first=page, end=page + 1))
-    return tuple(spans)
+            return Lost(spans=spans_of(pages))

@@ -16,25 +16,25 @@ LATE = timedelta(hours=4)
 def watch(revision: Revision, sending: Sending, now: datetime) -> None:
     """Remembers when to look for what was lost of a step that has just left.
 
-    At once, after the playbook's while and once much later: receipts come late. What has gone by another channel is
-    looked at at once alone, for whom that one failed too. The first few wait with the others for a person.
+    At once, after the playbook's while and once much later, for receipts come late; of what was sent on at once alone,
+    for whom the next channel failed too. The first few wait with the others for a person.
     """
-    step = next(step for step in revision.plan.steps if step.id == sending.step)
-    waits = step.opens and revision.reach < revision.plan.page_count
-    if not revision.plan.has_alternates or waits:
+    plan, step = revision.plan, revision.planned(sending.step)
+    waits = step.opens and revision.reach < plan.page_count
+    further = (plan.fallback_after, LATE) if not sending.fallback else ()
+    # However the rows stand, no more rounds in a row than there are channels to go by.
+    if waits or not plan.has_alternates or sending.fallback >= len(plan.channels):
         return
-    further = () if sending.alternate else (revision.plan.fallback_after, LATE)
     for after in (timedelta(0), *further):
         if now + after < step.not_after:
-            revision.lookouts.append(Lookout(step=step.id, at=now + after))
+            revision.lookouts.append(Lookout(step=step.id, at=now + after, since=now, fallback=sending.fallback))
 
 
 async def fall_back(outreach: str, revision: Revision, now: datetime) -> None:
     """Has a step leave by another channel for whom it was lost, as far as it is time to look."""
-    due = {lookout.step for lookout in revision.lookouts if lookout.at <= now}
-    for step in sorted(due):
-        request = LostRequest(outreach=outreach, revision=revision.plan.revision, step=step)
+    for one in [one for one in revision.lookouts if one.at <= now]:
+        request = LostRequest(outreach=outreach, revision=revision.plan.revision, step=one.step)
         lost: Lost = await over_audience(FallbackActivities.look_for_lost, request, revision.plan.recipients)
-        revision.lookouts = [one for one in revision.lookouts if one.step != step or one.at > now]
+        revision.lookouts.remove(one)
         if lost.spans:
-            revision.due.append(Sending(step=step, spans=list(lost.spans), alternate=True))
+            revision.due.append(Sending(step=one.step, spans=list(lost.spans), fallback=one.fallback + 1))
