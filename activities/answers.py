@@ -1,7 +1,7 @@
 """What a provider's answers mean for their sends, and beyond them: opt-outs, dead addresses, blocks, halts."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tellfirst.domain.message import Answer, AnswerKind, SendState
 from tellfirst.store.consents import Consents
@@ -12,6 +12,8 @@ from tellfirst.store.outreaches import Outreaches
 
 MAX_ATTEMPTS = 5
 """How often a message that was provably not processed is tried before it counts as failed."""
+QUIET = timedelta(hours=1)
+"""How long a message rests that the carrier kept for the hour: only the carrier knows when that is over."""
 
 
 class Answers:
@@ -48,7 +50,7 @@ class Answers:
 
 def still_in_doubt(answer: Answer) -> Answer:
     """Returns the answer to a request of a send whose earlier request may have left: not processed proves nothing."""
-    if answer.kind not in (AnswerKind.NOT_SENT, AnswerKind.CONFIGURATION):
+    if answer.kind not in (AnswerKind.NOT_SENT, AnswerKind.QUIET_HOURS, AnswerKind.CONFIGURATION):
         return answer
     return answer.model_copy(update={"kind": AnswerKind.AMBIGUOUS})
 
@@ -61,7 +63,7 @@ def settlement(answer: Answer, attempts: int) -> Settlement:
     if kind is AnswerKind.AMBIGUOUS:
         return Settlement(id=answer.send_id, state=SendState.INTENT, reason=f"ambiguous:{detail}")
     again = kind in (AnswerKind.NOT_SENT, AnswerKind.CONFIGURATION) and attempts < MAX_ATTEMPTS
-    if again:
+    if again or kind is AnswerKind.QUIET_HOURS:
         return Settlement(id=answer.send_id, state=SendState.PLANNED, reason=f"{kind}:{detail}")
     return Settlement(id=answer.send_id, state=SendState.FAILED, reason=f"{kind}:{detail}")
 
@@ -76,4 +78,15 @@ def longest_wait(answers: Sequence[Answer], attempts: int, *, keyed: bool = Fals
     patience = 8.0 ** (attempts - 1)
     again = {AnswerKind.NOT_SENT} | ({AnswerKind.AMBIGUOUS} if keyed and attempts < MAX_ATTEMPTS else set())
     waits = [a.retry_after or patience for a in answers if a.kind in again]
-    return min(max(waits), 3600.0) if waits else None
+    waits += [QUIET.total_seconds() for a in answers if a.kind is AnswerKind.QUIET_HOURS]
+    return min(max(waits), QUIET.total_seconds()) if waits else None
+
+
+def deferred(answer: Answer, now: datetime) -> Settlement:
+    """Returns what the effect log records where the carrier keeps quiet hours that we did not know of."""
+    return Settlement(
+        id=answer.send_id,
+        state=SendState.DEFERRED,
+        reason=f"{answer.kind}:{answer.detail[:100]}",
+        deferred_until=now + QUIET,
+    )

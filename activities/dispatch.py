@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 
-from activities.answers import Answers, longest_wait, settlement, still_in_doubt
+from activities.answers import Answers, deferred, longest_wait, settlement, still_in_doubt
 from activities.approvals import Approvals
 from activities.canary import ContinueGate
 from activities.clock import AttemptClock
@@ -30,6 +30,7 @@ from tellfirst.store.gate_facts import Switches
 from tellfirst.store.leases import FencedOffError, Leases
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.sends import PlannedSend, Sends, Tally
+from tellfirst.store.whereabouts import HourRules
 
 T = TypeVar("T")
 CALLED_BACK = "called_back"
@@ -60,6 +61,7 @@ class DispatchActivities:
         pace: Pace,
         loop: asyncio.AbstractEventLoop,
         digest_key: bytes,
+        hours: HourRules,
         links: Links,
         lease: timedelta,
         margin: timedelta,
@@ -69,7 +71,7 @@ class DispatchActivities:
         self._approvals, self._continues = approvals, continues
         self._gate, self._playbooks = gate, playbooks
         self._sources, self._adapters, self._pace = sources, adapters, pace
-        self._loop, self._digest_key, self._links = loop, digest_key, links
+        self._loop, self._digest_key, self._hours, self._links = loop, digest_key, hours, links
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
 
@@ -100,7 +102,7 @@ class DispatchActivities:
     def _leave(self, page: Page, adapter: Adapter, token: int, clock: AttemptClock, watch: Watch | None) -> PageReport:
         since = may_repeat_since(adapter, clock.now())
         self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, retry_since=since, token=token)
-        while batch := self._sends.planned(page.key, adapter.in_flight):
+        while batch := self._sends.planned(page.key, adapter.in_flight, now=clock.now()):
             batch, units = self._pace.fit(page.channel, batch, page.render)
             if not self._turn_comes(page, units, batch[0].recipient.position):
                 return self._report(page, halted=CALLED_BACK)
@@ -197,6 +199,7 @@ class DispatchActivities:
             not_after=page.step.not_after,
             judge=judge,
             facts=facts,
+            hours=self._hours.of(page.playbook.timing),
         )
         if isinstance(leaving, str):
             return leaving
@@ -246,7 +249,10 @@ class DispatchActivities:
             answers, people, outreach=page.key.outreach, channel=page.channel, by=adapter.name, now=now
         )
         answers = [still_in_doubt(answer) if sends[answer.send_id].in_doubt else answer for answer in answers]
+        quiet = [answer for answer in answers if answer.kind is AnswerKind.QUIET_HOURS]
+        answers = [answer for answer in answers if answer.kind is not AnswerKind.QUIET_HOURS]
         settled = [settlement(answer, sends[answer.send_id].attempts + 1) for answer in answers]
+        settled += [deferred(answer, now) for answer in quiet]
         self._sends.settle(page.key, token, settled, dict(bodies), now=now)
         keyed = adapter.idempotency == "key"
         if (wait := longest_wait(answers, max(send.attempts for send in batch) + 1, keyed=keyed)) is not None:
@@ -264,6 +270,8 @@ class DispatchActivities:
             failed=tally.failed,
             in_doubt=tally.in_doubt + tally.unknown,
             halted=halted,
+            deferred=tally.deferred,
+            next_at=self._sends.next_hour(page.key) if tally.deferred else None,
         )
 
     def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:

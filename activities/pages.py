@@ -1,5 +1,7 @@
 """One page in work: what was asked, what stays the same while its micro-batches leave, and what became of it."""
 
+from pydantic import AwareDatetime
+
 from activities.approvals import ApprovedPage
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Channel, Rendered
@@ -24,13 +26,18 @@ class PageRequest(Frozen):
 
 
 class PageReport(Frozen):
-    """Is what became of a page; `halted` says why it stopped early, its rows then wait as they were."""
+    """Is what became of a page; `halted` says why it stopped early, its rows then wait as they were.
+
+    Of `deferred` messages the hour has not come; the page is asked for again at `next_at`.
+    """
 
     accepted: int
     withheld: int
     failed: int
     in_doubt: int
     halted: str = ""
+    deferred: int = 0
+    next_at: AwareDatetime | None = None
 
 
 class Page:

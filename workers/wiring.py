@@ -48,6 +48,7 @@ from tellfirst.signing.links import Links
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.alternates import Alternates
 from tellfirst.store.arrivals import Arrivals
+from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.chain import Chain
 from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
@@ -136,7 +137,8 @@ def build(
     database = Database(engine, anchor=settings.anchor)
     library = read_library(settings) if library is None else library
     require_postal_address(settings, [loaded.playbook for loaded in library.values()])
-    adapters = build_adapters(settings, Inbox(database, settings.inbox_keep)) if adapters is None else adapters
+    inbox, calls = Inbox(database, settings.inbox_keep), CallTasks(database)
+    adapters = build_adapters(settings, inbox=inbox, calls=calls) if adapters is None else adapters
     sources = Sources(settings.source_url)
     outreaches, recipients, customers = Outreaches(database), Recipients(database), Customers(database)
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)

@@ -125,7 +125,7 @@ class OutreachWorkflow(Approving):
         if state.aborted and not state.randomised:
             return await self.end(Ending.ABORTED, state.aborted)
         for revision in state.revisions:
-            if revision.status == "rejected" and revision.on_its_way:
+            if revision.status == "rejected" and (revision.on_its_way or revision.deferred):
                 await self._drop(revision)
         if state.look and not state.attention:
             return await self._look()
@@ -158,6 +158,10 @@ class OutreachWorkflow(Approving):
             return None
         if what == "window":
             return await self.measure()
+        if what == "deferred":
+            for revision in self.state.revisions:
+                revision.resume_deferred(now)
+            return None
         if what == "wave":
             for revision in self.state.revisions:
                 if (at := wave_at(self.state, revision)) is not None and at <= now:
@@ -243,7 +247,8 @@ class OutreachWorkflow(Approving):
     async def _rest_due(self, revision: Revision) -> bool:
         """Does what is due behind the first few of a revision; returns whether there was anything."""
         canary = revision.canary
-        if not revision.rest_is_open or self.state.cleared or revision.next_wave is not None:
+        waits = revision.next_wave is not None or bool(revision.deferred)
+        if not revision.rest_is_open or self.state.cleared or waits:
             return False
         if canary is None:
             await self.open_rest(revision)
@@ -296,7 +301,7 @@ class OutreachWorkflow(Approving):
 
     async def _drop(self, revision: Revision) -> None:
         """Leaves unsent what was due; what may have left is still asked about."""
-        revision.due, revision.lookouts = [], []
+        revision.due, revision.deferred, revision.lookouts = [], [], []
         if (sending := revision.sending) is not None:
             await self._sender.reconcile(revision, sending)
             revision.sending = None

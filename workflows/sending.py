@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst import contract
     from workflows.mailbox import Alarm, until
     from workflows.options import DATABASE, SEND
-    from workflows.state import Revision, Sending
+    from workflows.state import RETRY, Revision, Sending
 
 PAGES_IN_FLIGHT = 4
 PAGES_PER_RUN = 300
@@ -74,6 +74,9 @@ class Sender:
                 if report.halted:
                     halted = halted or (report.halted if report.halted != CALLED_BACK else "")
                     sending.put_back(page)
+                elif report.next_at is not None:
+                    # Never at once: the clock that told the hour and this one may differ.
+                    revision.defer(sending, page, max(report.next_at, workflow.now() + RETRY))
         bell.cancel()
         if halted or sending.spans:
             return halted

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from tellfirst.contract import DecisionAnswer
-from tellfirst.domain.plan import PageSpan, Plan, PlannedStep, Rung
+from tellfirst.domain.plan import PageSpan, Plan, PlannedStep, Rung, spans_of
 from tellfirst.domain.recipient import Wave
 from workflows.escalations import Escalation, Escalations
 
@@ -20,7 +20,7 @@ class Sending(BaseModel):
     step: str
     spans: list[PageSpan] = Field(default_factory=list)
     in_doubt: int = 0
-    alternate: bool = False  # it goes by another channel, for whom the ones before have lost it
+    fallback: int = 0  # so many times in turn it was found lost and sent on by another channel
 
     def take(self) -> int | None:
         """Returns the next page, which then leaves; None when none is left."""
@@ -40,10 +40,19 @@ class Sending(BaseModel):
 
 
 class Lookout(BaseModel):
-    """Says when to look for whom a step was lost."""
+    """Says when to look for whom a step was lost that left `since`, after so many rounds of fallback."""
 
     step: str
     at: datetime
+    since: datetime
+    fallback: int = 0
+
+
+class Deferred(BaseModel):
+    """Is a step's pages that hold messages whose hour has not come: they leave once more at that instant."""
+
+    at: datetime
+    sending: Sending
 
 
 class Canary(BaseModel):
@@ -85,6 +94,7 @@ class Revision(BaseModel):
     sending: Sending | None = None
     due: list[Sending] = Field(default_factory=list)  # what leaves next
     lookouts: list[Lookout] = Field(default_factory=list)
+    deferred: list[Deferred] = Field(default_factory=list)  # pages to come back to
     updates_done: int = 0
     at_risk: str = ""  # the promised step whose owner was told that it cannot leave
     resolved_sent: bool = False
@@ -120,6 +130,21 @@ class Revision(BaseModel):
         """Has a step leave next, on all pages that may."""
         self.due.append(Sending(step=step.id, spans=[PageSpan(first=0, end=self.reach)]))
 
+    def defer(self, sending: Sending, page: int, at: datetime) -> None:
+        """Comes back to a page of a step at an instant."""
+        rest = sending.model_copy(update={"spans": [], "in_doubt": 0})
+        alike = (d for d in self.deferred if d.at == at and d.sending.model_copy(update={"spans": []}) == rest)
+        if (later := next(alike, None)) is None:
+            later = Deferred(at=at, sending=rest)
+            self.deferred.append(later)
+        waiting = {n for span in later.sending.spans for n in range(span.first, span.end)}
+        later.sending.spans = list(spans_of(waiting | {page}))
+
+    def resume_deferred(self, now: datetime) -> None:
+        """Has those pages leave whose instant has come."""
+        self.due += [later.sending for later in self.deferred if later.at <= now]
+        self.deferred = [later for later in self.deferred if later.at > now]
+
     @property
     def drawn(self) -> int:
         """Returns how many were drawn into an arm."""
@@ -146,6 +171,10 @@ class Revision(BaseModel):
     def on_its_way(self) -> str:
         """Returns the step that is leaving or leaves next; empty when there is none."""
         return self.sending.step if self.sending else next((one.step for one in self.due), "")
+
+    def planned(self, step: str) -> PlannedStep:
+        """Returns the step of that id."""
+        return next(one for one in self.plan.steps if one.id == step)
 
     @property
     def next_update(self) -> PlannedStep | None:
@@ -292,12 +321,14 @@ def next_deadline(state: State) -> tuple[datetime, str] | None:
             deadlines.append((update.act_at, "promise"))
         if (at := wave_at(state, revision)) is not None:
             deadlines.append((at, "wave"))
+        deadlines += [(later.at, "deferred") for later in revision.deferred]
         if not (state.paused or state.attention or state.aborted):
             deadlines += [(max(one.at, state.retry_at or one.at), "fallback") for one in revision.lookouts]
     if state.retry_at is not None:
         deadlines.append((state.retry_at, "retry"))
     # What is on its way leaves before anything is measured, unless only a person can let it go on.
     leaving = any(r.on_its_way for r in state.revisions) and not (state.paused or state.attention)
+    leaving |= any(r.deferred for r in state.revisions)
     if state.randomised and not owing(state) and not leaving and (end := state.window_end) is not None:
         deadlines.append((max(state.contacts_at or end, end), "window"))
     return min(deadlines, default=None)

@@ -5,7 +5,9 @@ from datetime import datetime
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.plan import CORRECTION
 from tellfirst.policy.consent import may_contact
-from tellfirst.policy.verdict import ALLOW, Consent, Verdict, halt, withhold
+from tellfirst.policy.hours import ALWAYS, Calendar
+from tellfirst.policy.slots import slot
+from tellfirst.policy.verdict import ALLOW, Consent, Verdict, defer, halt, withhold
 
 
 class PageFacts(Frozen):
@@ -40,6 +42,7 @@ class RowFacts(Frozen):
     consents: tuple[Consent, ...]
     reserved: bool
     held: bool = False
+    calendar: Calendar = ALWAYS
 
 
 def judge_page(facts: PageFacts) -> Verdict:
@@ -80,4 +83,7 @@ def judge_row(page: PageFacts, row: RowFacts) -> Verdict:
         return withhold("held")
     if not row.reserved:
         return withhold("frequency_cap")
-    return ALLOW
+    at = slot(row.calendar, page.now, not_after=page.not_after)
+    if isinstance(at, str):
+        return withhold(at)
+    return ALLOW if at == page.now else defer(at)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, null, true
+from sqlalchemy import ColumnElement, and_, bindparam, case, null, or_, true
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
@@ -16,6 +16,9 @@ from tellfirst.store.statements import alone, table
 from tellfirst.store.tables import ContactPointRow, ReceiptRow, RecipientRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.telling import tell_sends
+
+UNASKED = (SendState.PLANNED, SendState.DEFERRED)
+"""States of a message that provably nobody sent: it may leave later."""
 
 
 class OpenSend(Frozen):
@@ -35,6 +38,7 @@ class Settlement(Frozen):
     state: SendState
     reason: str = ""
     provider_id: str = ""
+    deferred_until: datetime | None = None
 
 
 class Doubts:
@@ -120,8 +124,8 @@ def settle(
         values: dict[str, object] = {"reason": one.reason}
     else:
         values = {"state": one.state, "reason": one.reason, "provider_id": one.provider_id, "settled_at": now}
-        if one.state is SendState.PLANNED:
-            values["intent_at"] = None
+        if one.state in UNASKED:
+            values |= {"intent_at": None, "deferred_until": one.deferred_until}
     if body_digest:
         values["body_digest"] = body_digest
     still = (col(SendRow.id) == one.id, col(SendRow.state) == SendState.INTENT, true() if only is None else only)
@@ -142,12 +146,13 @@ def settle_batch(
     # All texts can be tried against a bare hash: of a customer who was forgotten meanwhile none is kept.
     body = case((forgotten.correlate(row).exists(), ""), else_=bindparam("body"))
     told: dict[str, Any] = {"reason": bindparam("why"), "body_digest": body}
-    asked_at = case((bindparam("known") == SendState.PLANNED, null()), else_=row.c.intent_at)
+    asked_at = case((or_(*(bindparam("known") == state for state in UNASKED)), null()), else_=row.c.intent_at)
     known: dict[str, Any] = {
         "state": bindparam("known"),
         "provider_id": bindparam("sid"),
         "settled_at": now,
         "intent_at": asked_at,
+        "deferred_until": bindparam("until"),
     }
     answers: list[dict[str, Any]] = []
     doubts: list[dict[str, Any]] = []
@@ -156,7 +161,7 @@ def settle_batch(
         if one.state is SendState.INTENT:
             doubts.append(values)
         else:
-            answers.append({**values, "known": one.state, "sid": one.provider_id})
+            answers.append({**values, "known": one.state, "sid": one.provider_id, "until": one.deferred_until})
     if answers:
         session.connection().execute(update(row).where(*still).values({**told, **known}), answers)
         tell_sends(session, [one["send"] for one in answers], at=now)

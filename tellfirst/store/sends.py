@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import ColumnElement, func, literal
 from sqlmodel import Session, col, select, update
@@ -21,12 +22,9 @@ from tellfirst.store.leases import PageKey, hold_lease
 from tellfirst.store.opening import recipients_of
 from tellfirst.store.rows import of_send, read_recipient
 from tellfirst.store.statements import insert_new, table
-from tellfirst.store.tables import (
-    RecipientRow,
-    SendRow,
-)
+from tellfirst.store.tables import RecipientRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
-
+from tellfirst.store.whereabouts import HourRules, calendars_of
 
 WAITING = (SendState.PLANNED, SendState.DEFERRED)
 """States of a message that nobody was asked to send."""
@@ -146,27 +144,28 @@ class Sends:
         token: int,
         sends: Sequence[PlannedSend],
         *,
-        channel: Channel,
+        channel: str,
         adapter: str,
         nonce: str,
         now: datetime,
         lease_until: datetime,
         not_after: datetime,
-        hours: HourRules | None = None,
         judge: Callable[[Switches, dict[str, RowFacts]], dict[str, Verdict] | str],
         facts: Callable[[PlannedSend, str | None], tuple[bool, bool, bool]],
+        hours: HourRules | None = None,
     ) -> dict[str, str] | str:
         """Gates a micro-batch on facts read now and commits its intents, in one transaction under the token.
 
         `facts` says of a send and its current address whether the condition holds, the address is unchanged and the
         content is; `judge` turns all facts into verdicts, or into the reason why the page halts. Returns the address
-        of each send that may leave, or that reason. Raises FencedOffError when the page belongs to another worker.
+        of each send that may leave, or that reason; without `hours` any hour will do. Raises FencedOffError when the
+        page belongs to another worker.
         """
         with self._database.write() as session:
             hold_lease(session, key, token, until=lease_until)
             customers = [s.recipient.customer for s in sends]
             known = read_facts(session, key.outreach, channel, customers)
-            calendars = {} if hours is None else calendars_of(session, customers, channel, hours)
+            calendars = {} if hours is None else calendars_of(session, customers, cast("Channel", channel), hours)
             rows: dict[str, RowFacts] = {}
             for send in sends:
                 about = known[send.recipient.customer]
@@ -195,6 +194,7 @@ class Sends:
                 .where(col(SendRow.id).in_(allowed), col(SendRow.state).in_(WAITING))
                 .values(
                     state=SendState.INTENT,
+                    deferred_until=None,
                     token=token,
                     attempts=SendRow.attempts + 1,
                     # Of one in doubt the first request counts: the provider's key is as old as that.
@@ -216,7 +216,10 @@ class Sends:
                 alike.setdefault(verdict, []).append(id_)
         for verdict, ids in alike.items():
             until = verdict.until
-            values = {"state": SendState.DEFERRED if until else SendState.WITHHELD, "deferred_until": until}
+            values: dict[str, object] = {
+                "state": SendState.DEFERRED if until else SendState.WITHHELD,
+                "deferred_until": until,
+            }
             session.execute(
                 update(SendRow)
                 .where(col(SendRow.id).in_(ids), col(SendRow.state).in_(WAITING))
