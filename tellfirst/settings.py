@@ -114,7 +114,9 @@ class Settings(BaseSettings):
     )
     fcm_api_base: str = Field(default="", description="another server in place of FCM's")
     in_app: Literal["outbox", "inbox"] = Field(default="outbox", description="how messages in the app leave")
-    person: Literal["outbox"] = Field(default="outbox", description="how calls by somebody of ours are asked for")
+    person: Literal["outbox", "calls"] = Field(
+        default="outbox", description="how calls by somebody of ours are asked for: a list that `tellfirst calls` shows"
+    )
     twilio_api_base: str = Field(default="", description="another server in place of Twilio's")
     twilio_account_sid: str = Field(
         default="",

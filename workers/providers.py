@@ -3,6 +3,7 @@
 from tellfirst.channels.base import Adapter
 from tellfirst.channels.in_app import InAppInbox, Shelf
 from tellfirst.channels.outbox import Outbox
+from tellfirst.channels.person import PersonCalls
 from tellfirst.channels.webhook import Hook, HookFile, NoHook, Webhook
 from tellfirst.settings import Settings
 from workers.mail import email
@@ -10,12 +11,22 @@ from workers.push import push
 from workers.twilio import sms, voice, whatsapp
 
 
-def build_adapters(settings: Settings, inbox: Shelf) -> dict[str, Adapter]:
-    """Returns one adapter per channel; a channel without a provider writes to the outbox."""
-    return {channel: _adapter(settings, inbox, channel, provider) for channel, provider in settings.providers.items()}
+def build_adapters(settings: Settings, *, inbox: Shelf, calls: Shelf) -> dict[str, Adapter]:
+    """Returns one adapter per channel; a channel without a provider writes to the outbox.
+
+    `inbox` keeps what stays in the app, and `calls` what a person is to say.
+    """
+    ours: dict[tuple[str, str], Adapter] = {
+        ("in_app", "inbox"): InAppInbox(inbox),
+        ("person", "calls"): PersonCalls(calls),
+    }
+    return {
+        channel: ours.get((channel, provider)) or _adapter(settings, channel, provider)
+        for channel, provider in settings.providers.items()
+    }
 
 
-def _adapter(settings: Settings, inbox: Shelf, channel: str, provider: str) -> Adapter:
+def _adapter(settings: Settings, channel: str, provider: str) -> Adapter:
     match channel, provider:
         case "sms", "twilio":
             return sms(settings)
@@ -27,8 +38,6 @@ def _adapter(settings: Settings, inbox: Shelf, channel: str, provider: str) -> A
             return email(settings)
         case "push", "fcm":
             return push(settings)
-        case "in_app", "inbox":
-            return InAppInbox(inbox)
         case _:
             return Outbox(settings.outbox, channel)
 

@@ -36,6 +36,12 @@ _RISING: dict[str, tuple[tuple[SendState, tuple[str, ...]], ...]] = {
     ),
     # From the app on the device: whatever it did with the message, it had it.
     "fcm": ((SendState.DELIVERED, ("received", "dismissed", "opened")),),
+    # From whoever of ours called, or tried to.
+    "person": (
+        (SendState.ACCEPTED, ("asked",)),
+        (SendState.UNDELIVERED, ("not_reached",)),
+        (SendState.DELIVERED, ("reached",)),
+    ),
     "in_app": ((SendState.ACCEPTED, ("accepted",)), (SendState.DELIVERED, ("delivered", "read"))),
 }
 _RANKS: dict[str, dict[str, tuple[int, SendState]]] = {

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from tellfirst.cli.addenda import correct, update
+from tellfirst.cli.calls import calls
 from tellfirst.cli.channels import channels
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
@@ -63,4 +64,5 @@ app.add_typer(channels, name="channels")
 app.add_typer(playbooks, name="playbooks")
 app.add_typer(permits, name="permits")
 app.add_typer(exceptions, name="exceptions")
+app.add_typer(calls, name="calls")
 app.add_typer(keys, name="keys")

@@ -10,6 +10,7 @@ from typing import TypeVar
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from tellfirst.channels import receipts
 from tellfirst.client import OutreachClient
 from tellfirst.contract import DATA_CONVERTER
 from tellfirst.errors import NotFoundError, SourceError, UnreachableError
@@ -17,6 +18,7 @@ from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.settings import Settings, temporal_connection
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.audit import Audit
+from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.canaries import Canaries
 from tellfirst.store.chain import Chain
 from tellfirst.store.contacts import Contacts
@@ -35,6 +37,7 @@ from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
 from tellfirst.store.permits import Permits
 from tellfirst.store.rates import Rates
+from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
@@ -49,6 +52,7 @@ class Installation:
     settings: Settings
     admissions: Admissions
     audit: Audit
+    call_tasks: CallTasks
     canaries: Canaries
     chain: Chain
     contacts: Contacts
@@ -65,6 +69,7 @@ class Installation:
     outreaches: Outreaches
     permits: Permits
     rates: Rates
+    receipts: Receipts
     receivers: Receivers
     recipients: Recipients
     sends: Sends
@@ -122,6 +127,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             settings=settings,
             admissions=Admissions(database),
             audit=Audit(database),
+            call_tasks=CallTasks(database),
             canaries=Canaries(database),
             chain=Chain(database),
             contacts=Contacts(database),
@@ -138,6 +144,9 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             outreaches=Outreaches(database),
             permits=Permits(database),
             rates=Rates(database, settings.rates),
+            receipts=Receipts(
+                database, judge=receipts.judge, meaning=receipts.meaning, everything=settings.opt_out == "everything"
+            ),
             receivers=Receivers(database),
             recipients=Recipients(database),
             sends=Sends(database),

@@ -25,6 +25,7 @@ from tellfirst.store.tables import (
 from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.tables_arrivals import EventRow
 from tellfirst.store.tables_audit import AuditRow
+from tellfirst.store.tables_call_tasks import CallTaskRow
 from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
 from tellfirst.store.tables_feed import FeedEventRow
 from tellfirst.store.tables_inbox import InboxRow
@@ -62,6 +63,7 @@ class Erasure:
                 session.add(CustomerRow(id=alias, cluster=cluster, created_at=known.created_at))
                 session.flush()  # before what refers to it
                 session.execute(delete(ContactPointRow).where(col(ContactPointRow.customer_id) == customer))
+                session.execute(delete(CallTaskRow).where(col(CallTaskRow.customer_id) == customer))
                 session.execute(delete(InboxRow).where(col(InboxRow.customer_id) == customer))
                 session.execute(delete(FeedEventRow).where(col(FeedEventRow.customer_id) == customer))
             leaves = _forget_recipients(session, customer, alias, alone=alone)

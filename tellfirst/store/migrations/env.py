@@ -11,6 +11,7 @@ import tellfirst.store.tables
 import tellfirst.store.tables_alternates
 import tellfirst.store.tables_arrivals
 import tellfirst.store.tables_audit
+import tellfirst.store.tables_call_tasks
 import tellfirst.store.tables_escalations
 import tellfirst.store.tables_exceptions
 import tellfirst.store.tables_feed

@@ -494,6 +494,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source"),
     )
     op.create_table(
+        "call_tasks",
+        sa.Column("send_id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("script", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reached", sa.Boolean(), nullable=True),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customers.id"],
+        ),
+        sa.PrimaryKeyConstraint("send_id"),
+    )
+    with op.batch_alter_table("call_tasks", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_call_tasks_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_call_tasks_done_at"), ["done_at"], unique=False)
+
+    op.create_table(
         "consents",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
@@ -692,6 +713,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_consents_customer_id"))
 
     op.drop_table("consents")
+    with op.batch_alter_table("call_tasks", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_call_tasks_done_at"))
+        batch_op.drop_index(batch_op.f("ix_call_tasks_customer_id"))
+
+    op.drop_table("call_tasks")
     op.drop_table("watermarks")
     with op.batch_alter_table("reservations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservations_outreach_id"))
