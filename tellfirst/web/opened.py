@@ -31,7 +31,9 @@ class Doors:
     def gone(self, why: str, request: Request, told: Told | None = None) -> HTMLResponse:
         """Returns the page that says why a link opens nothing, and how to reach a person."""
         spoken = request.headers.get("accept-language", "").split(",")
-        locale = self.pages.locale(told.locale if told else None, *(one.partition(";")[0].strip() for one in spoken[:8]))
+        locale = self.pages.locale(
+            told.locale if told else None, *(one.partition(";")[0].strip() for one in spoken[:8])
+        )
         text = self.pages.texts[locale].gone
         status = 404 if why == "foreign" else 410
         return self.pages.show("gone", locale, title=text["title"], status=status, why=text[why])
