@@ -155,6 +155,7 @@ class PlanningActivities:
             watermark_timeout=playbook.measure.watermark_timeout,
             reconcile_after=self._reconcile_after,
             fallback_after=playbook.choice.fallback_after,
+            call_within=playbook.choice.call_within,
         )
         self._outreaches.freeze(outreach, plan, self._proposal(case, plan, playbook, now))
         frozen = self._outreaches.revision(outreach, plan.revision)

@@ -174,9 +174,11 @@ class Pause(Event):
     paused: bool = True
 
 
-EscalationKind = Literal["attention", "overdue", "promise_at_risk", "negative_reply", "raised", "unknown_sends"]
+EscalationKind = Literal[
+    "attention", "overdue", "promise_at_risk", "negative_reply", "raised", "calls_waiting", "unknown_sends"
+]
 """What may need a person, the most pressing first: it cannot go on, a decision is late, a promise is at risk, customers
-answered badly, somebody raised it, or messages are unknown."""
+answered badly, somebody raised it, calls wait to be made, or messages are unknown."""
 
 
 class Escalate(Event):

@@ -258,7 +258,7 @@ def build(
             lease=timedelta(seconds=settings.lease_seconds),
             margin=timedelta(seconds=settings.provider_timeout),
         ),
-        fallback=FallbackActivities(outreaches=outreaches, alternates=alternates),
+        fallback=FallbackActivities(outreaches=outreaches, alternates=alternates, calls=calls),
         reconciliation=ReconciliationActivities(
             outreaches=outreaches, doubts=Doubts(database), playbooks=playbooks, adapters=adapters, loop=loop
         ),

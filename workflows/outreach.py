@@ -169,7 +169,7 @@ class OutreachWorkflow(Approving):
             return None
         if what == "fallback":
             for revision in self.state.revisions:
-                await fall_back(self._id, revision, now)
+                await fall_back(self._id, revision, now, self._escalate)
             return None
         if what == "promise":
             for revision in self.state.revisions:

@@ -99,6 +99,7 @@ class Plan(Frozen):
     watermark_timeout: timedelta
     reconcile_after: timedelta
     fallback_after: timedelta = timedelta(minutes=15)  # how long after a step left what was lost is looked for again
+    call_within: timedelta = timedelta(hours=1)  # how long a call may wait for somebody to make it
 
     @property
     def page_count(self) -> int:

@@ -73,6 +73,7 @@ def _durations(playbook: Playbook) -> Iterator[Finding]:
         "measure.watermark_timeout": measure.watermark_timeout,
     }
     positive["choice.fallback_after"] = playbook.choice.fallback_after
+    positive["choice.call_within"] = playbook.choice.call_within
     not_negative = {"detector.hold_down": detector.hold_down}
     for number, step in enumerate(playbook.steps):
         positive[f"steps[{number}].expires"] = step.expires

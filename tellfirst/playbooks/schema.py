@@ -220,12 +220,14 @@ class Choice(Outside):
     """Says by which of its channels each recipient is told.
 
     `order` is that of urgency, or of the playbook's own list. With `high_value` somebody of ours calls accounts of high
-    value. A message lost on one channel goes by the next, as soon as that is known and once more `fallback_after`.
+    value, and is reminded after `call_within`. A message lost on one channel goes by the next, for which it is looked
+    at once, after `fallback_after` and once late.
     """
 
     order: Literal["urgency", "playbook"] = "urgency"
     high_value: Literal["person"] | None = None
     fallback_after: Duration = timedelta(minutes=15)
+    call_within: Duration = timedelta(hours=1)
 
 
 class Addendum(Outside):
