@@ -108,6 +108,7 @@ class World:
             trigger: parse(re.sub(r"holdout = [\d.]+", "holdout = 0", loaded.text), "test")
             for trigger, loaded in load_library([LIBRARY]).items()
         }
+        self.more: dict[str, Adapter] = {}
         self.app: Application | None = None
         self.client = OutreachClient(env.client)
         self._started: list[WorkflowHandle[Any, Any]] = []
@@ -116,7 +117,8 @@ class World:
     # -- life
 
     async def __aenter__(self) -> "World":
-        adapters: Mapping[str, Adapter] = {"sms": self.sms, "email": self.email, "in_app": self.in_app}  # type: ignore[dict-item]
+        fakes: dict[str, Any] = {"sms": self.sms, "email": self.email, "in_app": self.in_app}
+        adapters: Mapping[str, Adapter] = {**fakes, **self.more}
         self.app = build(self.settings, loop=self.loop, adapters=adapters, library=self.library)
         database = self.app.database
         self.customers, self.outreaches, self.recipients = (
