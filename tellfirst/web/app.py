@@ -104,7 +104,7 @@ def create_app(
     app.state.work = work
     controls = Controls(database)
 
-    @app.get("/healthz")
+    @app.get("/healthz", responses={503: {"description": "The database does not answer."}})
     def healthz() -> JSONResponse:
         try:
             controls.on()  # a small read of a table: the database answers, and it is migrated

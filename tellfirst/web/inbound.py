@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from tellfirst.policy.optout import Wish
 from tellfirst.policy.replies import Replies as Reader
 from tellfirst.store.replies import ESCALATION, Incoming, Replies
-from tellfirst.web.twilio_forms import TwilioForms
+from tellfirst.web.signatures import ANSWERS
+from tellfirst.web.twilio_forms import FORMS, TwilioForms
 
 PATH = "/twilio/inbound"
 EMPTY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
@@ -30,7 +31,7 @@ def twilio_replies(
     """Returns the route to which Twilio hands on what customers write."""
     router = APIRouter()
 
-    @router.post(PATH, response_class=Response)
+    @router.post(PATH, response_class=Response, responses=ANSWERS, openapi_extra=FORMS)
     async def post_twilio_inbound(request: Request) -> Response:
         form = await forms.read(request, PATH)
         message, sender = form.get("MessageSid") or form.get("SmsSid", ""), form.get("From", "")

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from pydantic import AwareDatetime
@@ -81,7 +81,9 @@ def inbox_routes(
             raise HTTPException(401, f"{HEADER} is not the token of this customer; see docs/channels.md")
         return customer
 
-    router = APIRouter(prefix=PREFIX + "{customer}", tags=["inbox"], dependencies=[Depends(_private)])
+    router = APIRouter(
+        prefix=PREFIX + "{customer}", tags=["inbox"], dependencies=[Depends(_private)], responses=ANSWERS
+    )
 
     @router.get("")
     def items(
@@ -146,6 +148,13 @@ def inbox_routes(
         return Counts(unseen=standing.unseen, unread=standing.unread)
 
     return router
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The token is not that of this customer."},
+    404: {"description": "There is no such message in this inbox."},
+    503: {"description": "The installation has no secret for inboxes, or too many streams are open."},
+}
 
 
 class InboxOrigins:

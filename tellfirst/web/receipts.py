@@ -8,10 +8,8 @@ from starlette.concurrency import run_in_threadpool
 
 from tellfirst.domain.receipt import Receipt
 from tellfirst.store.receipts import Receipts
-from tellfirst.web.bodies import FORM
-from tellfirst.web.openapi import described
 from tellfirst.web.signatures import ANSWERS
-from tellfirst.web.twilio_forms import HEADERS, TwilioForms
+from tellfirst.web.twilio_forms import FORMS, TwilioForms
 
 PATH = "/twilio/status"
 PROVIDER = "twilio"
@@ -21,10 +19,7 @@ def twilio_receipts(receipts: Receipts, forms: TwilioForms, *, clock: Callable[[
     """Returns the route to which Twilio reports; our id for the message is the `d` of the address it was given."""
     router = APIRouter()
 
-    @router.post(
-        PATH, status_code=204, response_class=Response, responses=ANSWERS,
-        openapi_extra=described(dict[str, str], FORM, headers=HEADERS),
-    )  # fmt: skip
+    @router.post(PATH, status_code=204, response_class=Response, responses=ANSWERS, openapi_extra=FORMS)
     async def post_twilio_status(request: Request, d: str = "") -> None:
         form = await forms.read(request, PATH)
         message, word = form.get("MessageSid") or form.get("SmsSid", ""), form.get("MessageStatus", "")

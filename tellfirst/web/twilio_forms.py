@@ -5,8 +5,10 @@ from starlette.datastructures import ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
 from tellfirst.web.bodies import FORM, read_body, read_form
+from tellfirst.web.openapi import described
 
-HEADERS = ("X-Twilio-Signature",)
+FORMS = described(dict[str, str], FORM, headers=("X-Twilio-Signature",))
+"""What is published of such a form; its fields are Twilio's."""
 
 
 class TwilioForms:

@@ -16,7 +16,8 @@ from tellfirst.policy.replies import Kind, Reading
 from tellfirst.store.calls import Call, Calls
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.replies import ESCALATION, Incoming, Replies
-from tellfirst.web.twilio_forms import TwilioForms
+from tellfirst.web.signatures import ANSWERS
+from tellfirst.web.twilio_forms import FORMS, TwilioForms
 
 PATH = "/twilio/voice"
 FALLBACK = "en"
@@ -64,7 +65,7 @@ def voice_keys(
         text = (_text(call, outreaches) or says.gone) if key == twiml.REPEAT else ""
         return twiml.message(text, says, action=here)
 
-    @router.post(PATH, response_class=Response)
+    @router.post(PATH, response_class=Response, responses=ANSWERS, openapi_extra=FORMS)
     async def post_twilio_voice(request: Request) -> Response:
         form = await forms.read(request, PATH)
         send = request.query_params.get("d", "")[:64]
