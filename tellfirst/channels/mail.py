@@ -7,7 +7,7 @@ from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from pathlib import Path
 
 from email_validator import EmailNotValidError, validate_email
@@ -20,6 +20,7 @@ from tellfirst.errors import SettingsError
 FALLBACK = "en"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NAMED = re.compile(r"([^<>]*)<([^<>]+)>")
 # A full stop or a bracket at its end belongs to the sentence, not to the address.
 _LINK = re.compile(r"(https://[^\s<>\"]*[^\s<>\".,;:!?)'\]])")
 
@@ -131,7 +132,8 @@ class Letterhead:
 
 def read_mailbox(text: str) -> Mailbox:
     """Returns a mailbox of ours; raises SettingsError unless it is `address` or `Name <address>`."""
-    name, given = parseaddr(text)
+    found = _NAMED.fullmatch(text)
+    name, given = (found[1].strip(' "'), found[2]) if found else ("", text)
     address = ascii_address(given)
     if address is None or not address.isascii() or _CONTROL.search(text):
         raise SettingsError(

@@ -151,7 +151,8 @@ class SmtpMail:
             return kind, str(code or type(error).__name__)
         except Exception as error:
             cause = error.__cause__ or error
-            wrong = isinstance(cause, ssl.SSLError)  # its certificate is not one that we trust
+            # Its certificate is not one that we trust, or it offers no encryption or no login that we know.
+            wrong = isinstance(cause, ssl.SSLError) or type(error) is aiosmtplib.SMTPException
             return AnswerKind.CONFIGURATION if wrong else AnswerKind.NOT_SENT, type(cause).__name__
         return None
 
