@@ -26,6 +26,20 @@ URL = "/inbox/c-1/stream"
 
 
 @asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """Lets a web process listen and yields its address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+    running = asyncio.create_task(server._serve())  # without the signals of a process of its own
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await running
+
+
+@asynccontextmanager
 async def process(database: Database) -> AsyncIterator[str]:
     """Is a web process with the inbox alone."""
     app = FastAPI()
@@ -33,13 +47,8 @@ async def process(database: Database) -> AsyncIterator[str]:
     app.include_router(
         inbox_routes(Inbox(database, 90 * DAY), receipts, secret=SECRET, clock=lambda: NOON, look_every=0.02)
     )
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    serving = asyncio.create_task(server._serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await serving
+    async with serving(app) as url:
+        yield url
 
 
 @asynccontextmanager
