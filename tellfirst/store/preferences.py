@@ -50,12 +50,14 @@ class Preferences:
 
     def told(self, send: str) -> Told | None:
         """Returns who was told by a send, None for one that there is not."""
-        query = select(SendRow.customer_id, SendRow.channel, RecipientRow.locale).join(
-            RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id)
-        )
         with self._database.read() as session:
-            found = session.exec(query.where(SendRow.id == send)).first()
-        return None if found is None else Told(customer=found[0], channel=found[1], locale=found[2] or "")
+            row = session.get(SendRow, send)
+            if row is None:
+                return None
+            chosen = preferences_of(session, [row.customer_id]).get(row.customer_id, NONE)
+            recipient = session.get(RecipientRow, row.recipient_id)
+            locale = chosen.locale or (recipient.locale if recipient is not None else None)
+            return Told(customer=row.customer_id, channel=row.channel, locale=locale or "")
 
 
 def keep_choice(session: Session, customer: str, preference: Preference, *, at: datetime) -> None:

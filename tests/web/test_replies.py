@@ -1,6 +1,7 @@
 """What customers write back, as Twilio and mailboxes hand it on: signed, without quotations, and obeyed at once."""
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlmodel import select
 from tellfirst.client import OutreachClient
 from tellfirst.settings import Settings
 from tellfirst.store.consents import Consents
-from tellfirst.store.engine import Database
+from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.replies import Replies, ReplyRecord, reply_id
 from tellfirst.store.tables import ContactRow
 from tellfirst.web.app import create_app
@@ -32,6 +33,15 @@ def app_of(database: Database, folder: Path, **more: Any) -> httpx.AsyncClient:
         Settings.load(_env_file=None, data_dir=folder, **{**given(), **more}), database, clock=lambda: NOON
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://inside/")
+
+
+@pytest.fixture
+def database(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
+    """Is on SQLite alone: what differs between the databases is tried where the store is."""
+    shutil.copy(migrated_sqlite, tmp_path / "tellfirst.db")
+    opened = Database(open_engine(f"sqlite:///{tmp_path / 'tellfirst.db'}"))
+    yield opened
+    opened.close()
 
 
 @pytest_asyncio.fixture
