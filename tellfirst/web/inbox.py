@@ -89,7 +89,7 @@ def inbox_routes(
     def items(
         customer: Annotated[str, Depends(who)],
         status: Status = "all",
-        cursor: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+        cursor: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
     ) -> Listing:
         """Lists the messages of a customer."""
@@ -132,7 +132,7 @@ def inbox_routes(
         return marked(customer, None, "seen")
 
     @router.post("/{item}/{mark}")
-    def one(customer: Annotated[str, Depends(who)], item: Annotated[int, Path(ge=1, lt=2**63)], mark: Mark) -> Counts:
+    def one(customer: Annotated[str, Depends(who)], item: Annotated[int, Path(ge=1, lt=2**31)], mark: Mark) -> Counts:
         """Marks one message; repeating changes nothing, and nothing is undone."""
         return marked(customer, item, mark)
 
