@@ -3,6 +3,8 @@
 import tomllib
 from collections.abc import Sequence
 from datetime import date
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -108,9 +110,17 @@ class HoursTable(Outside):
         """Returns the open spans of a region: its own rows, else those of its country, else those of everywhere."""
         kind = "calls" if channel in CALLS else "texts"
         for name in (region, region.partition("-")[0], EVERYWHERE):
-            if rows := [row for row in self.allowed if name in row.regions and kind in row.channels]:
-                return tuple(span for row in rows for span in row.spans())
+            if spans := self._spans.get((name, kind)):
+                return spans
         return ()
+
+    @cached_property
+    def _spans(self) -> dict[tuple[str, str], tuple[Span, ...]]:
+        spans: dict[tuple[str, str], tuple[Span, ...]] = {}
+        for row in self.allowed:
+            for name, kind in product(row.regions, row.channels):
+                spans[name, kind] = (*spans.get((name, kind), ()), *row.spans())
+        return spans
 
 
 class Timing(Frozen):
@@ -142,7 +152,7 @@ def calendar_for(
     rules: list[tuple[Span, ...]] = []
     if not timing.ignores_hours:
         if rings:
-            rules += [spans for region in zones.regions or (EVERYWHERE,) if (spans := table.in_region(region, channel))]
+            rules += [spans] if (spans := table.in_region(zones.region, channel)) else []
         if business and table.business:
             rules.append(tuple(span for hours in table.business for span in hours.spans()))
         if timing.low_engagement:

@@ -18,11 +18,11 @@ Source = Literal["customer", "imported", "region", "phone", "default", ""]
 
 
 class Zones(Frozen):
-    """Is every zone a recipient may be in, none where nothing tells, and the regions whose hours hold for them."""
+    """Is every zone a recipient may be in, none where nothing tells, and the region whose hours hold for them."""
 
     names: tuple[str, ...] = ()
     source: Source = ""
-    regions: tuple[str, ...] = ()
+    region: str = ""
 
 
 NOWHERE = Zones()
@@ -39,31 +39,28 @@ def zones_of(
     """Returns where a recipient may be: as they said, else imported, else by region (ISO 3166), number or default.
 
     A number is a guess, for people take theirs along: it counts with all the zones it may lie in, and narrows those of
-    a country, never those of one of its parts. The hours of the region hold; without one, those of the countries of
-    zone and number alike.
+    a country, never those of one of its parts. Without a region, the hours of the country of the zone or number hold.
     """
-    country, guessed = _of_number(phone)
-    names, source = _names(stated, imported, region, guessed, default)
-    if region:
-        return Zones(names=names, source=source, regions=(region.upper(),))
-    countries = {country, *(_countries().get(name, "") for name in names[:1])} - {""}
-    return Zones(names=names, source=source, regions=tuple(sorted(countries)))
-
-
-def _names(
-    stated: str | None, imported: str | None, region: str | None, guessed: tuple[str, ...], default: str
-) -> tuple[tuple[str, ...], Source]:
-    for zone, source in ((stated, "customer"), (imported, "imported")):
+    region = (region or "").upper()
+    told: tuple[tuple[str | None, Source], ...] = ((stated, "customer"), (imported, "imported"))
+    for zone, source in told:
         if zone and zone in _known():
-            return (zone,), source  # type: ignore[return-value]
-    if region and (names := _of_region(region.upper())):
-        narrowed = tuple(sorted(set(names) & set(guessed)))
-        return (narrowed if narrowed and "-" not in region else names), "region"
+            return Zones(names=(zone,), source=source, region=region or _countries().get(zone, ""))
+    names = _of_region(region)
+    if len(names) > 1 and "-" not in region:
+        _, guessed = _of_number(phone)
+        names = tuple(name for name in names if name in guessed) or names
+    if names:
+        return Zones(names=names, source="region", region=region)
+    country, guessed = _of_number(phone)
     if guessed:
-        return guessed, "phone"
-    return ((default,), "default") if default in _known() else ((), "")
+        return Zones(names=guessed, source="phone", region=region or country)
+    if default in _known():
+        return Zones(names=(default,), source="default", region=region or country or _countries().get(default, ""))
+    return Zones(region=region or country)
 
 
+@cache
 def _of_region(region: str) -> tuple[str, ...]:
     states, _ = _places()
     country = region.partition("-")[0]
@@ -71,7 +68,7 @@ def _of_region(region: str) -> tuple[str, ...]:
 
 
 def _of_number(phone: str | None) -> tuple[str, tuple[str, ...]]:
-    """Returns the country of a number and the zones it may lie in; nothing where it tells nothing."""
+    """Returns the country of a number and the zones it may lie in, nothing where it tells nothing; it takes a while."""
     try:
         number = phonenumbers.parse(phone or "")
     except phonenumbers.NumberParseException:
