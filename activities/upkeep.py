@@ -13,6 +13,7 @@ from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.receipt import Receipt
 from tellfirst.store.arrivals import Arrivals
+from tellfirst.store.inbox import Inbox
 from tellfirst.store.receipts import Receipts, SilentSend
 
 AGES = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=3))
@@ -45,10 +46,12 @@ class UpkeepActivities:
         *,
         receipts: Receipts,
         arrivals: Arrivals,
+        inbox: Inbox,
         adapters: Mapping[str, Adapter],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._receipts, self._arrivals, self._adapters, self._loop = receipts, arrivals, adapters, loop
+        self._receipts, self._arrivals, self._inbox = receipts, arrivals, inbox
+        self._adapters, self._loop = adapters, loop
 
     @activity.defn
     def upkeep(self, request: UpkeepRequest) -> UpkeepReport:
@@ -56,6 +59,7 @@ class UpkeepActivities:
         with told_plainly():
             clock = AttemptClock()
             self._arrivals.forget(before=clock.now() - KEEP_ARRIVALS)
+            self._inbox.tidy(now=clock.now())
             asked = answered = 0
             for channel, adapter in self._adapters.items():
                 unanswered = 0

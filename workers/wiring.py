@@ -309,6 +309,7 @@ def build(
                 database, judge=receipts.judge, meaning=receipts.meaning, everything=settings.opt_out == "everything"
             ),
             arrivals=Arrivals(database),
+            inbox=inbox,
             adapters=adapters,
             loop=loop,
         ),

@@ -64,7 +64,7 @@ class Inbox:
         """Puts messages into the inboxes of their customers and returns the send ids of those that are there now.
 
         A message that is there already stays as it is; one that is too late, or to a customer who is not known, is
-        left out. What has expired is deleted by the way.
+        left out.
         """
         with self._database.write() as session:
             # An item with a lower id is there first, so that whoever has seen an id has seen all before it.
@@ -78,7 +78,6 @@ class Inbox:
                     .with_for_update(read=True, key_share=True)
                 )
             )
-            session.execute(delete(InboxRow).where(col(InboxRow.expires_at) <= now))
             rows = [
                 {
                     "send_id": message.send_id,
@@ -95,6 +94,11 @@ class Inbox:
             insert_new(session, InboxRow, rows)
             sends = [message.send_id for message in messages]
             return set(session.exec(select(InboxRow.send_id).where(col(InboxRow.send_id).in_(sends))))
+
+    def tidy(self, *, now: datetime) -> None:
+        """Deletes what has expired."""
+        with self._database.write() as session:
+            session.execute(delete(InboxRow).where(col(InboxRow.expires_at) <= now))
 
     def standing_of(self, send: str) -> str:
         """Returns what became of a send, in the word of a receipt; empty when it is in no inbox."""

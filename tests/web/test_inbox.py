@@ -1,6 +1,6 @@
 """The in-app inbox: listed and marked by whoever holds the customer's token, and told of at once."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from tellfirst.store.tables import RecipientRow, SendRow
 from tellfirst.store.tables_inbox import InboxRow
 from tellfirst.web.app import create_app
 from tellfirst.web.inbox import HEADER, inbox_token
+from tests.store.make import at_once, meeting
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -211,6 +212,7 @@ async def test_what_has_expired_is_gone(place: Place) -> None:
     assert (await place.get())["items"] == []
     assert (await place.post("seen")).json() == {"unseen": 0, "unread": 0}
     await place.adapter.send([messages("s-2")[0].model_copy(update={"not_after": place.now + DAY})], now=place.now)
+    Inbox(place.database, DAY).tidy(now=place.now)
     assert [row.send_id for row in place.stored()] == ["s-2"]
 
 
@@ -232,3 +234,15 @@ async def test_only_pages_of_ours_may_read_from_a_browser(place: Place, origin: 
     asked = {"Origin": origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": HEADER}
     answer = await place.client.options(path, headers=asked)
     assert (answer.status_code == 200) is allowed
+
+
+async def test_whoever_is_forgotten_meanwhile_gets_nothing(place: Place) -> None:
+    """Both have read who there is, and neither has committed."""
+    inbox, erasure = Inbox(place.database, DAY), Erasure(place.database)
+    jobs: list[Callable[[], object]] = [
+        lambda: inbox.deliver(messages("s-1"), now=NOON),
+        lambda: erasure.forget("c-1", "x-1", by="ana", at=NOON),
+    ]
+    with meeting(place.database, "SELECT customers", when="after"):
+        at_once(jobs)
+    assert place.stored() == []
