@@ -117,7 +117,7 @@ class Audience:
                 locales=locales,
                 consents=customer.consents,
                 never_open=self._never_open(customer, playbook, usable),
-                preferred=customer.preference.channel,
+                preferred=customer.preference.channel or customer.preferred,
                 high_value=customer.high_value and playbook.choice.high_value == "person",
             ),
             purpose=playbook.purpose,

@@ -23,8 +23,10 @@ from tellfirst.store.contacts import Contact
 from tellfirst.store.customers import CustomerRecord, Customers
 
 CHANNELS: tuple[str, ...] = get_args(Channel)
-CUSTOMER_COLUMNS = ("id", "first_name", "locale", "timezone", "cluster", *CHANNELS, "opt_out")
+ABOUT = ("id", "first_name", "locale", "timezone", "region", "business", "high_value", "preferred", "cluster")
+CUSTOMER_COLUMNS = (*ABOUT, *CHANNELS, "opt_out")
 CONTACT_COLUMNS = ("id", "customer_id", "reason_code", "occurred_at", "channel")
+YES, NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0", ""})
 CHUNK = 500
 PART = 2_000
 """Customers of one transaction: whoever else writes waits for one part, not for the whole file."""
@@ -52,10 +54,11 @@ def _contacts() -> None:
 def import_customers(file: File, strict: Strict = False, as_json: Annotated[bool, Json] = False) -> None:
     """Add or replace customers from a CSV file.
 
-    Columns: id, first_name, locale, timezone, cluster (account), sms, whatsapp, voice, email, push, in_app, person,
-    opt_out. Only id is required; the others are emptied where they are left out. opt_out lists channels separated by
-    semicolons, or * for all; an opt-out is never undone by an import. The whole file is checked before its first row is
-    saved; after an interruption import it again.
+    Columns: id, first_name, locale, timezone, region (ISO 3166: DE or US-CA), business, high_value (yes or no),
+    preferred (a channel), cluster (account), sms, whatsapp, voice, email, push, in_app, person, opt_out. Only id is
+    required; the others are emptied where they are left out. opt_out lists channels separated by semicolons, or * for
+    all. An import never undoes an opt-out, nor what a customer chose themselves. The whole file is checked before its
+    first row is saved; after an interruption import it again.
     """
     if file.exists() and not file.is_file():
         raise InputError("is not a file that can be read twice", where=str(file), remedy="save it as a file")
@@ -192,6 +195,10 @@ def read_customer(row: dict[str, str]) -> CustomerRecord:
         first_name=name,
         locale=_locale(row.get("locale") or "en"),
         timezone=zone,
+        region=_region(row.get("region", "")),
+        business=_yes(row, "business"),
+        high_value=_yes(row, "high_value"),
+        preferred=_preferred(row.get("preferred", "")),
         cluster=_reference(row, "cluster") if row.get("cluster") else id_,
         addresses=addresses,
         opted_out=_opt_outs(row.get("opt_out", "")),
@@ -229,6 +236,27 @@ def _locale(text: str) -> str:
     if not plain or len(language) != 2 or (country and not (len(country) == 2 and country.isalpha())):
         raise RowError("'locale' is not like 'en' or 'en_GB'")
     return f"{language.lower()}_{country.upper()}" if country else language.lower()
+
+
+def _region(text: str) -> str | None:
+    country, dash, part = text.upper().partition("-")
+    whole = country in phonenumbers.SUPPORTED_REGIONS and (not dash or re.fullmatch("[0-9A-Z]{1,3}", part))
+    if text and not whole:
+        raise RowError("'region' is not a country or a part of one like 'DE' or 'US-CA' (ISO 3166)")
+    return text.upper() or None
+
+
+def _yes(row: dict[str, str], column: str) -> bool:
+    said = row.get(column, "").lower()
+    if said not in YES | NO:
+        raise RowError(f"'{column}' is neither yes nor no")
+    return said in YES
+
+
+def _preferred(text: str) -> str | None:
+    if text.lower() not in ("", *CHANNELS):
+        raise RowError(f"'preferred' is not one of {', '.join(CHANNELS)}")
+    return text.lower() or None
 
 
 def _phone(text: str, column: str) -> str:

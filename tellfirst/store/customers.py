@@ -34,6 +34,7 @@ class Customer(Frozen):
     region: str | None = None
     business: bool = False
     high_value: bool = False
+    preferred: str | None = None
     preference: Preference = NONE
 
 
@@ -47,6 +48,7 @@ class CustomerRecord(Frozen):
     region: str | None = None
     business: bool = False
     high_value: bool = False
+    preferred: str | None = None
     cluster: str = ""
     addresses: dict[str, str]
     opted_out: tuple[str, ...] = ()
@@ -92,6 +94,7 @@ class Customers:
                         region=row.region,
                         business=row.business,
                         high_value=row.high_value,
+                        preferred=row.preferred,
                         preference=chosen.get(row.id, NONE),
                     )
         return found
@@ -151,6 +154,7 @@ def _save(session: Session, records: Sequence[CustomerRecord], *, now: datetime,
         row = rows.setdefault(record.id, CustomerRow(id=record.id, cluster="", created_at=now))
         row.first_name, row.locale, row.timezone = record.first_name, record.locale, record.timezone
         row.region, row.business, row.high_value = record.region, record.business, record.high_value
+        row.preferred = record.preferred
         row.cluster = record.cluster or record.id
     session.add_all(rows.values())
     session.flush()  # before what refers to them

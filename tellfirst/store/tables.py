@@ -29,6 +29,7 @@ class CustomerRow(SQLModel, table=True):
     region: str | None = None  # ISO 3166, a country or one of its parts: whose quiet hours hold
     business: bool = False  # reached at work, in business hours
     high_value: bool = False  # a person calls, where the playbook says so
+    preferred: str | None = None  # the channel they asked for; what they chose themselves goes before it
     cluster: str = Field(index=True)  # household or account: randomised together
     created_at: datetime = _instant(nullable=False)
 

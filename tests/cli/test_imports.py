@@ -339,3 +339,29 @@ def test_addresses_of_every_channel_are_read(shell: Shell, database: Database) -
         "push": token,
         "person": "+14155550125",
     }
+
+
+WHO = "id,region,business,high_value,preferred\n"
+
+
+def test_who_a_customer_is_decides_how_they_are_reached(shell: Shell, database: Database) -> None:
+    shell("customers", "import", shell.file("c.csv", WHO + "c-1,us-ca,yes,TRUE,Email\nc-2,,no,,\n"))
+    one, two = (Customers(database).resolve([id_])[id_] for id_ in ("c-1", "c-2"))
+    assert (one.region, one.business, one.high_value, one.preferred) == ("US-CA", True, True, "email")
+    assert (two.region, two.business, two.high_value, two.preferred) == (None, False, False, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("c-1,Bavaria,,,", "'region' is not a country or a part of one"),
+        ("c-1,XX-CA,,,", "'region' is not a country or a part of one"),
+        ("c-1,US-CALI,,,", "'region' is not a country or a part of one"),
+        ("c-1,,maybe,,", "'business' is neither yes nor no"),
+        ("c-1,,,very,", "'high_value' is neither yes nor no"),
+        ("c-1,,,,pigeon", "'preferred' is not one of sms, whatsapp, voice, email, push, in_app, person"),
+    ],
+)
+def test_what_is_not_said_clearly_of_a_customer_is_refused(shell: Shell, row: str, says: str) -> None:
+    done = shell("customers", "import", shell.file("c.csv", WHO + row + "\n"))
+    assert says in done.err

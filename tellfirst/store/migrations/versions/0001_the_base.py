@@ -126,6 +126,7 @@ def upgrade() -> None:
         sa.Column("region", sa.String(), nullable=True),
         sa.Column("business", sa.Boolean(), nullable=False),
         sa.Column("high_value", sa.Boolean(), nullable=False),
+        sa.Column("preferred", sa.String(), nullable=True),
         sa.Column("cluster", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
