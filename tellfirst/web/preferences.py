@@ -101,7 +101,7 @@ def preference_page(customers: Customers, consents: Consents, doors: Doors) -> A
 def masked(channel: str, address: str) -> str:
     """Returns as much of an address as its owner knows it by; nothing of one that no person reads."""
     if channel in _BY_NUMBER:
-        return f"{address[:3]} ••• {address[-2:]}"
+        return f"•••••• {address[-2:]}"
     if channel == "email":
         name, _, domain = address.rpartition("@")
         return f"{name[:1]}•••@{domain}"
