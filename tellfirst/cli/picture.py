@@ -112,7 +112,7 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
     number = revision.number if revision else 1
     verdicts = here.recipients.verdicts(outreach.id, number)
     offer = None if revision is None else _offer(here, revision)
-    ways = ways_out(here.settings, tuple(offer.channels) if offer else ())
+    ways = ways_out(here.settings, offer.plan.channels if offer else ())
     return Picture(
         **outreach.model_dump(exclude={"id", "audience"}),
         outreach=outreach.id,

@@ -39,7 +39,7 @@ def show_picture(picture: Picture) -> None:
     for name, value in _lines(picture):
         table.add_row(name, Text(value))
     put(table)
-    for channel in picture.offer.channels if picture.offer else ():
+    for channel in picture.offer.plan.channels if picture.offer else ():
         samples = [s for s in picture.offer.samples if s.channel == channel] if picture.offer else []
         put(Text(f"{channel}: {counted(len(samples), 'sample')}, word for word", style="bold"))
         for sample in samples:
@@ -58,9 +58,10 @@ def short_summary(picture: Picture) -> str:
     if offer is None:
         return f"{picture.outreach}: not planned yet"
     channels = ", ".join(f"{count:,} by {channel}" for channel, count in offer.channels.items())
+    otherwise = f"; {also}" if (also := _otherwise(offer)) else ""
     return (
-        f"revision {offer.revision} of {picture.outreach}: {counted(offer.plan.recipients, 'recipient')} ({channels}), "
-        f"{_cost(offer)}, {_environment(picture)}, decide by {when(offer.plan.decide_by)}"
+        f"revision {offer.revision} of {picture.outreach}: {counted(offer.plan.recipients, 'recipient')} "
+        f"({channels}{otherwise}), {_cost(offer)}, {_environment(picture)}, decide by {when(offer.plan.decide_by)}"
     )
 
 
@@ -77,6 +78,8 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
         if offer.addendum is not None:
             yield "what", _added(offer.addendum, offer)
         yield "who", _audience(offer)
+        if otherwise := _otherwise(offer):
+            yield "", otherwise
         yield "cost", _cost(offer)
     elif not picture.closed_at:
         yield "who", "the affected customers are being found"
@@ -150,6 +153,12 @@ def _audience(offer: Offer) -> str:
         else "all are told, nobody is held out"
     )
     return f"{counted(offer.plan.recipients, 'recipient')}: {channels}; {share}"
+
+
+def _otherwise(offer: Offer) -> str:
+    """Returns who may be told by a further channel; empty when nobody may."""
+    by = [f"{count:,} by {channel}" for channel, count in offer.proposal.fallbacks.items()]
+    return f"where that does not reach them, {', '.join(by)}" if by else ""
 
 
 def _next(offer: Offer) -> Iterator[tuple[str, str]]:
