@@ -21,6 +21,8 @@ from tellfirst.channels.base import Adapter, may_repeat_since
 from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
+from tellfirst.policy.hours import closing
+from tellfirst.policy.quiet import RINGING
 from tellfirst.policy.verdict import Verdict
 from tellfirst.signing.audience import address_digest, content_digest
 from tellfirst.signing.decisions import CLOCK_SKEW
@@ -145,6 +147,7 @@ class DispatchActivities:
             or self._continues.refusal(page.revision, page.key.page, page.step, now=now)
         )
         library = self._gate.refusal(page.playbook, page.revision.proposal.playbook_version, now=now)
+        last_hour: dict[str, datetime] = {}
 
         def facts(send: PlannedSend, address: str | None) -> tuple[bool, bool, bool]:
             row, text = send.recipient, texts[send.id]
@@ -185,6 +188,9 @@ class DispatchActivities:
                 return verdict.reason
             if affected is None and switches.cleared:
                 rows = {id_: row.model_copy(update={"condition_holds": False}) for id_, row in rows.items()}
+            if page.channel in RINGING:  # or the provider's queue would ring when we would not
+                ends = {id_: closing(row.calendar, now) for id_, row in rows.items()}
+                last_hour.update({id_: end for id_, end in ends.items() if end is not None})
             return {id_: judge_row(of_page, row) for id_, row in rows.items()}
 
         leaving = self._sends.intend(
@@ -210,7 +216,7 @@ class DispatchActivities:
                 address=leaving[send.id],
                 rendered=text,
                 locale=send.recipient.locale,
-                not_after=page.step.not_after,
+                not_after=min(page.step.not_after, last_hour.get(send.id, page.step.not_after)),
                 customer=send.recipient.customer,
                 unsubscribe_url=self._links.unsubscribe(send.id, page.step.not_after),
                 preferences_url=self._links.preferences(send.id, page.step.not_after),

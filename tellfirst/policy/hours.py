@@ -1,6 +1,6 @@
-"""When a recipient may be disturbed: open spans of local time, and the next instant at which all of them are open."""
+"""When a recipient may be disturbed: open spans of local time, when all are open next, and when one closes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -48,12 +48,25 @@ def opening(calendar: Calendar, at: datetime) -> datetime | None:
         return at
     start = at.astimezone(UTC)
     while start < at + HORIZON:
-        end = start + ONE_DAY
-        for edge in sorted({e for zone in calendar.zones for e in _edges(calendar, ZoneInfo(zone), start, end)}):
+        for edge in _edges(calendar, {span.opens for spans in calendar.rules for span in spans}, start):
             if _open(calendar, edge):
                 return edge
-        start = end
+        start += ONE_DAY
     return None
+
+
+@lru_cache(maxsize=4_096)
+def closing(calendar: Calendar, at: datetime) -> datetime | None:
+    """Returns the first instant (UTC) from `at` on at which the calendar is closed; None when none is in a day.
+
+    `at` itself when it is closed then.
+    """
+    if not calendar.rules:
+        return None
+    if not _open(calendar, at):
+        return at
+    ends = {span.closes % (24 * 60) for spans in calendar.rules for span in spans}
+    return next((edge for edge in _edges(calendar, ends, at.astimezone(UTC)) if not _open(calendar, edge)), None)
 
 
 def _open(calendar: Calendar, at: datetime) -> bool:
@@ -66,9 +79,13 @@ def _open(calendar: Calendar, at: datetime) -> bool:
     return True
 
 
-def _edges(calendar: Calendar, zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetime]:
-    """Yields every instant after `start`, up to `end`, at which a span can begin to be open in a zone."""
-    minutes = {span.opens for spans in calendar.rules for span in spans}
+def _edges(calendar: Calendar, minutes: Set[int], start: datetime) -> list[datetime]:
+    """Returns every instant in the day after `start` at which a span can begin or end, given at which minutes."""
+    end = start + ONE_DAY
+    return sorted({edge for zone in calendar.zones for edge in _edges_in(ZoneInfo(zone), minutes, start, end)})
+
+
+def _edges_in(zone: ZoneInfo, minutes: Set[int], start: datetime, end: datetime) -> Iterator[datetime]:
     day = start.astimezone(zone).date()
     while day <= end.astimezone(zone).date():
         for minute in minutes:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tellfirst.policy.hours import ALWAYS, HORIZON, Calendar, Span, opening
+from tellfirst.policy.hours import ALWAYS, HORIZON, Calendar, Span, closing, opening
 
 NEW_YORK = "America/New_York"
 ZONES = sorted(available_timezones())
@@ -85,6 +85,16 @@ around = st.one_of(
 @example(day_in("Australia/Lord_Howe", ("01:45", "02:15")), utc("2027-04-03T12:00"))
 def test_it_is_what_looking_at_each_minute_finds(calendar: Calendar, at: datetime) -> None:
     assert opening(calendar, at) == by_looking(calendar, at)
+
+
+@settings(max_examples=40, deadline=None)
+@given(calendars, around)
+@example(day_in(NEW_YORK, ("01:30", "02:30")), utc("2027-03-14T06:45"))
+@example(day_in(NEW_YORK, ("00:30", "01:45")), utc("2026-11-01T05:40"))
+@example(day_in("Europe/Berlin", ("09:00", "24:00")), utc("2026-11-22T12:00"))
+def test_it_closes_when_looking_at_each_minute_says_so(calendar: Calendar, at: datetime) -> None:
+    minutes = (at.replace(second=0, microsecond=0) + n * MINUTE for n in range(1, 24 * 60 + 1))
+    assert closing(calendar, at) == next((one for one in (at, *minutes) if not is_open(calendar, one)), None)
 
 
 def changes(zone: str) -> tuple[tuple[datetime, timedelta, timedelta], ...]:
