@@ -1,6 +1,8 @@
 """The in-app inbox: listed and marked by whoever holds the customer's token, and told of at once."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import threading
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +22,7 @@ from tellfirst.store.tables import RecipientRow, SendRow
 from tellfirst.store.tables_inbox import InboxRow
 from tellfirst.web.app import create_app
 from tellfirst.web.inbox import HEADER, inbox_token
-from tests.store.make import at_once, meeting
+from tests.store.make import before
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -237,12 +239,11 @@ async def test_only_pages_of_ours_may_read_from_a_browser(place: Place, origin: 
 
 
 async def test_whoever_is_forgotten_meanwhile_gets_nothing(place: Place) -> None:
-    """Both have read who there is, and neither has committed."""
-    inbox, erasure = Inbox(place.database, DAY), Erasure(place.database)
-    jobs: list[Callable[[], object]] = [
-        lambda: inbox.deliver(messages("s-1"), now=NOON),
-        lambda: erasure.forget("c-1", "x-1", by="ana", at=NOON),
-    ]
-    with meeting(place.database, "SELECT customers", when="after"):
-        at_once(jobs)
+    """The item is about to be put in when its customer is forgotten."""
+    reached, inbox = threading.Event(), Inbox(place.database, DAY)
+    with before(place.database, "INSERT INTO inbox_items", reached, hold=0.5), ThreadPoolExecutor() as pool:
+        delivering = pool.submit(inbox.deliver, messages("s-1"), now=NOON)
+        assert reached.wait(10)
+        Erasure(place.database).forget("c-1", "x-1", by="ana", at=NOON)
+    assert delivering.result() == {"s-1"}
     assert place.stored() == []
