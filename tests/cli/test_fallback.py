@@ -72,13 +72,3 @@ async def test_what_went_by_another_channel_is_counted_once_verified_and_forgott
         await office.run("customers", "forget", "c-1", "--yes")
     change(office, "UPDATE alternates SET leaf = 'x'")
     assert (await office.run("verify", "--json")).code == 1
-
-
-async def test_a_correction_goes_where_the_message_had_come_through(office: Office) -> None:
-    office.world.sms.answers = [AnswerKind.PERMANENT]
-    outreach = await planned(office)
-    assert (await office.approve(outreach)).code == 0
-    await office.until(lambda: office.world.sends.tally(outreach).accepted == 2)
-    assert office.world.app is not None
-    receivers = (await office.run("who", outreach, "--json")).document["received"]
-    assert sorted((one["customer"], one["channel"]) for one in receivers) == [("c-1", "email"), ("c-2", "sms")]

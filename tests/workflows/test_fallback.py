@@ -7,11 +7,13 @@ import pytest
 from temporalio.client import WorkflowHandle
 
 from tellfirst.channels import receipts
+from tellfirst.contract import Stage
 from tellfirst.domain.message import AnswerKind, SendState
 from tellfirst.store.customers import CustomerRecord
 from tellfirst.store.preferences import Preference, Preferences
 from tellfirst.store.receipts import Receipt, Receipts
 from tests.figures import Figure
+from tests.workflows.test_corrections import TEXT, approve_later, draft
 from tests.world import World
 
 PHONE, MAIL = "+14155550101", "jo@example.org"
@@ -114,6 +116,18 @@ async def test_what_a_customer_chose_comes_first_and_text_stands_behind_it(world
     await world.approve(handle.id)
     await world.until(lambda: len(world.sms.sent) == 1)
     assert stood(world, handle) == {"email": SendState.FAILED, "sms": SendState.ACCEPTED}
+
+
+async def test_a_correction_goes_where_the_message_came_through(world: World) -> None:
+    handle = await told(world, AnswerKind.PERMANENT)
+    await world.until(lambda: stood(world, handle).get("email") == SendState.ACCEPTED)
+    await world.stage(handle, Stage.AWAITING_WINDOW)
+    mail = TEXT.replace("messages.sms.en]", 'messages.email.en]\nsubject = "Your order is not lost"')
+    answer = await draft(world, handle, text=mail)
+    assert (answer.accepted, answer.recipients) == (True, 1), answer
+    await approve_later(world, handle)
+    await world.until(lambda: len(world.email.sent) == 2)
+    assert (world.email.sent[1].address, world.sms.sent) == (MAIL, [])
 
 
 @pytest.mark.parametrize(
