@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from cloudevents.core.exceptions import BaseCloudEventException
 from fastapi import HTTPException, Request
-from pydantic import AfterValidator, AwareDatetime, BaseModel, StringConstraints, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, StringConstraints, ValidationError
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import personal_pattern
@@ -30,6 +30,11 @@ def _ours(at: datetime) -> datetime:
     return at
 
 
+def _said(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    return text if len(text) <= 200 and text.isascii() and text.isprintable() else ""
+
+
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 Opaque = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$"), AfterValidator(_opaque)
@@ -37,6 +42,8 @@ Opaque = Annotated[
 """An id or a word that stands for itself and holds nothing personal."""
 Moment = Annotated[AwareDatetime, AfterValidator(_ours)]
 """An instant that says its zone."""
+Said = Annotated[str, BeforeValidator(_said)]
+"""A word in a provider's event that may be left out; whatever is no plain word counts as left out."""
 
 
 class Attributes(Frozen):

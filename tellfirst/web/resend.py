@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import Field, JsonValue, TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from tellfirst.domain.base import Frozen
@@ -13,31 +12,28 @@ from tellfirst.domain.receipt import Receipt
 from tellfirst.store.receipts import Receipts
 from tellfirst.web.bodies import read_json
 from tellfirst.web.openapi import described
-from tellfirst.web.postings import checked
+from tellfirst.web.postings import Said, checked
 from tellfirst.web.signatures import ANSWERS, Verifier
 
 PATH = "/resend/events"
 PROVIDER = "resend"
 TAG = "send_id"
+SAID: TypeAdapter[str] = TypeAdapter(Said)
+
+
+class ResendData(Frozen):
+    """Is what an event is about, as far as we read it; its addresses and subject are not kept."""
+
+    email_id: str = Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")
+    tags: JsonValue = None
+    bounce: JsonValue = None
 
 
 class ResendEvent(Frozen):
-    """Is one event, as far as we read it; its addresses and subject are not kept."""
-
-    class Data(Frozen):
-        """Is what the event is about."""
-
-        class Bounce(Frozen):
-            """Says whether a bounce is for good."""
-
-            type: str = ""
-
-        email_id: str = Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")
-        tags: dict[str, Any] = Field(default_factory=dict)
-        bounce: Bounce | None = None
+    """Is one event."""
 
     type: str = Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")
-    data: Data
+    data: ResendData
 
 
 def resend_events(receipts: Receipts, verifier: Verifier, *, clock: Callable[[], datetime]) -> APIRouter:
@@ -58,14 +54,20 @@ def resend_events(receipts: Receipts, verifier: Verifier, *, clock: Callable[[],
         if isinstance(value, dict) and not str(value.get("type", "")).startswith("email."):
             return
         event = checked(ResendEvent, value)
-        send, bounce = event.data.tags.get(TAG), event.data.bounce
         receipt = Receipt(
             provider=PROVIDER,
             provider_id=event.data.email_id,
             status=event.type[:32],
-            error=bounce.type[:16] if bounce and bounce.type.isalpha() else "",
-            send=send[:64] if isinstance(send, str) else "",
+            error=_word(event.data.bounce, "type")[:16],
+            send=_word(event.data.tags, TAG)[:64],
         )
         await run_in_threadpool(receipts.take, receipt, now=clock())
 
     return router
+
+
+def _word(value: JsonValue, name: str) -> str:
+    """Returns one word of an object, or of a list of names and values, which Resend's tags are too."""
+    if isinstance(value, list):
+        value = {str(one.get("name")): one.get("value") for one in value if isinstance(one, dict)}
+    return SAID.validate_python(value.get(name)) if isinstance(value, dict) else ""

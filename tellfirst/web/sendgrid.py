@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, Ellip
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from fastapi import APIRouter, HTTPException, Request, Response
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from tellfirst.domain.base import Frozen
@@ -23,7 +23,7 @@ from tellfirst.store.arrivals import Arrivals
 from tellfirst.store.receipts import Receipts
 from tellfirst.web.bodies import LARGE, read_body, read_json
 from tellfirst.web.openapi import described
-from tellfirst.web.postings import checked
+from tellfirst.web.postings import Said, checked
 from tellfirst.web.signatures import ANSWERS, timely
 
 PATH = "/sendgrid/events"
@@ -44,13 +44,13 @@ _CODE = re.compile(r"\d\.\d{1,3}\.\d{1,3}")
 class SendGridEvent(Frozen):
     """Is one event, as far as we read it; its address, text and links are not kept."""
 
-    event: str = Field(min_length=1, max_length=32, pattern=r"^[!-~]+$")
-    sg_message_id: str = Field(default="", max_length=200, pattern=r"^[!-~]*$")
-    send_id: str = Field(default="", max_length=64, pattern=r"^[!-~]*$")
-    type: str = ""
-    status: str = ""
-    reason: str = ""
-    sg_machine_open: bool = False
+    event: Said = ""
+    sg_message_id: Said = ""
+    send_id: Said = ""
+    type: Said = ""
+    status: Said = ""
+    reason: Said = ""
+    sg_machine_open: JsonValue = None
 
 
 class SendGridEvents(Frozen):
@@ -101,16 +101,16 @@ def read_event(event: SendGridEvent) -> Receipt | None:
     A mail is known by our id where the event names it: one id of SendGrid's is that of a whole request.
     """
     provider_id = event.send_id or event.sg_message_id.partition(".")[0]
-    if not provider_id:
+    if not (provider_id and event.event):
         return None
-    status, error = event.event, event.status if _CODE.fullmatch(event.status) else ""
+    status, error = event.event[:32], event.status if _CODE.fullmatch(event.status) else ""
     if status == "bounce" and event.type == "blocked":
         status = "blocked"
-    elif status == "open" and event.sg_machine_open:
+    elif status == "open" and event.sg_machine_open is True:
         status = "machine_open"
     elif status == "dropped":
         error = DROPPED.get(event.reason.strip().lower(), "other")
-    return Receipt(provider=PROVIDER, provider_id=provider_id[:64], status=status, error=error, send=event.send_id)
+    return Receipt(provider=PROVIDER, provider_id=provider_id[:64], status=status, error=error, send=event.send_id[:64])
 
 
 def read_key(text: str) -> EllipticCurvePublicKey:

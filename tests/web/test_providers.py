@@ -196,6 +196,28 @@ async def test_resend_proves_a_send_in_doubt_by_its_tag(client: httpx.AsyncClien
     assert state_of(database, SEND)[0] == "accepted"
 
 
+@pytest.mark.parametrize(
+    "tags", [{"send_id": SEND}, [{"name": "send_id", "value": SEND}, 1, {}], None, "x", [[]], {"send_id": 1}]
+)
+async def test_tags_of_any_shape_are_read_or_left(client: httpx.AsyncClient, database: Database, tags: object) -> None:
+    body = as_json({"type": "email.sent", "data": {"email_id": "r-1", "tags": tags, "bounce": [1]}})
+    headers = webhook(body, SECRETS["resend"], names="svix")
+    assert (await client.post("/resend/events", content=body, headers=headers)).status_code == 204
+    with database.read() as session:
+        named = session.exec(select(ReceiptRow.send_id)).one()
+    assert named == (SEND if SEND in str(tags) else None)
+
+
+async def test_one_odd_event_does_not_cost_the_others(
+    app: FastAPI, client: httpx.AsyncClient, database: Database
+) -> None:
+    put_sends(database, [(SEND, "sendgrid", SEND)])
+    odd = ({"event": 5}, {"event": "x" * 500, "send_id": SEND}, {"event": "delivered", "send_id": ["a\x00"]}, {})
+    answer = await post_sendgrid(app, client, *odd, {"event": "delivered", "send_id": SEND, "status": 250})
+    assert answer.status_code == 204
+    assert state_of(database, SEND)[0] == "delivered"
+
+
 @pytest.mark.parametrize("status", ["received", "opened", "dismissed"])
 async def test_a_device_tells_what_it_had(client: httpx.AsyncClient, database: Database, status: str) -> None:
     put_sends(database, [(SEND, "fcm", "projects/p/messages/1")])
