@@ -8,18 +8,23 @@ from temporalio import activity
 from activities.affected import Affected
 from tellfirst.domain.condition import Facts, Subject, personal_pattern
 from tellfirst.domain.message import Channel
+from tellfirst.domain.plan import PlannedStep
 from tellfirst.domain.recipient import ELIGIBLE, Alternate, Candidate
 from tellfirst.playbooks.fields import RenderError
+from tellfirst.playbooks.promises import own_promises, planned_steps
 from tellfirst.playbooks.render import check_facts, choose_locale
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.choice import Reach, choose, in_order
+from tellfirst.policy.hours import ALWAYS, Calendar
 from tellfirst.policy.quiet import RINGING, HoursTable, calendar_for
-from tellfirst.policy.zones import NOWHERE, zones_of
+from tellfirst.policy.zones import NOWHERE, Zones, zones_of
 from tellfirst.signing.audience import address_digest
 from tellfirst.store.customers import Customer, Customers
 from tellfirst.store.outreaches import OutreachRecord
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.whereabouts import NUMBERS
+
+ANYWHERE = Zones(names=("UTC",))
 
 
 class Audience:
@@ -43,18 +48,26 @@ class Audience:
     def gather(self, case: OutreachRecord, revision: int, playbook: Playbook, now: datetime) -> None:
         """Keeps a verdict about each affected subject that no revision has planned for yet."""
         self._recipients.discard(case.id, revision)
-        position = 0
+        position, steps = 0, planned_steps(playbook, now)
         for fresh in self._affected.not_planned(case, playbook, at=now):
             customers = self._customers.resolve(sorted({s.customer for s in fresh}))
             candidates = [
-                self._candidate(subject, customers.get(subject.customer), playbook, case.facts) for subject in fresh
+                self._candidate(subject, customers.get(subject.customer), playbook, case.facts, steps)
+                for subject in fresh
             ]
             self._recipients.add(case.id, revision, candidates, first=position)
             position += len(candidates)
             activity.heartbeat(position)
         self._recipients.fold_customers(case.id, revision)
 
-    def _candidate(self, subject: Subject, customer: Customer | None, playbook: Playbook, shared: Facts) -> Candidate:
+    def _candidate(
+        self,
+        subject: Subject,
+        customer: Customer | None,
+        playbook: Playbook,
+        shared: Facts,
+        steps: tuple[PlannedStep, ...],
+    ) -> Candidate:
         def left_out(verdict: str) -> Candidate:
             cluster = customer.cluster if customer else subject.customer
             return Candidate(subject_key=subject.key, customer=subject.customer, cluster=cluster, verdict=verdict)
@@ -77,6 +90,9 @@ class Audience:
             return left_out("facts_missing_or_wrong")
         if any(isinstance(v, str) and personal_pattern(v) for n, v in facts.items() if _plain(playbook, n)):
             return left_out("facts_missing_or_wrong")
+        promises = own_promises(steps, self._calendar(customer, playbook, channels[0]))
+        if promises is None:
+            return left_out("promise_in_quiet_hours")
         first, *others = (
             Alternate(
                 channel=channel,
@@ -95,6 +111,7 @@ class Audience:
             timezone=customer.preference.timezone or customer.timezone,
             address_digest=first.address_digest,
             facts=facts,
+            promises=promises,
             alternates=tuple(others),
         )
 
@@ -122,6 +139,31 @@ class Audience:
             ),
             purpose=playbook.purpose,
         )
+
+    def _calendar(self, customer: Customer, playbook: Playbook, channel: Channel) -> Calendar:
+        """Returns when they may be told of what is promised."""
+
+        def within(zones: Zones) -> Calendar:
+            return calendar_for(
+                self._hours,
+                playbook.timing,
+                channel=channel,
+                zones=zones,
+                business=customer.business,
+                quiet=customer.preference.quiet,
+            )
+
+        if not playbook.updates or not within(ANYWHERE).rules:
+            return ALWAYS
+        number = next((customer.addresses[c].address for c in NUMBERS if c in customer.addresses), None)
+        zones = zones_of(
+            stated=customer.preference.timezone,
+            imported=customer.timezone,
+            region=customer.region,
+            phone=number,
+            default=self._default_zone,
+        )
+        return within(zones)
 
     def _never_open(self, customer: Customer, playbook: Playbook, usable: frozenset[Channel]) -> frozenset[Channel]:
         """Returns the channels with hours that nobody can keep, because their zone is unknown."""

@@ -52,7 +52,6 @@ class Page:
         self.playbook = playbook
         self.plan = revision.plan
         self.step: PlannedStep = next(s for s in revision.plan.steps if s.id == request.step)
-        self.promise = next_promise(revision.plan.steps, request.step)
         self.signed = signed
         self._templates: dict[str, Template] = {}
 
@@ -61,9 +60,10 @@ class Page:
         row = send.recipient
         if row.locale not in self._templates:
             self._templates[row.locale] = compile_step(self.playbook, self.step.id, self.channel, row.locale)
+        promise = next_promise(self.plan.steps, self.step.id, row.promises)
         try:
             return self._templates[row.locale].render(
-                row.facts, promise=self.promise, zone=row.timezone or self.playbook.timezone, others=row.others
+                row.facts, promise=promise, zone=row.timezone or self.playbook.timezone, others=row.others
             )
         except RenderError:
             return None

@@ -243,8 +243,8 @@ class PlanningActivities:
     ) -> tuple[dict[int, str], list[int]]:
         contents: dict[int, str] = {}
         misfits: list[int] = []
-        promise = next_promise(steps, playbook.initial.id)
         for row in rows:
+            promise = next_promise(steps, playbook.initial.id, row.promises)
             if row.locale not in templates:
                 templates[row.locale] = compile_step(playbook, playbook.initial.id, row.channel, row.locale)
             zone = row.timezone or playbook.timezone

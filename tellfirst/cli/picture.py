@@ -102,6 +102,7 @@ class Picture(Frozen):
     offer: Offer | None
     decisions: tuple[Decided, ...]
     sends: tuple[StateCount, ...]
+    replies: dict[str, int]
     escalations: tuple[EscalationRecord, ...]
     notices: tuple[Told, ...]
 
@@ -131,6 +132,7 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
             ),
         ),
         sends=tuple(here.sends.states(outreach.id)),
+        replies=here.replies.counts(outreach.id),
         escalations=tuple(here.escalations.of(outreach.id)),
         notices=notices_of(here, outreach.id),
     )
@@ -147,7 +149,7 @@ def render_row(playbook: Playbook, plan: Plan, row: Recipient, templates: dict[s
     name = f"{row.channel}.{row.locale}"
     if name not in templates:
         templates[name] = compile_step(playbook, playbook.initial.id, row.channel, row.locale)
-    promise = next_promise(plan.steps, playbook.initial.id)
+    promise = next_promise(plan.steps, playbook.initial.id, row.promises)
     return templates[name].render(row.facts, promise=promise, zone=row.timezone or playbook.timezone, others=row.others)
 
 

@@ -30,6 +30,7 @@ class Candidate(Frozen):
     timezone: str | None = None
     address_digest: str | None = None
     facts: Facts = Field(default_factory=dict)
+    promises: dict[str, AwareDatetime] = Field(default_factory=dict)
     alternates: tuple[Alternate, ...] = ()
 
 
@@ -37,7 +38,8 @@ class Recipient(Frozen):
     """Is one row of a page; `others` counts further affected things of the same customer told in the same message.
 
     `leaf` is what is left of a customer who was forgotten; nothing may leave to such a row. `rank` is 0 on the channel
-    of choice; an alternate is a row of its own, with `rank` channels before it.
+    of choice; an alternate is a row of its own, with `rank` channels before it. `promises` are the instants promised to
+    them in place of the plan's, by step.
     """
 
     id: int
@@ -55,6 +57,7 @@ class Recipient(Frozen):
     verdict: str = ELIGIBLE
     cleared_at: AwareDatetime | None = None
     rank: int = 0
+    promises: dict[str, AwareDatetime] = Field(default_factory=dict)
 
 
 class Wave(Frozen):

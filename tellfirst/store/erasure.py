@@ -121,6 +121,7 @@ def _forget_recipients(session: Session, customer: str, alias: str, *, alone: bo
         if row.cluster == customer and alone:
             row.cluster = alias
         row.facts, row.timezone, row.address_digest, row.content_digest = {}, None, None, None
+        row.promises = None
         session.add(row)
     session.flush()
     return leaves

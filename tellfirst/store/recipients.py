@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import cast
 
 from sqlalchemy import case, func
@@ -52,6 +52,7 @@ class Recipients:
                 "timezone": c.timezone,
                 "cluster": c.cluster,
                 "facts": c.facts,
+                "promises": {step: at.astimezone(UTC).isoformat() for step, at in c.promises.items()} or None,
                 "others": 0,
                 "address_digest": c.address_digest,
                 "verdict": c.verdict,

@@ -1,5 +1,6 @@
 """Rows of an audience as the domain knows them: a recipient on the channel of choice, or on an alternate one."""
 
+from datetime import datetime
 from typing import cast
 
 from sqlalchemy import ColumnElement, and_
@@ -30,6 +31,7 @@ def read_recipient(row: RecipientRow, alternate: AlternateRow | None = None) -> 
         verdict=row.verdict,
         cleared_at=row.cleared_at,
         rank=0 if alternate is None else alternate.rank,
+        promises={step: datetime.fromisoformat(at) for step, at in (row.promises or {}).items()},
     )
 
 

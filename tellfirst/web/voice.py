@@ -90,7 +90,7 @@ def _text(call: Call | None, outreaches: Outreaches) -> str:
     try:
         playbook = parse(revision.playbook_text, "the planned playbook").playbook
         template = compile_step(playbook, call.step, row.channel, row.locale)
-        promise = next_promise(revision.plan.steps, call.step)
+        promise = next_promise(revision.plan.steps, call.step, row.promises)
         zone = row.timezone or playbook.timezone
         return template.render(row.facts, promise=promise, zone=zone, others=row.others).body
     except TellfirstError:
