@@ -96,7 +96,8 @@ class ResendMail:
         if 200 <= answer.status_code < 300:
             return _accepted(message, answer)
         kind, detail = classify(answer.status_code, *_problem(answer))
-        wait = seconds_to_wait(answer.headers, now) if kind is AnswerKind.NOT_SENT else None
+        again = (AnswerKind.NOT_SENT, AnswerKind.AMBIGUOUS)  # with a key, what is in doubt may be asked for again
+        wait = seconds_to_wait(answer.headers, now) if kind in again else None
         return Answer(send_id=message.send_id, kind=kind, detail=detail, retry_after=wait)
 
     def _request(self, message: Outbound, mail: Mail) -> dict[str, object]:
