@@ -15,6 +15,7 @@ from tellfirst.domain.receipt import Receipt
 from tellfirst.store.arrivals import Arrivals
 from tellfirst.store.inbox import Inbox
 from tellfirst.store.receipts import Receipts, SilentSend
+from tellfirst.store.replies import Replies
 
 AGES = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=3))
 """How long after its acceptance a message without a final receipt is asked about."""
@@ -47,10 +48,11 @@ class UpkeepActivities:
         receipts: Receipts,
         arrivals: Arrivals,
         inbox: Inbox,
+        replies: Replies,
         adapters: Mapping[str, Adapter],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._receipts, self._arrivals, self._inbox = receipts, arrivals, inbox
+        self._receipts, self._arrivals, self._inbox, self._replies = receipts, arrivals, inbox, replies
         self._adapters, self._loop = adapters, loop
 
     @activity.defn
@@ -60,6 +62,7 @@ class UpkeepActivities:
             clock = AttemptClock()
             self._arrivals.forget(before=clock.now() - KEEP_ARRIVALS)
             self._inbox.tidy(now=clock.now())
+            self._replies.tidy(now=clock.now())
             asked = answered = 0
             for channel, adapter in self._adapters.items():
                 unanswered = 0

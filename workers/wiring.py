@@ -73,6 +73,7 @@ from tellfirst.store.rates import Rates
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
+from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
 from tellfirst.store.whereabouts import HourRules
 from workers.mail import require_postal_address
@@ -310,6 +311,7 @@ def build(
             ),
             arrivals=Arrivals(database),
             inbox=inbox,
+            replies=Replies(database, kept=timedelta(days=settings.reply_days)),
             adapters=adapters,
             loop=loop,
         ),

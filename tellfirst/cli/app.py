@@ -21,6 +21,7 @@ from tellfirst.cli.outcomes import report
 from tellfirst.cli.output import fail
 from tellfirst.cli.permits import permits
 from tellfirst.cli.playbooks import playbooks
+from tellfirst.cli.replies import holds, replies
 from tellfirst.cli.show import pending, show
 from tellfirst.cli.steer import abort, ack, escalate, pause, resume
 from tellfirst.cli.stuck import stuck
@@ -55,7 +56,7 @@ app.add_typer(contacts, name="contacts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
     *(pause, resume, abort, escalate, ack, stuck, report, verify, events),
-    *(who, correct, update),
+    *(who, correct, update, replies),
 )
 for command in COMMANDS:
     app.command()(command)
@@ -65,4 +66,5 @@ app.add_typer(playbooks, name="playbooks")
 app.add_typer(permits, name="permits")
 app.add_typer(exceptions, name="exceptions")
 app.add_typer(calls, name="calls")
+app.add_typer(holds, name="holds")
 app.add_typer(keys, name="keys")

@@ -28,6 +28,16 @@ WORDS = {
     "address_changed": "reached elsewhere by now",
 }
 
+REPLIES = {
+    "thanks": "says thanks",
+    "why": "asks why they get this",
+    "opt_out": "opted out",
+    "opt_in": "wants messages again",
+    "help": "asked the carrier for help",
+    "automatic": "written by a program",
+}
+"""What the tones and kinds of replies are called; others are their own names."""
+
 
 def show_picture(picture: Picture) -> None:
     """Prints an outreach for people."""
@@ -95,6 +105,9 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
             yield from _next(offer)
     for step, states in _sends(picture).items():
         yield "sent" if step == INITIAL else "", f"{step}: {states}"
+    if picture.replies:
+        said = ", ".join(f"{count:,} {REPLIES.get(name, name)}" for name, count in picture.replies.items())
+        yield "replies", f"{said}: tellfirst replies {picture.outreach}"
     for decided in picture.decisions:
         said = "accepted" if decided.accepted else f"refused ({decided.code})"
         who = f" by {decided.approver}" if decided.approver else ""

@@ -21,6 +21,7 @@ from tellfirst.store.audit import Audit
 from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.canaries import Canaries
 from tellfirst.store.chain import Chain
+from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
@@ -40,6 +41,7 @@ from tellfirst.store.rates import Rates
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
+from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
 
 T = TypeVar("T")
@@ -55,6 +57,7 @@ class Installation:
     call_tasks: CallTasks
     canaries: Canaries
     chain: Chain
+    consents: Consents
     contacts: Contacts
     controls: Controls
     customers: Customers
@@ -72,6 +75,7 @@ class Installation:
     receipts: Receipts
     receivers: Receivers
     recipients: Recipients
+    replies: Replies
     sends: Sends
 
     def outreach(self, name: str) -> OutreachRecord:
@@ -130,6 +134,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             call_tasks=CallTasks(database),
             canaries=Canaries(database),
             chain=Chain(database),
+            consents=Consents(database, everything=settings.opt_out == "everything"),
             contacts=Contacts(database),
             controls=Controls(database),
             customers=Customers(database),
@@ -149,6 +154,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             ),
             receivers=Receivers(database),
             recipients=Recipients(database),
+            replies=Replies(database, everything=settings.opt_out == "everything"),
             sends=Sends(database),
         )
     finally:

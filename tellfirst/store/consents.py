@@ -12,7 +12,7 @@ from tellfirst.store.engine import Database
 from tellfirst.store.preferences import Preference, keep_choice
 from tellfirst.store.statements import chunks, insert_new
 from tellfirst.store.tables import ConsentRow, CustomerRow
-from tellfirst.store.tables_replies import HoldRow
+from tellfirst.store.tables_replies import HoldRow, ReplyRow
 from tellfirst.store.telling import tell
 
 
@@ -21,6 +21,7 @@ class Hold(Frozen):
 
     customer: str
     reply: str
+    outreach: str | None
     since: datetime
 
 
@@ -56,17 +57,27 @@ class Consents:
 
     def holds(self) -> list[Hold]:
         """Returns who is held back, the longest first."""
-        query = select(HoldRow).where(col(HoldRow.ended_at).is_(None)).order_by(col(HoldRow.since), col(HoldRow.id))
+        query = (
+            select(HoldRow, ReplyRow.outreach_id)
+            .join(ReplyRow, col(ReplyRow.id) == col(HoldRow.reply_id), isouter=True)
+            .where(col(HoldRow.ended_at).is_(None))
+            .order_by(col(HoldRow.since), col(HoldRow.id))
+        )
         with self._database.read() as session:
-            return [Hold(customer=row.customer_id, reply=row.reply_id, since=row.since) for row in session.exec(query)]
+            return [
+                Hold(customer=row.customer_id, reply=row.reply_id, outreach=outreach, since=row.since)
+                for row, outreach in session.exec(query)
+            ]
 
-    def end_hold(self, customer: str, *, opt_out: bool, by: str, at: datetime) -> bool:
-        """Ends what holds a customer back, as an opt-out or as none; returns whether anything did."""
+    def end_hold(self, customer: str, *, opt_out: bool, by: str, at: datetime) -> list[str]:
+        """Ends what holds a customer back, as an opt-out or as none; returns the replies that they were held for."""
         with self._database.write() as session:
-            ended = release(session, [customer], at=at, by=by) > 0
-            if ended and opt_out:
+            held = select(HoldRow.reply_id).where(HoldRow.customer_id == customer, col(HoldRow.ended_at).is_(None))
+            found = list(session.exec(held))
+            release(session, [customer], at=at, by=by)
+            if found and opt_out:
                 say(session, [customer], closed_by("", everything=True), at=at, source=f"hold ended by {by}"[:100])
-            return ended
+            return found
 
 
 def opt_out(

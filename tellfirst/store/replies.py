@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func
@@ -53,10 +53,10 @@ class ReplyRecord(Frozen):
 
 
 class Replies:
-    """Keeps replies; `everything` is whether an opt-out on one channel closes all of them."""
+    """Keeps replies, and their texts for `kept`; `everything` is whether an opt-out on one channel closes all."""
 
-    def __init__(self, database: Database, *, everything: bool = True) -> None:
-        self._database, self._everything = database, everything
+    def __init__(self, database: Database, *, everything: bool = True, kept: timedelta = timedelta(days=90)) -> None:
+        self._database, self._everything, self._kept = database, everything, kept
 
     def take(self, incoming: Incoming, reading: Reading, *, now: datetime) -> ReplyRecord | None:
         """Keeps a reply, also of a sender nobody knows, and does what it asks for; None when it was here already.
@@ -135,9 +135,9 @@ class Replies:
         with self._database.read() as session:
             return {str(name): count for name, count in session.exec(query)}
 
-    def forget_texts(self, *, before: datetime) -> int:
-        """Deletes what was written before an instant, and the addresses of nobody's customers; returns how many."""
-        old = col(ReplyRow.received_at) < before, (col(ReplyRow.text) != "") | (col(ReplyRow.address) != "")
+    def tidy(self, *, now: datetime) -> int:
+        """Deletes texts whose time has come, and the addresses of nobody's customers; returns of how many replies."""
+        old = col(ReplyRow.received_at) <= now - self._kept, (col(ReplyRow.text) != "") | (col(ReplyRow.address) != "")
         with self._database.write() as session:
             done = session.execute(update(ReplyRow).where(*old).values(text="", address=""))
             return int(done.rowcount)  # type: ignore[attr-defined]

@@ -164,12 +164,12 @@ def test_a_sender_whom_nobody_knows_is_kept(told: Desk, database: Database) -> N
 
 
 def test_texts_go_when_their_time_has_come(told: Desk, database: Database) -> None:
-    replies = Replies(database)
+    replies = Replies(database, kept=timedelta(days=1))
     replies.take(incoming(), WORDS, now=NOON)
     replies.take(incoming(id="twilio:SM2", address="+15559999999"), WORDS, now=NOON)
     replies.take(incoming(id="twilio:SM3"), WORDS, now=LATER)
-    assert replies.forget_texts(before=LATER) == 2
-    assert replies.forget_texts(before=LATER) == 0
+    assert replies.tidy(now=NOON + timedelta(days=1)) == 2
+    assert replies.tidy(now=NOON + timedelta(days=1)) == 0
     assert [one.text for one in replies.of(OUTREACH)] == ["", "hi"]
     assert addresses(database) == []
 
