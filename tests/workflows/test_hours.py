@@ -1,4 +1,4 @@
-"""Hours: whoever must not be disturbed now is told later, by waves of their own, each message once and none at night."""
+"""Hours: whoever must not be disturbed now is told later, each message once and none at night."""
 
 import asyncio
 from datetime import UTC, datetime, time, timedelta
@@ -11,7 +11,7 @@ import pytest_asyncio
 from sqlmodel import col, select
 from temporalio.client import WorkflowHandle
 
-from tellfirst.contract import Stage
+from tellfirst.contract import Stage, send_queue
 from tellfirst.domain.message import AnswerKind
 from tellfirst.store.consents import Consents
 from tellfirst.store.tables import RecipientRow, SendRow
@@ -114,12 +114,15 @@ async def test_a_page_that_runs_into_the_night_is_finished_in_the_morning(open_8
     assert time(8) <= local(late.intent_at, night) < time(8, 10)
     assert len((await world.history(handle))["events"]) < events + 30, "it waited by one timer"
     world.contacts_known()
-    assert (await world.finish(handle)).accepted == 3
+    assert (await world.finish(handle)).ending == "measured"
+    assert len({m.send_id for m in world.sms.sent}) == len(world.sms.sent)
 
 
 async def test_whoever_cannot_be_told_in_time_is_never_drawn(open_8_to_20: World) -> None:
     world = open_8_to_20
-    world.override("late_delivery", {'after = "P2D"': 'after = "PT6H"'})
+    world.override(
+        "late_delivery", {'after = "P2D"': 'after = "PT8H"', 'expires_after = "PT24H"': 'expires_after = "PT5H"'}
+    )
     world.customer("c-1", timezone=zone_at(12), addresses={"sms": "+14150000001"})
     world.customer("c-2", timezone=zone_at(21), addresses={"sms": "+14150000002"})
     handle = await approved(world, "o-1", "o-2")
@@ -130,20 +133,14 @@ async def test_whoever_cannot_be_told_in_time_is_never_drawn(open_8_to_20: World
     assert {m.address for m in world.sms.sent} == {"+14150000001"}
 
 
-@pytest.mark.parametrize("how", ["abort", "cleared", "reject"])
+@pytest.mark.parametrize("how", ["abort", "condition_cleared"])
 async def test_whoever_waits_is_let_go_with_the_rest(open_8_to_20: World, how: str) -> None:
     world = open_8_to_20
     for n, hour in enumerate((12, 22)):
         world.customer(f"c-{n}", timezone=zone_at(hour), addresses={"sms": f"+1415000000{n}"})
     handle = await approved(world, "o-0", "o-1")
     await world.until(lambda: len(world.sms.sent) == 1)
-    if how == "abort":
-        await world.client.abort(handle.id)
-    elif how == "cleared":
-        await world.client.tell(handle.id, "condition_cleared")
-    else:
-        answer = await world.client.submit(handle.id, world.envelope(handle.id, "reject"))
-        assert answer.accepted
+    await world.client.tell(handle.id, how)
     world.contacts_known()
     assert (await world.finish(handle)).ending == "measured"
     assert {m.address for m in world.sms.sent} == {"+14150000000"}
@@ -184,7 +181,6 @@ async def test_the_first_few_are_all_told_before_anybody_is_asked_about_the_rest
 async def test_an_opt_out_is_obeyed_at_every_boundary(open_8_to_20: World) -> None:
     """Each of six customers opts out at another one; the two who do not are told, and nobody else."""
     world = open_8_to_20
-    world.override("late_delivery", {})
     night, when = zone_at(22), {"7": zone_at(22)}
     for n in range(1, 9):
         addresses = {"sms": f"+1415000000{n}", "email": f"c{n}@example.org"}
@@ -202,20 +198,20 @@ async def test_an_opt_out_is_obeyed_at_every_boundary(open_8_to_20: World) -> No
     handle = await world.start(world.late(*(f"o-{n}" for n in range(1, 9))))
     await world.planned(handle.id)
     opts_out(1)  # after the plan
-    world.controls.turn_on("pause-all", "", by="test", at=datetime.now(UTC))
+    await world.without(send_queue("sms"))
     await world.approve(handle.id)
-    await world.until(lambda: standing().get("c-2") == "planned")
+    await world.until(lambda: rows(world, handle.id)[1].arm == "treated")
     opts_out(2)  # after the approval
-    world.controls.turn_off("pause-all", by="test", at=datetime.now(UTC))
-    await world.pass_time(handle, seconds=31)
-    await world.until(lambda: standing()["c-4"] == "intent")
+    await world.rest()
+    await world.work()
+    await world.until(lambda: standing().get("c-4") == "intent")
     opts_out(5)  # between two micro-batches
     address = {"sms": "+14150000006", "email": "c6@example.org"}
     world.customer("c-6", timezone=night, addresses=address)
     halt.set()
-    await world.until(lambda: standing()["c-4"] == "planned")
+    await world.until(lambda: standing().get("c-4") == "planned")
     opts_out(4)  # during the wait before it is tried again
-    await world.until(lambda: standing()["c-6"] == "deferred")
+    await world.until(lambda: standing().get("c-6") == "deferred")
     opts_out(6)  # while deferred
     assert rows(world, handle.id)[6].arm is None
     opts_out(7)  # while waiting for a slot
@@ -225,3 +221,59 @@ async def test_an_opt_out_is_obeyed_at_every_boundary(open_8_to_20: World) -> No
     assert standing() == {f"c-{n}": "accepted" if n in (3, 8) else "withheld" for n in range(1, 9)}
     assert {m.address for m in world.sms.sent} == {"+14150000003", "+14150000008"}
     assert not world.email.sent
+
+
+async def test_an_update_is_never_promised_for_the_night_nor_sent_in_it(open_8_to_20: World) -> None:
+    """Their clock is at noon; the plan's update would fall due between ten and eleven in the evening."""
+    world, zone = open_8_to_20, zone_at(12)
+    world.override(
+        "late_delivery",
+        {
+            'after = "P2D"': 'after = "PT10H"',
+            'lead = "PT2H"': 'lead = "PT1H"',
+            'expires_after = "PT24H"': 'expires_after = "PT5H"',
+        },
+    )
+    world.customer("c-1", timezone=zone)
+    handle = await approved(world, "o-1")
+    await world.until(lambda: len(world.sms.sent) == 1)
+    [row] = rows(world, handle.id)
+    promised = datetime.fromisoformat(row.promises["update-1"])
+    assert local(promised, zone) == time(9)
+    assert f"{promised.astimezone(ZoneInfo(zone)):%H:%M}".lstrip("0") in world.sms.sent[0].rendered.body
+    await world.pass_time(handle, hours=11)
+    await world.until(lambda: [s.state for s in sends(world, handle.id)] == ["accepted", "deferred"])
+    assert len(world.sms.sent) == 1
+    await world.pass_time(handle, hours=11)
+    await world.until(lambda: len(world.sms.sent) == 2)
+    update = next(s for s in sends(world, handle.id) if s.step == "update-1")
+    assert time(8) <= local(update.intent_at, zone) < time(9)
+    world.contacts_known()
+    assert (await world.finish(handle)).ending == "measured"
+
+
+async def test_nobody_hears_of_two_things_within_an_hour_unless_one_is_urgent(world: World) -> None:
+    world.customer("c-1")
+    first = await approved(world, "o-1")
+    await world.until(lambda: len(world.sms.sent) == 1)
+    second = await approved(world, "o-1", key=f"{world.key}-b")
+    await world.stage(second, Stage.SENDING)
+    assert "will be told" in (await world.client.view(second.id)).details
+    urgent = world.late("o-1", key=f"{world.key}-c")
+    world.override("late_delivery", {'urgency = "normal"': 'urgency = "urgent"'})
+    third = await world.start(urgent)
+    await world.approve(third.id)
+    await world.until(lambda: len(world.sms.sent) == 2)
+    assert [rows(world, h.id)[0].arm for h in (first, second, third)] == ["treated", None, "treated"]
+    await world.pass_time(second, minutes=70)
+    await world.until(lambda: len(world.sms.sent) == 3)
+
+
+async def test_hours_that_the_carrier_keeps_are_waited_for(world: World) -> None:
+    world.sms.answers = [AnswerKind.QUIET_HOURS]
+    world.customer("c-1")
+    handle = await approved(world, "o-1")
+    await world.until(lambda: [s.state for s in sends(world, handle.id)] == ["deferred"])
+    assert not world.sms.sent
+    await world.pass_time(handle, minutes=65)
+    await world.until(lambda: len(world.sms.sent) == 1)
