@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from tellfirst.domain import feed
 from tellfirst.domain.feed import Happening
 from tellfirst.domain.message import SendState
-from tellfirst.store.statements import insert_new
+from tellfirst.store.statements import insert_new, table
 from tellfirst.store.tables import RevisionRow, SendRow
 from tellfirst.store.tables_feed import WAITING, FeedEndpointRow, FeedEventRow
 
@@ -20,6 +20,8 @@ _SENDS: dict[str, tuple[type[feed.Message], ...]] = {
     SendState.FAILED: (feed.MessageFailed,),
     SendState.UNKNOWN: (feed.MessageUnknown,),
 }
+
+_ENDPOINTS = select(table(FeedEndpointRow).c.name, table(FeedEndpointRow).c.types)
 
 
 def tell(session: Session, *happenings: Happening, at: datetime) -> None:
@@ -62,7 +64,8 @@ def tell_sends(session: Session, sends: Sequence[str], *, at: datetime) -> None:
 
 
 def _endpoints(session: Session) -> list[tuple[str, list[str]]]:
-    return [(name, list(types)) for name, types in session.exec(select(FeedEndpointRow.name, FeedEndpointRow.types))]
+    # Past the session, which would cost more than the query: this is asked beside every micro-batch.
+    return [(name, types) for name, types in session.connection().execute(_ENDPOINTS)]
 
 
 def _keep(session: Session, endpoint: str, happenings: Sequence[Happening], at: datetime) -> None:
