@@ -4,6 +4,7 @@ It adds nothing to the contract: whatever it does, a stock Temporal client does 
 """
 
 import asyncio
+import contextlib
 import hashlib
 from datetime import timedelta
 from typing import Any, Literal
@@ -109,6 +110,8 @@ class OutreachClient:
                         where=name,
                         remedy="check TEMPORAL_NAMESPACE and try again",
                     ) from None
+            except RuntimeError:
+                raise _away(name) from None
             else:
                 return
             # Nothing but the namespace has to be there for a start, and yet a server under load may say so once.
@@ -210,6 +213,16 @@ class OutreachClient:
         event = Escalate(event_id=event_id or str(uuid4()), by=by, note=note, kind=kind)
         await self._signal(outreach, contract.ESCALATE, event)
 
+    async def tell_people(self, notice: str) -> None:
+        """Has a notice that is kept delivered, until it is or a day has passed; asked again, it is still one."""
+        with contextlib.suppress(WorkflowAlreadyStartedError):
+            await self._start(
+                contract.NOTICE,
+                notice,
+                name=f"notice/{notice}",
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
+
     async def acknowledge(self, about: str, *, by: str, done: bool = False, event_id: str = "") -> None:
         """Says that somebody is on it, or that it is settled; `about` may name any workflow that waits for people."""
         event = Acknowledgement(event_id=event_id or str(uuid4()), by=by, done=done)
@@ -228,6 +241,8 @@ class OutreachClient:
             await self._handle(outreach).signal(name, message)
         except RPCError as error:
             raise _told(error, outreach) from None
+        except RuntimeError:
+            raise _away(outreach) from None
 
     def _handle(self, outreach: str) -> WorkflowHandle[Any, Any]:
         return self._temporal.get_workflow_handle(outreach)
@@ -267,3 +282,8 @@ def _told(error: RPCError, where: str) -> Exception:
         where=where,
         remedy="check TEMPORAL_ADDRESS and that the server runs",
     )
+
+
+def _away(where: str) -> Exception:
+    """Returns what a client that connects when it is first used makes of a server that is not there."""
+    return UnreachableError("the Temporal server cannot be reached", where=where, remedy="check TEMPORAL_ADDRESS")

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
 from temporalio.client import Client
 
+from tellfirst.channels.notify_file import read_notifiers
 from tellfirst.channels.receipts import judge, meaning
 from tellfirst.client import OutreachClient
 from tellfirst.contract import DATA_CONVERTER
@@ -29,12 +30,14 @@ from tellfirst.store.customers import Customers
 from tellfirst.store.engine import Database, DatabaseError
 from tellfirst.store.events import Events
 from tellfirst.store.inbox import Inbox
+from tellfirst.store.notices import Notices
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.preferences import Preferences
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.replies import ESCALATION, Replies
 from tellfirst.web import conditions, sendgrid
 from tellfirst.web.contacts import contact_routes
+from tellfirst.web.escalating import ReplyEscalations
 from tellfirst.web.events import event_routes
 from tellfirst.web.fcm import push_receipts
 from tellfirst.web.inbound import twilio_replies
@@ -44,7 +47,7 @@ from tellfirst.web.opened import Doors
 from tellfirst.web.pages import Pages
 from tellfirst.web.preferences import preference_page
 from tellfirst.web.receipts import twilio_receipts
-from tellfirst.web.replies import escalate_reply, reply_routes
+from tellfirst.web.replies import reply_routes
 from tellfirst.web.resend import resend_events
 from tellfirst.web.signatures import Verifier
 from tellfirst.web.twilio_forms import TwilioForms
@@ -83,10 +86,13 @@ def create_app(
         await run_in_threadpool(sendgrid.take_events, body, receipts, now=clock())
 
     # What waits behind its acknowledgement, by who posted it; done again it must change nothing.
+    escalations = ReplyEscalations(
+        Outreaches(database), Notices(database), read_notifiers(settings.notify), clock=clock
+    )
     handlers: dict[str, Handler] = {
         conditions.SOURCE: conditions.tell_temporal,
         sendgrid.PROVIDER: take_sendgrid,
-        ESCALATION: escalate_reply,
+        ESCALATION: escalations.tell,
     }
     work = Work(arrivals, handlers, clock=clock)
 

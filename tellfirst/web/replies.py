@@ -1,16 +1,15 @@
 """Replies as other systems hand them on, mails above all: without what is quoted, and apart from programs' answers."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from email.utils import parseaddr
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 
-from tellfirst.client import OutreachClient
 from tellfirst.domain.base import Frozen, Outside
 from tellfirst.domain.message import Channel
 from tellfirst.policy.replies import Kind, Reading
@@ -107,14 +106,3 @@ def _read(posted: PostedReply, reader: Reader) -> tuple[Reading, str]:
 def _ours(headers: str) -> Iterator[str]:
     """Yields the sends that a mail refers to, the last one first: we name our mails after them."""
     yield from reversed(_OURS.findall(headers)[-8:])
-
-
-_WORDS = {"doubt": "may be an opt-out", "person": "asks for a person", "anger": "is angry"}
-
-
-async def escalate_reply(body: Mapping[str, Any], client: OutreachClient) -> None:
-    """Tells an outreach of a reply that needs a person; told twice it counts once."""
-    outreach, reply = str(body["outreach"]), str(body["reply"])
-    note = f"a customer's reply {_WORDS[str(body['need'])]} ({reply}): tellfirst replies {outreach} --text"
-    kind: Literal["negative_reply", "raised"] = "negative_reply" if body["need"] == "anger" else "raised"
-    await client.escalate(outreach, kind, note=note, event_id=reply, by="replies")

@@ -10,15 +10,20 @@ import pytest
 import pytest_asyncio
 from sqlmodel import select
 
+from tellfirst.channels.notify_file import read_notifiers
 from tellfirst.client import OutreachClient
+from tellfirst.errors import NotFoundError
 from tellfirst.settings import Settings
 from tellfirst.store.consents import Consents
 from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.notices import Notices
+from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.replies import Replies, ReplyRecord, reply_id
 from tellfirst.store.tables import ContactRow
 from tellfirst.web.app import create_app
+from tellfirst.web.escalating import ReplyEscalations
 from tellfirst.web.quoted import without_quotes
-from tellfirst.web.replies import escalate_reply
+from tests.store.make import claim, freeze
 from tests.web.rows import OUTREACH, opted_out, put_sends
 from tests.web.signing import NOON, SECRETS, as_json, given, twilio, webhook
 
@@ -210,23 +215,49 @@ async def test_an_unsigned_mail_is_nothing(client: httpx.AsyncClient, database: 
     assert Replies(database).of(None) == []
 
 
-async def test_an_outreach_is_told_of_a_reply_that_needs_a_person() -> None:
-    told: list[tuple[str, str, str, str]] = []
+class Temporal(OutreachClient):
+    """Remembers whom it told what; an outreach that has ended is not there."""
 
-    class Client(OutreachClient):
-        def __init__(self) -> None: ...
+    def __init__(self, *, ended: bool) -> None:
+        self._ended = ended
+        self.escalated: list[tuple[str, str, str, str]] = []
+        self.notices: list[str] = []
 
-        async def escalate(self, outreach: str, kind: Any, *, note: str, event_id: str = "", by: str = "") -> None:
-            told.append((outreach, kind, note, event_id))
+    async def escalate(self, outreach: str, kind: Any, *, note: str, event_id: str = "", by: str = "") -> None:
+        if self._ended:
+            raise NotFoundError("it has ended")
+        self.escalated.append((outreach, kind, note, event_id))
 
+    async def tell_people(self, notice: str) -> None:
+        self.notices.append(notice)
+
+
+def escalations(database: Database) -> ReplyEscalations:
+    return ReplyEscalations(Outreaches(database), Notices(database), read_notifiers(None), clock=lambda: NOON)
+
+
+async def test_an_outreach_is_told_of_a_reply_that_needs_a_person(database: Database) -> None:
+    temporal = Temporal(ended=False)
     for need in ("doubt", "person", "anger"):
-        await escalate_reply({"outreach": OUTREACH, "need": need, "reply": "reply-1"}, Client())
-    assert [(outreach, kind, id_) for outreach, kind, _, id_ in told] == [
+        await escalations(database).tell({"outreach": OUTREACH, "need": need, "reply": "reply-1"}, temporal)
+    assert [(outreach, kind, id_) for outreach, kind, _, id_ in temporal.escalated] == [
         (OUTREACH, "raised", "reply-1"),
         (OUTREACH, "raised", "reply-1"),
         (OUTREACH, "negative_reply", "reply-1"),
     ]
-    assert all(f"tellfirst replies {OUTREACH} --text" in note for _, _, note, _ in told)
+    assert all(f"tellfirst replies {OUTREACH} --text" in note for _, _, note, _ in temporal.escalated)
+
+
+async def test_its_owner_is_told_when_it_has_ended(database: Database) -> None:
+    claim(database)
+    freeze(database)
+    temporal = Temporal(ended=True)
+    for _ in range(2):
+        await escalations(database).tell({"outreach": OUTREACH, "need": "person", "reply": "reply-1"}, temporal)
+    (notice,) = Notices(database).of(OUTREACH)
+    assert (notice.to, notice.kind) == ("Delivery", "raised")
+    assert Notices(database).undelivered(notice.id)
+    assert set(temporal.notices) == {notice.id}
 
 
 QUOTED = [
