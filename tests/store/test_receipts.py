@@ -9,6 +9,7 @@ from sqlmodel import select
 from tellfirst.channels.receipts import judge, meaning
 from tellfirst.domain.message import AnswerKind, SendState
 from tellfirst.domain.receipt import Receipt
+from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.engine import Database
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.tables import ConsentRow, ReceiptRow, SendRow
@@ -42,6 +43,20 @@ def test_one_message_proves_one_send_of_two_that_claim_it_at_once(database: Data
     with meeting(database, "INSERT INTO receipts", when="after"):
         at_once([lambda id_=id_: receipts.take(event("sent", send=id_), now=NOON) for id_ in (SEND, other)])  # type: ignore[misc]
     assert sorted(state_of(database, id_)[0] for id_ in (SEND, other)) == ["accepted", "unknown"]
+
+
+def test_a_receipt_and_a_look_up_do_not_both_adopt_one_message(database: Database) -> None:
+    other = "ab" * 16
+    put_sends(database, [(SEND, "twilio", ""), (other, "twilio", "")], state=SendState.INTENT)
+    found = Settlement(id=other, state=SendState.ACCEPTED, provider_id="SM1")
+    with meeting(database, "UPDATE sends"):
+        at_once(
+            [
+                lambda: receipts_of(database).take(event("sent", send=SEND), now=NOON),
+                lambda: Doubts(database).resolve([found], now=NOON) == 1,
+            ]
+        )
+    assert sorted(state_of(database, id_)[0] for id_ in (SEND, other)) == ["accepted", "intent"]
 
 
 def test_what_breaks_keeps_nothing_and_is_whole_the_next_time(database: Database) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlmodel import select
+from temporalio.client import Client
 
 from tellfirst.client import OutreachClient
-from tellfirst.contract import Ending
+from tellfirst.contract import DATA_CONVERTER, Ending
 from tellfirst.errors import ConditionError, NotFoundError, UnreachableError
 from tellfirst.store.arrivals import Arrivals
 from tellfirst.store.engine import Database
@@ -17,6 +19,7 @@ from tellfirst.web.conditions import tell_temporal
 from tellfirst.web.work import LEASE, NOT_FOUND_ATTEMPTS, Work
 from tests.store.make import at_once
 from tests.web.signing import NOON
+from tests.web.test_process import free_port
 from tests.world import World
 
 NOBODY: Any = None
@@ -153,3 +156,12 @@ async def test_a_condition_becomes_an_outreach_and_its_news_reach_it(world: Worl
         await tell_temporal(body, world.client)
     handle = world.env.client.get_workflow_handle(f"outreach/{condition['trigger']}/{condition['key']}/1")
     assert (await asyncio.wait_for(handle.result(), 60))["ending"] in (Ending.CLEARED, Ending.NOTHING_TO_DO)
+
+
+async def test_a_server_that_is_not_there_is_waited_for() -> None:
+    lazy = OutreachClient(await Client.connect(f"127.0.0.1:{free_port()}", data_converter=DATA_CONVERTER, lazy=True))
+    news = {"event": "condition_cleared", "trigger": "late_delivery", "key": "k-1", "event_id": "n-1"}
+    condition = {"trigger": "late_delivery", "key": "k-1", "detected_at": NOON, "audience": {"query": "late"}}
+    for body in (news, condition):
+        with pytest.raises(UnreachableError):
+            await tell_temporal(body, lazy)
