@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from tellfirst.channels.base import Adapter
 from tellfirst.domain.message import Answer, AnswerKind, SendState
 from tellfirst.store.consents import Consents
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
 from tellfirst.store.doubts import Settlement
 from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.repeats import Repeat
 
 MAX_ATTEMPTS = 5
 """How often a message that was provably not processed is tried before it counts as failed."""
@@ -46,6 +48,13 @@ class Answers:
         if broken := of_kind.get(AnswerKind.CONFIGURATION):
             why = f"configuration:{broken[0].detail}"[:100]
             self._controls.turn_on(f"channel:{channel}", why, by=by, at=now)
+
+
+def repeatable(adapter: Adapter, now: datetime) -> Repeat | None:
+    """Returns what is in doubt and may be asked for again, None where the provider keeps no keys."""
+    if adapter.idempotency != "key":
+        return None
+    return Repeat(adapter=adapter.name, since=now - adapter.key_window)
 
 
 def still_in_doubt(answer: Answer) -> Answer:

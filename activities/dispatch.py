@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 
-from activities.answers import Answers, deferred, longest_wait, settlement, still_in_doubt
+from activities.answers import Answers, deferred, longest_wait, repeatable, settlement, still_in_doubt
 from activities.approvals import Approvals
 from activities.canary import ContinueGate
 from activities.clock import AttemptClock
@@ -17,7 +17,7 @@ from activities.pacing import Pace
 from activities.pages import Page, PageReport, PageRequest
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources, Watch
-from tellfirst.channels.base import Adapter, may_repeat_since
+from tellfirst.channels.base import Adapter
 from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
@@ -102,8 +102,8 @@ class DispatchActivities:
                 self._leases.release(page.key, token, now=clock.now())
 
     def _leave(self, page: Page, adapter: Adapter, token: int, clock: AttemptClock, watch: Watch | None) -> PageReport:
-        since = may_repeat_since(adapter, clock.now())
-        self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, retry_since=since, token=token)
+        again = repeatable(adapter, clock.now())
+        self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, repeat=again, token=token)
         while batch := self._sends.planned(page.key, adapter.in_flight, now=clock.now()):
             batch, units = self._pace.fit(page.channel, batch, page.render)
             if not self._turn_comes(page, units, batch[0].recipient.position):

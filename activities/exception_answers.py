@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 
-from activities.answers import Answers, longest_wait, settlement, still_in_doubt
+from activities.answers import Answers, longest_wait, repeatable, settlement, still_in_doubt
 from activities.clock import AttemptClock
 from activities.dispatch import FRESH
 from activities.exception_grants import NO_ANSWER, Granted, GrantReader
 from activities.failures import later, told_plainly
 from activities.matters import MatterApprovals
-from tellfirst.channels.base import Adapter, may_repeat_since
+from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered, SendState
 from tellfirst.playbooks.answers import render_answer
@@ -103,8 +103,8 @@ class ExceptionAnswerActivities:
     def _leave(self, granted: Granted, key: PageKey, token: int, clock: AttemptClock) -> Answered:
         adapter = self._adapters[granted.record.channel]
         recipient = granted.record.recipient_id or 0
-        since = may_repeat_since(adapter, clock.now())
-        self._planned.open(key, recipient, granted.record.channel, retry_since=since, token=token)
+        again = repeatable(adapter, clock.now())
+        self._planned.open(key, recipient, granted.record.channel, repeat=again, token=token)
         for send in self._sends.planned(key, 1):
             if halted := self._send(granted, key, token, send, adapter, clock):
                 raise later("Held", f"the answer is held ({halted})", HELD)

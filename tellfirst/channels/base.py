@@ -51,8 +51,3 @@ class Adapter(Protocol):
     async def close(self) -> None:
         """Closes connections."""
         ...
-
-
-def may_repeat_since(adapter: Adapter, now: datetime) -> datetime | None:
-    """Returns since when what is in doubt may be asked for again with its key; None where nothing may."""
-    return now - adapter.key_window if adapter.idempotency == "key" else None

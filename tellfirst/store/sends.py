@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, func, literal
+from sqlalchemy import ColumnElement, case, func, literal
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
@@ -20,6 +20,7 @@ from tellfirst.store.engine import Database
 from tellfirst.store.gate_facts import Switches, read_facts, read_switches
 from tellfirst.store.leases import PageKey, hold_lease
 from tellfirst.store.opening import recipients_of
+from tellfirst.store.repeats import Repeat, plan_again
 from tellfirst.store.rows import of_send, read_recipient
 from tellfirst.store.statements import insert_new, table
 from tellfirst.store.tables import RecipientRow, SendRow
@@ -73,11 +74,11 @@ class Sends:
 
     # -- one page
 
-    def open_page(self, key: PageKey, *, kind: str, channel: str, retry_since: datetime | None, token: int) -> None:
+    def open_page(self, key: PageKey, *, kind: str, channel: str, repeat: Repeat | None, token: int) -> None:
         """Plans the sends of a page: its treated recipients, and of promised steps only who got the first message.
 
-        Intents of earlier tokens that were first asked for at `retry_since` or later are planned again (the provider
-        drops a second one); the others, and without it all, stay in doubt until they are reconciled.
+        Intents of earlier tokens are planned again where they may be asked for again (`repeat`); the others, and
+        without it all, stay in doubt until they are reconciled.
         """
         with self._database.write() as session:
             hold_lease(session, key, token)
@@ -99,17 +100,7 @@ class Sends:
                     for recipient, position, customer in _who(session, key, kind, channel)
                 ],
             )
-            if retry_since is not None:
-                session.execute(
-                    update(SendRow)
-                    .where(
-                        *_sends_of(key),
-                        col(SendRow.state) == SendState.INTENT,
-                        col(SendRow.token) < token,
-                        col(SendRow.intent_at) >= retry_since,
-                    )
-                    .values(state=SendState.PLANNED)
-                )
+            plan_again(session, _sends_of(key), repeat, token)
 
     def planned(self, key: PageKey, limit: int, *, now: datetime | None = None) -> list[PlannedSend]:
         """Returns the next sends of a page in the order of the audience, each on a channel of its recipient.
@@ -210,6 +201,8 @@ class Sends:
             return {send.id: known[send.recipient.customer].address or "" for send in sends if send.id in ours}
 
     def _set_aside(self, session: Session, verdicts: dict[str, Verdict], now: datetime) -> None:
+        # What may have left already was not withheld, whatever holds now.
+        aside = case((col(SendRow.intent_at).is_not(None), SendState.INTENT), else_=SendState.WITHHELD)
         alike: dict[Verdict, list[str]] = {}
         for id_, verdict in verdicts.items():
             if verdict.kind != "allow":
@@ -217,7 +210,7 @@ class Sends:
         for verdict, ids in alike.items():
             until = verdict.until
             values: dict[str, object] = {
-                "state": SendState.DEFERRED if until else SendState.WITHHELD,
+                "state": SendState.DEFERRED if until else aside,
                 "deferred_until": until,
             }
             session.execute(

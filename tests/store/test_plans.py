@@ -14,6 +14,7 @@ from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.engine import Database
 from tellfirst.store.leases import Leases
 from tellfirst.store.recipients import Recipients
+from tellfirst.store.repeats import Repeat
 from tellfirst.store.sends import Sends
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import RecipientRow, ReservationRow, SendRow
@@ -103,7 +104,7 @@ def dispatch(database: Database) -> None:
         key = PAGE.model_copy(update={"step": step})
         token = leases.take(key, now=NOON, until=NOON + LEASE)
         assert token is not None
-        sends.open_page(key, kind=kind, channel="sms", retry_since=NOON, token=token)
+        sends.open_page(key, kind=kind, channel="sms", repeat=Repeat(adapter="fake", since=NOON), token=token)
         batch = sends.planned(key, 25)
         assert bool(batch) is (kind != "resolved")
         leaving = sends.intend(
