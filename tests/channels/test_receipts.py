@@ -89,6 +89,7 @@ def test_every_order_of_a_history_ends_the_same(
 def test_a_reason_once_known_stays() -> None:
     events = [("undelivered", "30005"), ("undelivered", ""), ("failed", ""), ("queued", "")]
     assert {judge("twilio", order).reason for order in permutations(events)} == {"receipt:30005"}
+    assert judge("twilio", [("failed", "30005"), ("undelivered", "")]).reason == "receipt:30005"
     assert judge("twilio", [*events, ("delivered", "")]).reason == "receipt"
 
 
