@@ -24,6 +24,10 @@ WORDS = {
     "text_does_not_fit": "the text would be too long",
     "not_continued": "behind the first few, and nobody let them be told",
     "frequency_cap": "had enough messages lately",
+    "too_late": "no hour at which they may be disturbed came in time",
+    "unknown_zone": "nobody knows at which hours they may be disturbed",
+    "promise_in_quiet_hours": "what is promised would fall due at hours at which they may not be disturbed",
+    "quiet_hours": "until they may be disturbed",
     "condition_cleared": "over for them",
     "address_changed": "reached elsewhere by now",
 }
