@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
@@ -54,6 +55,8 @@ from tellfirst.web.twilio_forms import TwilioForms
 from tellfirst.web.unsubscribe import unsubscribe_page
 from tellfirst.web.voice import voice_keys
 from tellfirst.web.work import Handler, Work
+
+log = logging.getLogger("tellfirst.web")
 
 
 def utc_now() -> datetime:
@@ -109,6 +112,12 @@ def create_app(
     app = Api(title="Tellfirst", docs_url=None, redoc_url=None, lifespan=working)
     app.state.work = work
     controls = Controls(database)
+
+    @app.exception_handler(DatabaseError)
+    def unanswered(_: Request, error: DatabaseError) -> JSONResponse:
+        # Its text may hold a row's values; whoever posted comes again.
+        log.warning("the database does not answer (%s)", type(error.orig or error).__name__)
+        return JSONResponse({"detail": "the database does not answer"}, status_code=503)
 
     @app.get("/healthz", responses={503: {"description": "The database does not answer."}})
     def healthz() -> JSONResponse:

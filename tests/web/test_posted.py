@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from sqlmodel import select
 
 from tellfirst.settings import Settings
 from tellfirst.store.contacts import Contacts
-from tellfirst.store.engine import Database
+from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.erasure import Erasure
 from tellfirst.store.tables import ContactRow
 from tellfirst.store.tables_arrivals import ArrivalRow, EventRow
@@ -222,3 +223,16 @@ async def test_a_malformed_condition_is_not_kept(
 ) -> None:
     assert (await post(client, "conditions", {**CONDITION, **change})).status_code == 422
     assert rows(database, ArrivalRow) == []
+
+
+async def test_a_database_that_does_not_answer_is_said_without_what_was_posted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    empty = Database(open_engine(f"sqlite:///{tmp_path / 'empty.db'}"))
+    app = create_app(Settings.load(_env_file=None, **given()), empty, clock=lambda: NOON)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://inside") as client:
+        answer = await post(client, "contacts", {"source": "helpdesk", "contacts": [CONTACT]})
+    empty.close()
+    assert (answer.status_code, answer.json()) == (503, {"detail": "the database does not answer"})
+    assert "t-1" not in caplog.text
+    assert "does not answer" in caplog.text
