@@ -141,6 +141,8 @@ async def test_whoever_waits_is_let_go_with_the_rest(open_8_to_20: World, how: s
     handle = await approved(world, "o-0", "o-1")
     await world.until(lambda: len(world.sms.sent) == 1)
     await world.client.tell(handle.id, how)
+    if how == "condition_cleared":
+        await world.until(lambda: rows(world, handle.id)[1].withheld == "condition_cleared")
     world.contacts_known()
     assert (await world.finish(handle)).ending == "measured"
     assert {m.address for m in world.sms.sent} == {"+14150000000"}
