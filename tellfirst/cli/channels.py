@@ -1,4 +1,4 @@
-"""`channels`: through what each channel leaves, how fast, and what has halted it."""
+"""`channels`: through what each channel leaves, how fast, what has halted it, and when it may reach a customer."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,13 +7,18 @@ from typing import Annotated, get_args
 import typer
 
 from tellfirst.channels.base import Idempotency
+from tellfirst.cli.instants import read_instant
 from tellfirst.cli.output import Json, print_json, print_table, say, when
 from tellfirst.cli.steer import By
 from tellfirst.cli.wiring import opened, whoever
 from tellfirst.domain.message import Channel
-from tellfirst.errors import InputError
+from tellfirst.errors import InputError, NotFoundError
+from tellfirst.policy.hours import opening
+from tellfirst.policy.quiet import HoursTable, Timing, calendar_for
+from tellfirst.policy.zones import zones_of
 from tellfirst.settings import Settings
 from tellfirst.store.rates import Rate
+from tellfirst.store.whereabouts import NUMBERS
 
 channels = typer.Typer(help="How messages leave.", no_args_is_help=True)
 
@@ -26,9 +31,17 @@ IDEMPOTENCY: Mapping[str, Idempotency] = {
     "resend": "key",
     "fcm": "none",
     "inbox": "key",
+    "calls": "key",
 }
 DOUBT: Mapping[Idempotency, str] = {"key": "repeated by key", "lookup": "looked up", "none": "held"}
 """What becomes of a message when nobody knows whether the provider took it."""
+SOURCES: Mapping[str, str] = {
+    "customer": "they said so",
+    "imported": "imported",
+    "region": "by their region",
+    "phone": "guessed by their number",
+    "default": "TELLFIRST_DEFAULT_ZONE",
+}
 UNLIMITED = ("none", "default")
 
 Name = Annotated[str, typer.Argument(metavar="CHANNEL", help="Such as sms.")]
@@ -105,6 +118,55 @@ def resume(channel: Name, by: By = "") -> None:
         say(f"{known} was not halted")
         return
     say(f"{known} is no longer halted; `tellfirst stuck` lists what `tellfirst resume OUTREACH` lets go on")
+
+
+@channels.command("when")
+def may_reach(
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The id of a customer.")],
+    at: Annotated[str, typer.Option("--at", metavar="ISO8601", help="As of then; default now.")] = "",
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Tell when a customer may be reached on each channel, in which zones they may be, and what tells so.
+
+    That is by their region, business hours and their own wishes; a playbook may wait for more, or for less.
+    """
+    settings = Settings.load()
+    instant = read_instant(at, "--at") if at else datetime.now(UTC)
+    table = HoursTable.load(settings.hours)
+    with opened(settings) as here:
+        found = here.customers.resolve([customer]).get(customer)
+    if found is None:
+        raise NotFoundError("there is no customer of that id", where=customer, remedy="import them first")
+    where = zones_of(
+        stated=found.preference.timezone,
+        imported=found.timezone,
+        region=found.region,
+        phone=next((found.addresses[c].address for c in NUMBERS if c in found.addresses), None),
+        default=settings.default_zone,
+    )
+    opens: dict[str, datetime | None] = {}
+    for channel in get_args(Channel):
+        calendar = calendar_for(
+            table, Timing(), channel=channel, zones=where, business=found.business, quiet=found.preference.quiet
+        )
+        opens[channel] = opening(calendar, instant)
+    if as_json:
+        print_json(
+            {
+                "customer": customer,
+                "zones": where.names,
+                "source": where.source or None,
+                "region": where.region or None,
+                "opens": {channel: None if hour is None else hour.isoformat() for channel, hour in opens.items()},
+            }
+        )
+        return
+    say(f"zones   {', '.join(where.names) or 'unknown'}{f' ({SOURCES[where.source]})' if where.source else ''}")
+    say(f"hours   {f'of {where.region}' if where.region else 'of everywhere'}\n")
+    print_table(
+        ("channel", "may reach them"),
+        [(c, "now" if hour == instant else when(hour) if hour else "never") for c, hour in opens.items()],
+    )
 
 
 def _known(channel: str) -> Channel:

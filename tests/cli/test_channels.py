@@ -5,15 +5,39 @@ from typing import get_args
 
 import pytest
 
+from tellfirst.channels.base import Adapter
+from tellfirst.channels.in_app import InAppInbox
+from tellfirst.channels.outbox import Outbox
+from tellfirst.channels.person import PersonCalls
+from tellfirst.channels.push import FcmPush
+from tellfirst.channels.resend import ResendMail
+from tellfirst.channels.sendgrid import SendGridMail
+from tellfirst.channels.sms import TwilioSms
+from tellfirst.channels.smtp import SmtpMail
+from tellfirst.channels.voice import TwilioVoice
+from tellfirst.channels.whatsapp import TwilioWhatsApp
 from tellfirst.cli.channels import IDEMPOTENCY
 from tellfirst.domain.message import Channel
 from tellfirst.settings import Settings
 from tellfirst.store.chain import Chain
 from tellfirst.store.controls import Controls
+from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.engine import Database
 from tellfirst.store.rates import Rates
 from tests.cli.conftest import Shell
 
+ADAPTERS: dict[type[Adapter], str] = {
+    Outbox: "outbox",
+    TwilioSms: "twilio",
+    TwilioWhatsApp: "twilio",
+    TwilioVoice: "twilio",
+    SmtpMail: "smtp",
+    SendGridMail: "sendgrid",
+    ResendMail: "resend",
+    FcmPush: "fcm",
+    InAppInbox: "inbox",
+    PersonCalls: "calls",
+}
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -40,9 +64,12 @@ def test_every_channel_is_listed_with_what_it_promises(shell: Shell, database: D
     ]
 
 
-def test_every_provider_that_can_be_set_is_known() -> None:
+def test_every_provider_that_can_be_set_promises_what_its_adapter_does() -> None:
     can_be = {p for c in get_args(Channel) for p in get_args(Settings.model_fields[c].annotation)}
     assert can_be == set(IDEMPOTENCY)
+    for adapter, provider in ADAPTERS.items():
+        assert adapter.idempotency == IDEMPOTENCY[provider], provider
+    assert set(ADAPTERS.values()) == can_be
 
 
 def test_a_rate_is_set_at_once_and_says_by_whom(shell: Shell, database: Database) -> None:
@@ -92,3 +119,29 @@ def test_a_halt_is_shown_and_lifted_and_both_are_written_down(shell: Shell, data
     assert shell("channels", "resume", "sms").out == "sms was not halted\n"
     told = [(entry.kind, entry.about, entry.actor) for entry in Chain(database).entries()]
     assert told == [("switch_on", "channel:sms", "twilio"), ("switch_off", "channel:sms", "ana")]
+
+
+def test_it_is_told_when_a_customer_may_be_reached_and_what_tells_so(shell: Shell, database: Database) -> None:
+    people = [
+        CustomerRecord(id="c-1", region="US-FL", addresses={"sms": "+18505550100"}),
+        CustomerRecord(id="c-2", business=True, addresses={"voice": "+493012345678"}),
+        CustomerRecord(id="c-3", addresses={}),
+    ]
+    Customers(database).save(people, now=NOW, source="test")
+    night = ("--at", "2026-11-23T05:00:00Z", "--json")
+    first = shell("channels", "when", "c-1", *night).document
+    assert (first["zones"], first["source"], first["region"]) == (
+        ["America/New_York", "America/Chicago"],
+        "region",
+        "US-FL",
+    )
+    assert first["opens"]["sms"] == "2026-11-23T14:00:00+00:00"
+    assert first["opens"]["email"] == "2026-11-23T05:00:00+00:00"
+    at_work = shell("channels", "when", "c-2", *night).document
+    assert (at_work["source"], set(at_work["opens"].values())) == ("phone", {"2026-11-23T08:00:00+00:00"})
+    nowhere = shell("channels", "when", "c-3", *night).document
+    assert (nowhere["zones"], nowhere["source"], nowhere["opens"]["sms"]) == ([], None, None)
+    told = shell("channels", "when", "c-1", "--at", "2026-11-23T05:00:00Z").out.splitlines()
+    assert told[:2] == ["zones   America/New_York, America/Chicago (by their region)", "hours   of US-FL"]
+    assert told[4].split(maxsplit=1) == ["sms", "Mon 23 Nov 2026, 14:00 UTC"]
+    assert shell("channels", "when", "c-9").code == 1
