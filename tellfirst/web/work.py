@@ -62,8 +62,9 @@ class Work:
             woken.clear()
             try:
                 await self.work_off(source, client)
-            except DatabaseError as error:
-                log.warning("what was posted waits: the database does not answer (%s)", type(error).__name__)
+            except Exception as error:
+                # Whatever it is, the next look may find it mended; an error's text may hold a row's values.
+                log.warning("what was posted to %s waits: %s", source, type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), self._look_every)
 

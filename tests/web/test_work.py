@@ -12,7 +12,7 @@ from temporalio.client import Client
 from tellfirst.client import OutreachClient
 from tellfirst.contract import DATA_CONVERTER, Ending
 from tellfirst.errors import ConditionError, NotFoundError, UnreachableError
-from tellfirst.store.arrivals import Arrivals
+from tellfirst.store.arrivals import Arrival, Arrivals
 from tellfirst.store.engine import Database
 from tellfirst.store.tables_arrivals import ArrivalRow
 from tellfirst.web.conditions import tell_temporal
@@ -165,3 +165,29 @@ async def test_a_server_that_is_not_there_is_waited_for() -> None:
     for body in (news, condition):
         with pytest.raises(UnreachableError):
             await tell_temporal(body, lazy)
+
+
+class Moody(Arrivals):
+    """Is a table that cannot be read the first time."""
+
+    tempers = 1
+
+    def claim(self, source: str, *, now: datetime, within: timedelta) -> Arrival | None:
+        """Fails once."""
+        if self.tempers:
+            self.tempers -= 1
+            raise TimeoutError("no connection is free")
+        return super().claim(source, now=now, within=within)
+
+
+async def test_no_trouble_ends_the_work_for_good(database: Database) -> None:
+    arrivals, done = Moody(database), asyncio.Event()
+
+    async def quick(_: Mapping[str, Any], __: OutreachClient) -> None:
+        done.set()
+
+    arrivals.keep("x", "k", {}, now=NOON)
+    running = asyncio.create_task(Work(arrivals, {"x": quick}, clock=Clock(), look_every=0.05).run(NOBODY))
+    await asyncio.wait_for(done.wait(), 20)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
