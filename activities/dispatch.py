@@ -216,7 +216,7 @@ class DispatchActivities:
                 address=leaving[send.id],
                 rendered=text,
                 locale=send.recipient.locale,
-                not_after=min(page.step.not_after, last_hour.get(send.id, page.step.not_after)),
+                not_after=page.step.not_after,
                 customer=send.recipient.customer,
                 unsubscribe_url=self._links.unsubscribe(send.id, page.step.not_after),
                 preferences_url=self._links.preferences(send.id, page.step.not_after),
@@ -278,6 +278,7 @@ class DispatchActivities:
             halted=halted,
             deferred=tally.deferred,
             next_at=self._sends.next_hour(page.key) if tally.deferred else None,
+            broken=self._sends.too_late(page.key) if tally.withheld and page.step.due is not None else 0,
         )
 
     def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:

@@ -38,6 +38,7 @@ class PageReport(Frozen):
     halted: str = ""
     deferred: int = 0
     next_at: AwareDatetime | None = None
+    broken: int = 0  # promised messages that could not leave in time
 
 
 class Page:

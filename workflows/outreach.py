@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.mailbox import NOTHING, Alarm, read_json, until
     from workflows.options import DATABASE, over_audience
     from workflows.sending import Sender
+    from workflows.situation import people
     from workflows.state import (
         RETRY,
         Revision,
@@ -281,7 +282,14 @@ class OutreachWorkflow(Approving):
             await self.needs_attention(f"sending '{sending.step}' stopped ({halted})")
         elif revision.sending is None:
             self._ask_about_unknown(revision, sending.step)
+            await self._tell_of_broken(revision, sending)
             watch(revision, sending, workflow.now())
+
+    async def _tell_of_broken(self, revision: Revision, sending: Sending) -> None:
+        if sending.broken:
+            told = people(sending.broken)
+            text = f"What was promised in step '{sending.step}' could not reach {told} in time; it is late for them."
+            await self.notify("expired", revision.plan, text)
 
     def _ask_about_unknown(self, revision: Revision, step: str) -> None:
         count, self._sender.unknown = self._sender.unknown, 0

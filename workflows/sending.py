@@ -77,6 +77,8 @@ class Sender:
                 elif report.next_at is not None:
                     # Never at once: the clock that told the hour and this one may differ.
                     revision.defer(sending, page, max(report.next_at, workflow.now() + RETRY))
+                else:
+                    sending.broken += report.broken
         bell.cancel()
         if halted or sending.spans:
             return halted

@@ -20,6 +20,7 @@ class Sending(BaseModel):
     step: str
     spans: list[PageSpan] = Field(default_factory=list)
     in_doubt: int = 0
+    broken: int = 0  # promised messages that it was too late for
     fallback: int = 0  # so many times in turn it was found lost and sent on by another channel
 
     def take(self) -> int | None:
@@ -132,7 +133,7 @@ class Revision(BaseModel):
 
     def defer(self, sending: Sending, page: int, at: datetime) -> None:
         """Comes back to a page of a step at an instant."""
-        rest = sending.model_copy(update={"spans": [], "in_doubt": 0})
+        rest = sending.model_copy(update={"spans": [], "in_doubt": 0, "broken": 0})
         alike = (d for d in self.deferred if d.at == at and d.sending.model_copy(update={"spans": []}) == rest)
         if (later := next(alike, None)) is None:
             later = Deferred(at=at, sending=rest)

@@ -13,6 +13,7 @@ from tellfirst.domain.message import Channel, SendState
 from tellfirst.domain.recipient import Recipient
 from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.hours import ALWAYS
+from tellfirst.policy.slots import TOO_LATE
 from tellfirst.policy.verdict import Verdict
 from tellfirst.store.alternates import sent_on, turns
 from tellfirst.store.doubts import Settlement, settle_batch
@@ -255,6 +256,14 @@ class Sends:
         """Returns when the first of a page's deferred sends may leave; None when none waits."""
         query = select(func.min(SendRow.deferred_until)).where(
             *_sends_of(key), col(SendRow.state) == SendState.DEFERRED
+        )
+        with self._database.read() as session:
+            return session.exec(query).one()
+
+    def too_late(self, key: PageKey) -> int:
+        """Returns how many messages of a page were withheld because it was too late for them."""
+        query = select(func.count()).where(
+            *_sends_of(key), col(SendRow.state) == SendState.WITHHELD, col(SendRow.reason) == TOO_LATE
         )
         with self._database.read() as session:
             return session.exec(query).one()

@@ -279,3 +279,26 @@ async def test_hours_that_the_carrier_keeps_are_waited_for(world: World) -> None
     assert not world.sms.sent
     await world.pass_time(handle, minutes=65)
     await world.until(lambda: len(world.sms.sent) == 1)
+
+
+async def test_a_promise_that_no_hour_is_left_for_is_told_to_its_owner(open_8_to_20: World) -> None:
+    """They move to where it is night before the update can leave."""
+    world = open_8_to_20
+    world.override(
+        "late_delivery",
+        {
+            'after = "P2D"': 'after = "PT10H"',
+            'lead = "PT2H"': 'lead = "PT1H"',
+            'expires = "PT24H"': 'expires = "PT1H"',
+            'expires_after = "PT24H"': 'expires_after = "PT5H"',
+        },
+    )
+    world.customer("c-1", timezone=zone_at(9))
+    handle = await approved(world, "o-1")
+    await world.until(lambda: len(world.sms.sent) == 1)
+    assert rows(world, handle.id)[0].promises is None
+    world.customer("c-1", timezone=zone_at(13))
+    await world.pass_time(handle, hours=10)
+    await world.until(lambda: [n for n in world.notices.of(handle.id) if "could not reach 1 recipient" in n.text])
+    assert [s.reason for s in sends(world, handle.id) if s.step == "update-1"] == ["too_late"]
+    assert len(world.sms.sent) == 1

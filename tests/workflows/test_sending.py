@@ -227,6 +227,7 @@ async def test_pause_all_holds_every_outreach_and_goes_on_afterwards(world: Worl
 
 
 async def test_the_frequency_cap_counts_outreaches_not_messages(world: World) -> None:
+    world.override("late_delivery", {'urgency = "normal"': 'urgency = "urgent"'})  # the others wait for an hour
     people(world, 1)
     for n in range(4):
         handle = await world.start(world.late(f"o-{0}", key=f"{world.key}-{n}"))
