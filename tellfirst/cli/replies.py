@@ -43,7 +43,9 @@ def replies(
         found = here.replies.of(outreach or None)
         if text and found:
             # First, so that nobody is shown what is not written down.
-            entry = Entry(kind="replies_shown", about=outreach, actor=whoever(by, settings), at=datetime.now(UTC))
+            entry = Entry(
+                kind="replies_shown", about=outreach or "replies", actor=whoever(by, settings), at=datetime.now(UTC)
+            )
             here.chain.append(entry)
     if as_json:
         hidden = set() if text else {"text"}
