@@ -153,7 +153,19 @@ def test_no_field_breaks_out_of_where_it_stands(where: str, evil: str) -> None:
     assert [name for name in mail if name in ("Bcc", "Cc", "To")] == ["To"]
     assert mail["To"] == "ana@example.com"
     assert len(list(mail.iter_parts())) == 2
-    assert "hi" not in Words(part(mail, "html")).tags
+
+
+@pytest.mark.parametrize("where", ["body", "subject", "locale", "preferences_url", "postal_address"])
+def test_no_words_are_taken_for_markup(where: str) -> None:
+    evil = '"><script>alert(1)</script><img src=x onerror=y> & &amp; https://a.example/"onclick="x'
+    rendered = {"subject": "Late", "body": BODY} | ({where: evil} if where in ("body", "subject") else {})
+    one = message(rendered=Rendered(**rendered))
+    if where in ("locale", "preferences_url"):
+        one = one.model_copy(update={where: evil})
+    page = part(sent(one, letterhead(postal_address=evil if where == "postal_address" else "")), "html")
+    assert Words(page).tags == {"html", "head", "meta", "title", "body", "div", "p", "a"}
+    if where == "body":
+        assert evil in words(Words(page).text)
 
 
 @settings(max_examples=60, deadline=None)
