@@ -53,6 +53,7 @@ ROW_WRONGS: list[tuple[dict[str, object], str]] = [
     ({"address_unchanged": False}, "address_changed"),
     ({"content_unchanged": False}, "content_changed"),
     ({"consents": (STOP,)}, "opted_out"),
+    ({"held": True}, "held"),
     ({"reserved": False}, "frequency_cap"),
 ]
 
