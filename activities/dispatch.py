@@ -216,7 +216,7 @@ class DispatchActivities:
                 address=leaving[send.id],
                 rendered=text,
                 locale=send.recipient.locale,
-                not_after=page.step.not_after,
+                not_after=min(page.step.not_after, last_hour.get(send.id, page.step.not_after)),
                 customer=send.recipient.customer,
                 unsubscribe_url=self._links.unsubscribe(send.id, page.step.not_after),
                 preferences_url=self._links.preferences(send.id, page.step.not_after),
