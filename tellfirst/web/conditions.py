@@ -14,8 +14,8 @@ from tellfirst.domain.base import Frozen, Outside
 from tellfirst.domain.condition import Condition, Key, Word
 from tellfirst.errors import ConditionError
 from tellfirst.store.arrivals import Arrivals
-from tellfirst.web.openapi import described
-from tellfirst.web.postings import PLAIN_OR_EVENT, checked, read_posted
+from tellfirst.web.openapi import PLAIN_OR_EVENT, described
+from tellfirst.web.postings import checked, read_posted
 from tellfirst.web.signatures import ANSWERS, Verifier
 
 PATH = "/conditions"

@@ -9,8 +9,8 @@ from starlette.concurrency import run_in_threadpool
 
 from tellfirst.domain.base import Frozen, Outside
 from tellfirst.store.contacts import Contact, Contacts
-from tellfirst.web.openapi import described
-from tellfirst.web.postings import PLAIN_OR_EVENT, Moment, Opaque, checked, read_posted
+from tellfirst.web.openapi import PLAIN_OR_EVENT, described
+from tellfirst.web.postings import Moment, Opaque, checked, read_posted
 from tellfirst.web.signatures import ANSWERS, TOLERANCE, Verifier
 
 PATH = "/contacts"

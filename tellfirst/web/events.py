@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from tellfirst.domain.base import Outside
 from tellfirst.store.events import Events, Happened
 from tellfirst.web.contacts import Kept
-from tellfirst.web.openapi import described
-from tellfirst.web.postings import PLAIN_OR_EVENT, Moment, Opaque, checked, read_posted
+from tellfirst.web.openapi import PLAIN_OR_EVENT, described
+from tellfirst.web.postings import Moment, Opaque, checked, read_posted
 from tellfirst.web.signatures import ANSWERS, Verifier
 
 PATH = "/events"
@@ -35,11 +35,14 @@ class PostedEvents(Outside):
     events: tuple[PostedEvent, ...] = Field(min_length=1, max_length=500)
 
 
+EVENT_API = described(PostedEvents, *PLAIN_OR_EVENT, data=dict[str, JsonValue])
+
+
 def event_routes(events: Events, verifier: Verifier, *, clock: Callable[[], datetime]) -> APIRouter:
     """Returns the route to which systems post what happened, plain or one CloudEvent at a time."""
     router = APIRouter()
 
-    @router.post(PATH, responses=ANSWERS, openapi_extra=described(PostedEvents, *PLAIN_OR_EVENT))
+    @router.post(PATH, responses=ANSWERS, openapi_extra=EVENT_API)
     async def post_events(request: Request) -> Kept:
         signed = await verifier.read(request, *PLAIN_OR_EVENT)
         if "ce-type" in request.headers:

@@ -11,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from tellfirst.domain.base import Outside
 from tellfirst.domain.receipt import Receipt
 from tellfirst.store.receipts import Receipts
-from tellfirst.web.openapi import described
-from tellfirst.web.postings import PLAIN_OR_EVENT, checked, read_posted
+from tellfirst.web.openapi import PLAIN_OR_EVENT, described
+from tellfirst.web.postings import checked, read_posted
 from tellfirst.web.signatures import ANSWERS, Verifier
 
 PATH = "/push/receipts"

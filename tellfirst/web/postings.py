@@ -10,10 +10,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import personal_pattern
-from tellfirst.web.bodies import JSON, media_type, read_json
-
-CLOUDEVENT = "application/cloudevents+json"
-PLAIN_OR_EVENT = (JSON, CLOUDEVENT)
+from tellfirst.web.bodies import media_type, read_json
+from tellfirst.web.openapi import CLOUDEVENT
 
 Model = TypeVar("Model", bound=BaseModel)
 
