@@ -61,9 +61,9 @@ class Letterhead:
     """
 
     def __init__(self, *, sender: str, reply_to: str = "", unsubscribe: str = "", postal_address: str = "") -> None:
-        self.sender = read_mailbox(sender)
-        self.reply_to = read_mailbox(reply_to) if reply_to else None
-        self._unsubscribe = read_mailbox(unsubscribe).address if unsubscribe else ""
+        self.sender = read_mailbox(sender, "TELLFIRST_EMAIL_SENDER")
+        self.reply_to = read_mailbox(reply_to, "TELLFIRST_EMAIL_REPLY_TO") if reply_to else None
+        self._unsubscribe = read_mailbox(unsubscribe, "TELLFIRST_EMAIL_UNSUBSCRIBE").address if unsubscribe else ""
         self._postal_address = postal_address
         here = Path(__file__)
         self._sentences: dict[str, dict[str, str]] = tomllib.loads(here.with_suffix(".toml").read_text("utf-8"))
@@ -130,14 +130,14 @@ class Letterhead:
         return mime.as_bytes()
 
 
-def read_mailbox(text: str) -> Mailbox:
-    """Returns a mailbox of ours; raises SettingsError unless it is `address` or `Name <address>`."""
+def read_mailbox(text: str, where: str) -> Mailbox:
+    """Returns a mailbox of ours; raises SettingsError naming `where` unless it is `address` or `Name <address>`."""
     found = _NAMED.fullmatch(text)
     name, given = (found[1].strip(' "'), found[2]) if found else ("", text)
     address = ascii_address(given)
     if address is None or not address.isascii() or _CONTROL.search(text):
         raise SettingsError(
-            "the sender of mails is not an address", remedy="write it as help@example.com or Help <help@example.com>"
+            "it is not an address", where=where, remedy="write it as help@example.com or Help <help@example.com>"
         )
     return Mailbox(name=name, address=address)
 
