@@ -8,10 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
-from tellfirst.policy.verdict import ALLOW, Consent, Verdict, halt, withhold
+from tellfirst.policy.hours import Calendar, Span
+from tellfirst.policy.verdict import ALLOW, Consent, Verdict, defer, halt, withhold
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STOP = Consent(channel="sms", purpose="*", allowed=False, at=NOON)
+
+ALL_DAY = (Span(days=frozenset(range(7)), opens=0, closes=24 * 60),)
+NIGHT = Calendar(zones=("UTC",), rules=((Span(days=frozenset(range(7)), opens=20 * 60, closes=24 * 60),),))
 
 PAGE = PageFacts(
     now=NOON,
@@ -55,6 +59,8 @@ ROW_WRONGS: list[tuple[dict[str, object], str]] = [
     ({"consents": (STOP,)}, "opted_out"),
     ({"held": True}, "held"),
     ({"reserved": False}, "frequency_cap"),
+    ({"calendar": Calendar(rules=(ALL_DAY,))}, "unknown_zone"),
+    ({"calendar": NIGHT}, "too_late"),
 ]
 
 
@@ -69,6 +75,13 @@ def of_row(*wrongs: dict[str, object], **page: object) -> Verdict:
 
 def test_with_nothing_wrong_it_may_leave() -> None:
     assert judge_page(PAGE) == of_row() == ALLOW
+    assert of_row({"calendar": Calendar(zones=("UTC",), rules=(ALL_DAY,))}) == ALLOW
+
+
+def test_what_would_disturb_waits_for_its_hour_where_nothing_else_is_wrong() -> None:
+    night = {"calendar": NIGHT, "not_after": NOON + timedelta(hours=9)}
+    assert of_row(night) == defer(NOON + timedelta(hours=8))
+    assert of_row(night, reserved=False) == withhold("frequency_cap")
 
 
 @pytest.mark.parametrize(("wrong", "reason"), PAGE_WRONGS)
