@@ -63,6 +63,7 @@ class Offer(Frozen):
     title: str
     purpose: str
     category: str
+    at_any_hour: bool
     plan: Plan
     holdout: float
     tripwire: int
@@ -168,6 +169,7 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         title=playbook.title,
         purpose=playbook.purpose,
         category=playbook.category,
+        at_any_hour=playbook.timing.ignores_hours,
         plan=revision.plan,
         holdout=playbook.measure.holdout,
         tripwire=playbook.approval.tripwire,

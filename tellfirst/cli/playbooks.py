@@ -165,6 +165,8 @@ def _summary(book: Playbook) -> Iterator[tuple[str, str]]:
     )
     by = "its rule on the operational database" if book.detector.kind == "sql" else "the service that sees it"
     yield "detected by", f"{by}; told up to {length(book.detector.max_age)} after it began"
+    if book.timing.ignores_hours:
+        yield "leaves", "at any hour: it does not wait for the morning"
     for step in book.steps:
         yield f"{step.id}", _promise(step)
 

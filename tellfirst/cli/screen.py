@@ -94,6 +94,8 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
         yield "who", _audience(offer)
         if otherwise := _otherwise(offer):
             yield "", otherwise
+        if offer.at_any_hour:
+            yield "when", "at any hour: it does not wait for the morning"
         yield "cost", _cost(offer)
     elif not picture.closed_at:
         yield "who", "the affected customers are being found"

@@ -63,6 +63,11 @@ def test_playbooks_are_listed(shell: Shell) -> None:
     assert set(document[0]) == {"id", "title", "industry", "reason_code", "channels", "owner", "version"}
 
 
+def test_it_is_shown_that_a_playbook_does_not_wait_for_the_morning(shell: Shell) -> None:
+    assert "leaves      at any hour" in shell("playbooks", "show", "service_disruption").out
+    assert "at any hour" not in shell("playbooks", "show", "late_delivery").out
+
+
 def test_every_text_of_a_playbook_is_shown_with_its_owners_and_promises(shell: Shell) -> None:
     done = shell("playbooks", "show", "late_delivery")
     assert done.code == 0
