@@ -18,13 +18,13 @@ from tellfirst.store.call_tasks import CallTask
 SHORT = 12
 """Digits of a call's id that lists show; any beginning that only one call has will do."""
 
-calls = typer.Typer(help="Calls that a person of yours makes.", no_args_is_help=False, invoke_without_command=True)
+calls = typer.Typer(invoke_without_command=True)
 Id = Annotated[str, typer.Argument(metavar="CALL", help="The call, as `tellfirst calls` lists it.")]
 
 
 @calls.callback()
 def list_calls(context: typer.Context, as_json: Annotated[bool, Json] = False) -> None:
-    """List the calls that are still to make, the most pressing first.
+    """List the calls that a person of yours is to make, the most pressing first.
 
     Whom to dial and what to say is told by `calls show` alone.
     """
