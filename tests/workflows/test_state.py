@@ -134,3 +134,11 @@ def test_nothing_is_measured_while_messages_wait_for_their_hour() -> None:
     assert not revision.deferred
     assert revision.on_its_way == "initial"
     assert next_deadline(state) == (T0 + 24 * HOUR, "window"), "now it is held by a person"
+
+
+def test_what_waits_is_carried_on_into_a_new_run() -> None:
+    revision = waiting()
+    revision.defer(Sending(step="initial", fallback=1), 4, T0 + HOUR)
+    revision.due.append(Sending(step="update-1", spans=[PageSpan(first=0, end=2)], broken=1))
+    state = State(trigger="t", revisions=[revision])
+    assert State.model_validate_json(state.model_dump_json()) == state
