@@ -47,12 +47,12 @@ async def test_undeliverable_by_text_goes_by_mail_as_a_new_send_of_the_same_step
     world.contacts_known()
     handle = await told(world, AnswerKind.PERMANENT)
     await world.until(lambda: len(world.email.sent) == 1)
-    assert stood(world, handle) == {"sms": SendState.FAILED, "email": SendState.ACCEPTED}
+    await world.until(lambda: stood(world, handle) == {"sms": SendState.FAILED, "email": SendState.ACCEPTED})
     assert (world.sms.sent, world.email.sent[0].address) == ([], MAIL)
     # What follows goes where the first message came through.
     await world.pass_time(handle, days=2, hours=1)
     await world.until(lambda: len(world.email.sent) == 2)
-    assert stood(world, handle, "update-1") == {"email": SendState.ACCEPTED}
+    await world.until(lambda: stood(world, handle, "update-1") == {"email": SendState.ACCEPTED})
     result = await world.finish(handle)
     assert (result.ending, result.accepted, result.failed) == ("measured", 2, 0)
 
@@ -65,7 +65,7 @@ async def test_what_a_late_receipt_says_was_lost_goes_by_mail_then(world: World)
     report(world, f"p-{world.sms.sent[0].send_id}", "undelivered", "30003")
     await world.pass_time(handle, minutes=11)
     await world.until(lambda: len(world.email.sent) == 1)
-    assert stood(world, handle) == {"sms": SendState.UNDELIVERED, "email": SendState.ACCEPTED}
+    await world.until(lambda: stood(world, handle) == {"sms": SendState.UNDELIVERED, "email": SendState.ACCEPTED})
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_what_a_customer_chose_comes_first_and_text_stands_behind_it(world
     handle = await world.start(world.late("o-1"))
     await world.approve(handle.id)
     await world.until(lambda: len(world.sms.sent) == 1)
-    assert stood(world, handle) == {"email": SendState.FAILED, "sms": SendState.ACCEPTED}
+    await world.until(lambda: stood(world, handle) == {"email": SendState.FAILED, "sms": SendState.ACCEPTED})
 
 
 async def test_a_correction_goes_where_the_message_came_through(world: World) -> None:
