@@ -90,7 +90,7 @@ def test_a_mail_is_known_by_what_it_answers_and_by_its_sender_in_any_letters(tol
     assert replies.take(by_provider, START, now=LATER + timedelta(hours=1)) is not None
     assert allowed(database, "m", "email")
     assert not allowed(database, "c-1", "email"), (
-        "whoever forwards a mail may stop it for its owner, and not begin again"
+        "whoever forwards a mail may stop it, not begin again"
     )
 
 
