@@ -80,8 +80,8 @@ class Up:
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
-            # A shell cannot trap what was ignored when it began, as SIGINT is in whatever runs in the background.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            # A shell cannot trap what was ignored when it began, as SIGINT is in the background and SIGHUP under nohup.
+            preexec_fn=lambda: [signal.signal(sign, signal.SIG_DFL) for sign in (signal.SIGINT, signal.SIGHUP)],
         )
 
     def read_until(self, words: str) -> str:

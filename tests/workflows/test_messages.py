@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 from tellfirst import contract
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Event, Stage
 from tellfirst.domain.message import AnswerKind
+from tellfirst.errors import NotFoundError
 from tests.signing.make import ed25519
 from tests.world import World
 
@@ -27,7 +28,7 @@ async def test_the_same_decision_twice_is_one_and_another_one_is_told_so(world: 
     assert [r.accepted for r in world.decisions.received(handle.id)] == [True, False]
 
 
-async def test_twenty_racing_approvers_make_one_decision(world: World) -> None:
+async def test_racing_approvers_make_one_decision(world: World) -> None:
     world.customer("c-1")
     handle = await world.start(world.late("o-1"))
     await world.planned(handle.id)
@@ -36,9 +37,14 @@ async def test_twenty_racing_approvers_make_one_decision(world: World) -> None:
         for name, signer in (("ana", world.ana), ("ben", world.ben))
         for choice in ("approve", "reject")
     ]
-    answers = await asyncio.gather(*(world.client.submit(handle.id, d) for d in decisions))
-    assert sum(a.accepted for a in answers) == 1
-    assert len(world.decisions.received(handle.id)) == 4, "every attempt is recorded"
+    answers = await asyncio.gather(*(world.client.submit(handle.id, d) for d in decisions), return_exceptions=True)
+    answered = [a for a in answers if isinstance(a, contract.DecisionAnswer)]
+    assert sum(a.accepted for a in answered) == 1
+    assert len(world.decisions.received(handle.id)) == len(answered), "every attempt is recorded"
+    # Where a rejection came first, whoever is late may find the outreach ended.
+    late = [a for a in answers if a not in answered]
+    assert not late or next(a for a in answered if a.accepted).status == "rejected"
+    assert all(isinstance(one, NotFoundError) for one in late)
 
 
 async def test_a_stranger_is_refused_and_recorded(world: World) -> None:
