@@ -10,7 +10,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
-from starlette.concurrency import run_in_threadpool
 from temporalio.client import Client
 
 from tellfirst.channels.notify_file import read_notifiers
@@ -54,7 +53,7 @@ from tellfirst.web.signatures import Verifier
 from tellfirst.web.twilio_forms import TwilioForms
 from tellfirst.web.unsubscribe import unsubscribe_page
 from tellfirst.web.voice import voice_keys
-from tellfirst.web.work import Handler, Work
+from tellfirst.web.work import Handler, Work, finished
 
 log = logging.getLogger("tellfirst.web")
 
@@ -86,7 +85,7 @@ def create_app(
     reader = ReplyReader(Wording.load(), LearnedReader.load())
 
     async def take_sendgrid(body: Mapping[str, Any], _: OutreachClient) -> None:
-        await run_in_threadpool(sendgrid.take_events, body, receipts, now=clock())
+        await finished(sendgrid.take_events, body, receipts, now=clock())
 
     # What waits behind its acknowledgement, by who posted it; done again it must change nothing.
     escalations = ReplyEscalations(

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
@@ -21,6 +21,9 @@ LEASE = timedelta(minutes=2)
 LONGEST_WAIT = timedelta(minutes=5)
 NOT_FOUND_ATTEMPTS = 8
 """What is not there yet may be about to start; after so many tries it is not."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger("tellfirst.web")
 
@@ -50,7 +53,7 @@ class Work:
     async def work_off(self, source: str, client: OutreachClient) -> int:
         """Does all that is due of one source and returns how many posts that were, done or put off."""
         for count in range(1_000_000):
-            arrival = await run_in_threadpool(self._arrivals.claim, source, now=self._clock(), within=LEASE)
+            arrival = await finished(self._arrivals.claim, source, now=self._clock(), within=LEASE)
             if arrival is None:
                 return count
             await self._do(arrival, client)
@@ -89,9 +92,19 @@ class Work:
     async def _put_off(self, arrival: Arrival, why: str) -> None:
         wait = min(timedelta(seconds=2 ** min(arrival.attempts, 12)), LONGEST_WAIT)
         log.warning("post %d to %s waits %d s: %s", arrival.id, arrival.source, wait.total_seconds(), why)
-        await run_in_threadpool(self._arrivals.later, arrival.id, at=self._clock() + wait, error=why)
+        await finished(self._arrivals.later, arrival.id, at=self._clock() + wait, error=why)
 
     async def _end(self, arrival: Arrival, error: str) -> None:
         if error:
             log.warning("post %d to %s is refused: %s", arrival.id, arrival.source, error)
-        await run_in_threadpool(self._arrivals.done, arrival.id, at=self._clock(), error=error)
+        await finished(self._arrivals.done, arrival.id, at=self._clock(), error=error)
+
+
+async def finished(do: Callable[P, T], *args: P.args, **how: P.kwargs) -> T:
+    """Runs a statement or two in a thread; whoever is cancelled meanwhile leaves when that is done, and not before."""
+    running = asyncio.ensure_future(run_in_threadpool(do, *args, **how))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
