@@ -143,6 +143,13 @@ def test_a_customers_own_plain_word_ends_the_hold(told: Desk, database: Database
     assert consents.holds() == []
 
 
+def test_a_choice_on_the_page_ends_the_hold(told: Desk, database: Database) -> None:
+    consents = Consents(database)
+    Replies(database).take(incoming(), Reading(kind=Kind.DOUBTFUL, tone="neutral", need="doubt"), now=LATER)
+    consents.choose("c-0", (), at=LATER, source="page")
+    assert consents.holds() == []
+
+
 def test_what_needs_a_person_waits_to_be_told(told: Desk, database: Database) -> None:
     replies, arrivals = Replies(database), Arrivals(database)
     replies.take(incoming(), WORDS, now=LATER)
