@@ -89,9 +89,7 @@ def test_a_mail_is_known_by_what_it_answers_and_by_its_sender_in_any_letters(tol
     by_provider = incoming(id="email:3", channel="email", address="ann@example.org", refers=("p-c-1",))
     assert replies.take(by_provider, START, now=LATER + timedelta(hours=1)) is not None
     assert allowed(database, "m", "email")
-    assert not allowed(database, "c-1", "email"), (
-        "whoever forwards a mail may stop it, not begin again"
-    )
+    assert not allowed(database, "c-1", "email"), "whoever forwards a mail may stop it, not begin again"
 
 
 def test_the_way_back_is_there_only_after_an_opt_out_and_opens_no_marketing(told: Desk, database: Database) -> None:
