@@ -10,7 +10,7 @@ from tellfirst.domain.base import Frozen
 from tellfirst.policy.verdict import Consent
 from tellfirst.store.engine import Database
 from tellfirst.store.preferences import NONE, Preference, preferences_of
-from tellfirst.store.statements import chunks, insert_new
+from tellfirst.store.statements import chunks
 from tellfirst.store.tables import ConsentRow, ContactPointRow, CustomerRow
 
 
@@ -111,27 +111,6 @@ class Customers:
         """Returns whether the customer is known."""
         with self._database.read() as session:
             return session.get(CustomerRow, customer) is not None
-
-    def opt_out(self, customers: Sequence[str], *, channel: str, purpose: str, at: datetime, source: str) -> None:
-        """Records that these customers want no more of this; one who was forgotten meanwhile gets nothing anyway."""
-        with self._database.write() as session:
-            known = set(session.exec(select(CustomerRow.id).where(col(CustomerRow.id).in_(customers))))
-            insert_new(
-                session,
-                ConsentRow,
-                [
-                    {
-                        "customer_id": c,
-                        "channel": channel,
-                        "purpose": purpose,
-                        "allowed": False,
-                        "at": at,
-                        "source": source,
-                    }
-                    for c in customers
-                    if c in known
-                ],
-            )
 
     def mark_unusable(self, customers: Mapping[str, str]) -> None:
         """Records that an address will never work: customer id to channel."""

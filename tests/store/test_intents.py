@@ -6,6 +6,7 @@ from sqlmodel import col, update
 from tellfirst.domain.message import SendState
 from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.verdict import ALLOW, Verdict, withhold
+from tellfirst.store.consents import Consents
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import CustomerRecord
 from tellfirst.store.engine import Database
@@ -77,7 +78,7 @@ def test_facts_are_those_of_now(desk: Desk) -> None:
     token = desk.open()
     seen: dict[str, RowFacts] = {}
     asked: dict[str, str | None] = {}
-    desk.customers.opt_out(["c-1"], channel="sms", purpose="*", at=NOON, source="test")
+    Consents(desk.database, everything=False).opt_out(["c-1"], channel="sms", at=NOON, source="test")
     desk.customers.mark_unusable({"c-2": "sms"})
     whose = desk.whose()
 

@@ -9,6 +9,7 @@ from temporalio.client import WorkflowHandle
 from tellfirst.channels import receipts
 from tellfirst.contract import Stage
 from tellfirst.domain.message import AnswerKind, SendState
+from tellfirst.store.consents import Consents
 from tellfirst.store.customers import CustomerRecord
 from tellfirst.store.preferences import Preference, Preferences
 from tellfirst.store.receipts import Receipt, Receipts
@@ -89,7 +90,7 @@ async def test_neither_opt_out_nor_doubt_nor_success_goes_by_another_channel(
 async def test_whoever_stops_the_texts_after_one_was_lost_gets_no_mail(world: World) -> None:
     handle = await told(world)
     await world.until(lambda: stood(world, handle) == {"sms": SendState.ACCEPTED})
-    world.customers.opt_out(["c-1"], channel="sms", purpose="*", at=datetime.now(UTC), source="test")
+    Consents(world.app.database, everything=False).opt_out(["c-1"], channel="sms", at=datetime.now(UTC), source="test")
     report(world, f"p-{world.sms.sent[0].send_id}", "undelivered", "30003")
     await world.pass_time(handle, hours=5)
     assert not world.email.sent
