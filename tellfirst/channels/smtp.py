@@ -168,8 +168,13 @@ class SmtpMail:
                 begun = True
                 await smtp.data(self._letterhead.mime(mail, now=now))
         except aiosmtplib.SMTPResponseException as error:
+            if not 400 <= error.code < 600:
+                # No refusal: what was understood nobody knows, nor which answer comes next on this connection.
+                smtp.close()
+                return (AnswerKind.AMBIGUOUS if begun else AnswerKind.NOT_SENT), f"unknown code {error.code}"
             with contextlib.suppress(Exception):  # the next mail then finds the connection closed
-                await smtp.rset()
+                async with asyncio.timeout_at(deadline):
+                    await smtp.rset()
             if isinstance(error, aiosmtplib.SMTPSenderRefused) and error.code >= 500:
                 return AnswerKind.CONFIGURATION, str(error.code)
             return classify(error.code, error.message, of_text=begun)

@@ -204,6 +204,13 @@ async def test_what_breaks_off_after_the_text_is_in_doubt_and_what_comes_behind_
     figure("e-mail, SMTP: broken off after acceptance 1 of 1 in doubt, 2 of 2 behind it never begun")
 
 
+@pytest.mark.parametrize("reply", ["251 taken, and sent on", "202 taken", "354 go on", "taken", "250 " + "x" * 70_000])
+async def test_what_is_no_refusal_after_the_text_is_in_doubt(sink: Sink, smtp: SmtpMail, reply: str) -> None:
+    sink.reply = reply
+    answers = await send(smtp, to("ana@example.com", 1), to("ben@example.com", 2))
+    assert [a.kind for a in answers] == [AnswerKind.AMBIGUOUS, AnswerKind.NOT_SENT]
+
+
 async def test_a_server_that_is_not_there_took_nothing() -> None:
     (answer,) = await send(adapter(free_port()), to("ana@example.com"))
     assert answer.kind is AnswerKind.NOT_SENT
