@@ -230,7 +230,9 @@ class PlanningActivities:
             freeze(channel, sys.maxsize)
         canary = canary if canary < len(digests) else 0
         # Behind everybody: the pages that are counted, drawn and waited for are those of the channels of choice.
-        for channel in in_order(playbook.channels, urgency=playbook.urgency, by=playbook.choice.order):
+        # A call is among them the first for everybody: pages stand in the order of each recipient's channels.
+        order = in_order(playbook.channels, urgency=playbook.urgency, by=playbook.choice.order)
+        for channel in sorted(order, key=lambda channel: channel != "person"):
             freeze(channel, sys.maxsize, alternate=True)
         return tuple(ranges), canary, root(digests)
 

@@ -10,9 +10,10 @@ from temporalio.client import WorkflowHandle
 from tellfirst.channels import receipts
 from tellfirst.channels.person import NAME, PersonCalls
 from tellfirst.domain.condition import Condition, Subject
-from tellfirst.domain.message import SendState
+from tellfirst.domain.message import AnswerKind, SendState
 from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.preferences import Preference, Preferences
 from tellfirst.store.receipts import Receipt, Receipts
 from tests.world import World
 
@@ -86,6 +87,24 @@ async def test_whoever_was_not_reached_is_told_by_the_next_channel(world: World,
     await world.until(lambda: stood(world, handle).get("sms") == SendState.ACCEPTED)
     assert stood(world, handle) == {"person": SendState.UNDELIVERED, "sms": SendState.ACCEPTED}
     assert [message.address for message in world.sms.sent] == [PHONE]
+
+
+async def test_a_text_and_a_call_that_were_lost_count_as_the_mail_that_was_not(world: World, calls: CallTasks) -> None:
+    """Their own choice stands before the call, and the call before the playbook's other channels."""
+    world.override("service_disruption", {"[choice]\n": '[choice]\norder = "playbook"\n'})
+    await world.with_settings()
+    world.sms.answers = [AnswerKind.PERMANENT]
+    addresses = {**ADDRESSES, "email": "jo@example.org"}
+    world.customer("c-1", addresses=addresses, high_value=True)
+    assert world.app is not None
+    Preferences(world.app.database).choose("c-1", Preference(channel="sms"), at=datetime.now(UTC))
+    handle = await down(world, "c-1")
+    await world.until(lambda: len(calls.open()) == 1)
+    record(world, calls, reached=False)
+    await world.pass_time(handle, minutes=16)
+    await world.until(lambda: stood(world, handle).get("email") == SendState.ACCEPTED)
+    tally = world.sends.tally(handle.id)
+    assert (tally.accepted, tally.failed) == (1, 0)
 
 
 async def test_a_call_that_nobody_makes_is_told_to_the_ladder(world: World, calls: CallTasks) -> None:
