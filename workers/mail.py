@@ -11,6 +11,7 @@ from tellfirst.channels.smtp import MailServer, SmtpMail
 from tellfirst.errors import SettingsError
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.settings import Settings
+from tellfirst.signing.links import MailNames
 
 
 def email(settings: Settings) -> Adapter:
@@ -22,6 +23,7 @@ def email(settings: Settings) -> Adapter:
         reply_to=settings.email_reply_to,
         unsubscribe=settings.email_unsubscribe,
         postal_address=settings.postal_address,
+        names=MailNames(settings.digest_key()),
     )
     timeout, in_flight = settings.provider_timeout, settings.provider_in_flight
     if settings.email == "smtp":

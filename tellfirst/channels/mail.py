@@ -16,6 +16,7 @@ from liquid import Environment
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Outbound
 from tellfirst.errors import SettingsError
+from tellfirst.signing.links import MailNames
 
 FALLBACK = "en"
 
@@ -57,14 +58,23 @@ class Letterhead:
     """Writes mails from one sender.
 
     `sender` and `reply_to` are an address, or a name with an address in angle brackets. `unsubscribe` is a mailbox for
-    those whose mail program writes instead of posting. `postal_address` stands at the end of every mail.
+    those whose mail program writes instead of posting. `postal_address` stands at the end of every mail. `names` makes
+    names of mails that nobody else can, by which replies are known; without them a mail is named after its send alone.
     """
 
-    def __init__(self, *, sender: str, reply_to: str = "", unsubscribe: str = "", postal_address: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        sender: str,
+        reply_to: str = "",
+        unsubscribe: str = "",
+        postal_address: str = "",
+        names: MailNames | None = None,
+    ) -> None:
         self.sender = read_mailbox(sender, "TELLFIRST_EMAIL_SENDER")
         self.reply_to = read_mailbox(reply_to, "TELLFIRST_EMAIL_REPLY_TO") if reply_to else None
         self._unsubscribe = read_mailbox(unsubscribe, "TELLFIRST_EMAIL_UNSUBSCRIBE").address if unsubscribe else ""
-        self._postal_address = postal_address
+        self._postal_address, self._names = postal_address, names
         here = Path(__file__)
         self._sentences: dict[str, dict[str, str]] = tomllib.loads(here.with_suffix(".toml").read_text("utf-8"))
         self._html = Environment(autoescape=True).from_string(here.with_suffix(".html").read_text("utf-8"))
@@ -87,9 +97,10 @@ class Letterhead:
             preferences_url=message.preferences_url,
             postal_address=self._postal_address,
         )
+        name = self._names.of(message.send_id) if self._names is not None else message.send_id
         return Mail(
             to=to,
-            message_id=f"{_folded(message.send_id)}@{self.sender.domain}",
+            message_id=f"{_folded(name)}@{self.sender.domain}",
             subject=subject,
             text=self._text(body, words["preferences"], message.preferences_url),
             html=html,

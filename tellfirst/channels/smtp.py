@@ -98,13 +98,13 @@ class SmtpMail:
 
     def __init__(self, server: MailServer, letterhead: Letterhead, *, timeout: float = 8.0, in_flight: int = 8) -> None:
         self.in_flight = in_flight
-        self._server, self._letterhead, self._timeout = server, letterhead, timeout
+        self._server, self.letterhead, self._timeout = server, letterhead, timeout
 
     async def send(self, batch: Sequence[Outbound], *, now: datetime) -> list[Answer]:
         """Sends the batch one after the other; where the server is slow, the rest of it is `not_sent` for now."""
         watch = Stopwatch(now)
         # Written before the first leaves: a fault of ours must not cut off the answers to those under way.
-        mails = [self._letterhead.write(message) for message in batch]
+        mails = [self.letterhead.write(message) for message in batch]
         answers: list[Answer] = []
         deadline = asyncio.get_running_loop().time() + self._timeout
         smtp = self._server.connection(timeout=self._timeout)
@@ -163,10 +163,10 @@ class SmtpMail:
         begun = False
         try:
             async with asyncio.timeout_at(deadline):
-                await smtp.mail(self._letterhead.sender.address, options=["SMTPUTF8"] if utf8 else [])
+                await smtp.mail(self.letterhead.sender.address, options=["SMTPUTF8"] if utf8 else [])
                 await smtp.rcpt(mail.to, encoding="utf-8" if utf8 else "ascii")
                 begun = True
-                await smtp.data(self._letterhead.mime(mail, now=now))
+                await smtp.data(self.letterhead.mime(mail, now=now))
         except aiosmtplib.SMTPResponseException as error:
             if not 400 <= error.code < 600:
                 # No refusal: what was understood nobody knows, nor which answer comes next on this connection.

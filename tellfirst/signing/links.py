@@ -1,5 +1,8 @@
-"""Links that a customer opens without a login: signed, and of a send, never of a customer or an address."""
+"""Links that a customer opens without a login, and names of mails: signed, of a send, never of a customer."""
 
+import hmac
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -12,6 +15,7 @@ SALT = b"tellfirst.links.v1"
 """Sets these signatures apart from whatever else the key is used for."""
 UNSUBSCRIBE = "/u/"
 PREFERENCES = "/p/"
+_MAIL = re.compile(r"\b([0-9a-f]{32})\.([0-9a-f]{20})@")
 
 
 class Link(Frozen):
@@ -52,3 +56,23 @@ class Links:
             return ""
         until = int((not_after + self._lifetime).timestamp())
         return f"{self._base}{path}{self._signer.sign(f'{send}-{until}').decode()}"
+
+
+class MailNames:
+    """Names mails after their send, as only we can.
+
+    Send ids follow from what many know, and whoever answers a mail speaks for the one it was sent to.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = sha256(b"tellfirst.mails.v1" + key).digest()
+
+    def of(self, send: str) -> str:
+        """Returns what stands before the @ of the Message-ID: the same at every attempt."""
+        return f"{send}.{hmac.digest(self._key, send.encode(), sha256).hex()[:20]}"
+
+    def read(self, headers: str) -> Iterator[str]:
+        """Yields the sends whose mails are named in `headers`, the last one first; names that are not ours are none."""
+        for send, shown in reversed(_MAIL.findall(headers)[-8:]):
+            if hmac.compare_digest(self.of(send), f"{send}.{shown}"):
+                yield send

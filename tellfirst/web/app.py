@@ -20,7 +20,7 @@ from tellfirst.policy.optout import Wording
 from tellfirst.policy.replies import Replies as ReplyReader
 from tellfirst.policy.tone import LearnedReader
 from tellfirst.settings import Settings, temporal_connection
-from tellfirst.signing.links import Links
+from tellfirst.signing.links import Links, MailNames
 from tellfirst.store.arrivals import Arrivals
 from tellfirst.store.calls import Calls
 from tellfirst.store.consents import Consents
@@ -144,7 +144,14 @@ def create_app(
             arrivals, verifier("CONDITIONS", settings.conditions_secrets), clock=clock, wake=work.wake
         ),
         twilio_replies(replies, reader, forms, clock=clock, wake=work.wake),
-        reply_routes(replies, reader, verifier("REPLIES", settings.replies_secrets), clock=clock, wake=work.wake),
+        reply_routes(
+            replies,
+            reader,
+            verifier("REPLIES", settings.replies_secrets),
+            MailNames(settings.digest_key()),
+            clock=clock,
+            wake=work.wake,
+        ),
         unsubscribe_page(consents, doors),
         preference_page(Customers(database), consents, doors),
         voice_keys(

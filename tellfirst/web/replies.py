@@ -1,7 +1,6 @@
 """Replies as other systems hand them on, mails above all: without what is quoted, and apart from programs' answers."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from email.utils import parseaddr
 from typing import Annotated
@@ -14,6 +13,7 @@ from tellfirst.domain.base import Frozen, Outside
 from tellfirst.domain.message import Channel
 from tellfirst.policy.replies import Kind, Reading
 from tellfirst.policy.replies import Replies as Reader
+from tellfirst.signing.links import MailNames
 from tellfirst.store.replies import ESCALATION, Incoming, Replies
 from tellfirst.web.bodies import read_json
 from tellfirst.web.openapi import described
@@ -22,7 +22,6 @@ from tellfirst.web.quoted import without_quotes
 from tellfirst.web.signatures import ANSWERS, Verifier
 
 PATH = "/replies"
-_OURS = re.compile(r"<?([0-9a-f]{32})@")
 _NO = ("", "no", "none")
 
 Line = Annotated[str, StringConstraints(max_length=2_000)]
@@ -56,6 +55,7 @@ def reply_routes(
     replies: Replies,
     reader: Reader,
     verifier: Verifier,
+    names: MailNames,
     *,
     clock: Callable[[], datetime],
     wake: Callable[[str], None],
@@ -78,7 +78,7 @@ def reply_routes(
                 channel=posted.channel,
                 address=sender[:320],
                 text=text,
-                refers=tuple(_ours(f"{posted.in_reply_to} {posted.references}")),
+                refers=tuple(names.read(f"{posted.references} {posted.in_reply_to}")),
             )
             kept = replies.take(incoming, reading, now=clock())
             return Taken(reply=kept.id if kept else "", kind=kept.kind if kept else reading.kind)
@@ -101,8 +101,3 @@ def _read(posted: PostedReply, reader: Reader) -> tuple[Reading, str]:
         return Reading(kind=Kind.AUTOMATIC), text
     # A mail client's own way to unsubscribe sends the word as the subject of an empty mail.
     return reader.read(text or posted.subject), text
-
-
-def _ours(headers: str) -> Iterator[str]:
-    """Yields the sends that a mail refers to, the last one first: we name our mails after them."""
-    yield from reversed(_OURS.findall(headers)[-8:])

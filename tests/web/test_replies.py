@@ -14,6 +14,7 @@ from tellfirst.channels.notify_file import read_notifiers
 from tellfirst.client import OutreachClient
 from tellfirst.errors import NotFoundError
 from tellfirst.settings import Settings
+from tellfirst.signing.links import MailNames
 from tellfirst.store.consents import Consents
 from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.notices import Notices
@@ -163,11 +164,25 @@ async def test_a_mail_is_read_without_what_it_quotes(client: httpx.AsyncClient, 
     assert (await mail(client, quoted)).json() == {"reply": "", "kind": "reply"}
 
 
-async def test_a_mail_from_elsewhere_is_known_by_our_message_id(client: httpx.AsyncClient, database: Database) -> None:
+async def test_a_mail_from_elsewhere_is_known_by_our_message_id(
+    client: httpx.AsyncClient, database: Database, tmp_path: Path
+) -> None:
     put_sends(database, [(SEND, "resend", "p")])
-    refers = {"in_reply_to": "<other@x>", "references": f"<a@b> <{SEND}@mail.shop.example>"}
+    name = MailNames(Settings.load(_env_file=None, data_dir=tmp_path, **given()).digest_key()).of(SEND)
+    refers = {"in_reply_to": "<other@x>", "references": f"<a@b> <{name}@mail.shop.example>"}
     await mail(client, "Unsubscribe", **{"from": "forwarded@elsewhere.example"}, **refers)
     assert opted_out(database) == [(f"c-{SEND}", "*", "*")]
+
+
+@pytest.mark.parametrize("name", [SEND, f"{SEND}.{'0' * 20}", MailNames(b"another").of(SEND)], ids=range(3))
+async def test_a_stranger_who_guesses_a_send_speaks_for_nobody(
+    client: httpx.AsyncClient, database: Database, name: str
+) -> None:
+    put_sends(database, [(SEND, "resend", "p")])
+    for number, words in enumerate(("Unsubscribe", "Please stop the parcel, I will sue you")):
+        refers = {"in_reply_to": f"<{name}@mail.shop.example>", "id": f"<{number}@elsewhere.example>"}
+        await mail(client, words, **{"from": "stranger@elsewhere.example"}, **refers)
+    assert (opted_out(database), Consents(database).holds(), kept(database)) == ([], [], [])
 
 
 async def test_the_mail_programs_own_way_to_unsubscribe(client: httpx.AsyncClient, database: Database) -> None:

@@ -14,6 +14,8 @@ from tellfirst.errors import SettingsError
 from tellfirst.playbooks.loader import LIBRARY, load_library
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.settings import Settings
+from tellfirst.signing.links import MailNames
+from tests.channels.test_mail import message
 from tests.channels.test_push import account, private_key
 from workers.mail import email, require_postal_address
 from workers.push import push
@@ -64,6 +66,16 @@ def test_a_key_that_is_none_is_named(tmp_path: Path, content: str | None) -> Non
         push(settings(push="fcm", fcm_credentials=file))
     with pytest.raises(SettingsError, match="TELLFIRST_FCM_CREDENTIALS"):
         push(settings(push="fcm"))
+
+
+async def test_mails_have_names_that_nobody_else_can_make() -> None:
+    key = "k" * 32
+    given = {"email": "smtp", "smtp_host": "smtp.example.com", "email_sender": "help@example.com", "secret": key}
+    adapter = email(settings(**given))
+    assert isinstance(adapter, SmtpMail)
+    mail = adapter.letterhead.write(message(send_id="5e" * 16))
+    assert mail is not None
+    assert list(MailNames(key.encode()).read(f"<{mail.message_id}>")) == ["5e" * 16]
 
 
 def marketing() -> Playbook:
