@@ -20,6 +20,8 @@ from tellfirst.errors import SettingsError
 
 LATEST = 2.0
 """Seconds after which no further request of a micro-batch begins: pause and opt-out act within one."""
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""The errors of reading an answer that is not what its provider describes: each is an answer all the same."""
 NOTHING_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """The errors that end a request before a byte of it was written."""
 
@@ -128,5 +130,5 @@ def seconds_to_wait(headers: Mapping[str, str], now: datetime | None = None) -> 
 def _seconds_until(date: str, now: datetime | None) -> float:
     try:
         return math.nan if now is None else (parsedate_to_datetime(date) - now).total_seconds()
-    except (ValueError, TypeError):  # TypeError: a date without a zone
+    except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
         return math.nan

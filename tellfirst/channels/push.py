@@ -17,7 +17,7 @@ import httpx
 from google.oauth2.service_account import Credentials
 
 from tellfirst.channels.base import Idempotency
-from tellfirst.channels.http import HttpOnce, Stopwatch, Unanswered, seconds_to_wait, web_address
+from tellfirst.channels.http import UNREADABLE, HttpOnce, Stopwatch, Unanswered, seconds_to_wait, web_address
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.errors import SettingsError
@@ -145,8 +145,7 @@ def classify(status: int, details: Sequence[Mapping[str, Any]]) -> tuple[AnswerK
         str(violation.get("field", ""))
         for one in details
         if one.get("@type") == OF_REQUEST
-        for violation in one.get("fieldViolations", [])
-        if isinstance(violation, Mapping)
+        for violation in _mappings(one.get("fieldViolations"))
     ]
     detail = f"http_{status} {code}" if code in ERRORS else f"http_{status}"
     if status == 400 and any(one.get("@type") == OF_REQUEST for one in details):
@@ -166,7 +165,7 @@ def classify(status: int, details: Sequence[Mapping[str, Any]]) -> tuple[AnswerK
 def _accepted(message: Outbound, answer: httpx.Response) -> Answer:
     try:
         named = bool(answer.json()["name"])
-    except (ValueError, TypeError, KeyError):
+    except UNREADABLE:
         named = False
     if not named:
         return Answer(send_id=message.send_id, kind=AnswerKind.AMBIGUOUS, detail="no message id")
@@ -177,9 +176,13 @@ def _accepted(message: Outbound, answer: httpx.Response) -> Answer:
 def _details(answer: httpx.Response) -> list[Mapping[str, Any]]:
     try:
         details = answer.json()["error"]["details"]
-    except (ValueError, TypeError, KeyError):
+    except UNREADABLE:
         return []
-    return [one for one in details if isinstance(one, Mapping)] if isinstance(details, list) else []
+    return _mappings(details)
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 class _Tokens:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import httpx
 
 from tellfirst.channels.base import Idempotency
-from tellfirst.channels.http import HttpOnce, Stopwatch, Unanswered, seconds_to_wait, web_address
+from tellfirst.channels.http import UNREADABLE, HttpOnce, Stopwatch, Unanswered, seconds_to_wait, web_address
 from tellfirst.channels.mail import Letterhead, Mail
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.errors import SettingsError
@@ -136,7 +136,7 @@ def classify(status: int, name: str, of_recipient: bool) -> tuple[AnswerKind, st
 def _accepted(message: Outbound, answer: httpx.Response) -> Answer:
     try:
         id_ = answer.json()["id"]
-    except (ValueError, TypeError, KeyError):
+    except UNREADABLE:
         id_ = ""
     if not isinstance(id_, str) or not _ID.fullmatch(id_):
         return Answer(send_id=message.send_id, kind=AnswerKind.AMBIGUOUS, detail="no message id")
@@ -148,6 +148,6 @@ def _problem(answer: httpx.Response) -> tuple[str, bool]:
     try:
         told = answer.json()
         name, words = told["name"], str(told.get("message", ""))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except UNREADABLE:
         return "", False
     return name if isinstance(name, str) and _NAME.fullmatch(name) else "", "`to`" in words

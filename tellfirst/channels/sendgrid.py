@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from tellfirst.channels.base import Idempotency
-from tellfirst.channels.http import HttpOnce, Stopwatch, Unanswered, seconds_to_wait, web_address
+from tellfirst.channels.http import UNREADABLE, HttpOnce, Stopwatch, Unanswered, seconds_to_wait, web_address
 from tellfirst.channels.mail import Letterhead, Mail, Mailbox
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.errors import SettingsError
@@ -190,7 +190,7 @@ def _fields(answer: httpx.Response) -> list[str]:
     # Only names of fields leave here: a message of the provider may quote an address.
     try:
         named = [error["field"] for error in answer.json()["errors"]]
-    except (ValueError, TypeError, KeyError):
+    except UNREADABLE:
         return []
     return [field for field in named if isinstance(field, str) and _FIELD.fullmatch(field)]
 

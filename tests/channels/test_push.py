@@ -212,6 +212,26 @@ async def test_every_trouble_is_an_answer_after_one_request(
     assert "token-1" not in answer.detail
 
 
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        (Reply(200, "[" * 100_000), AnswerKind.AMBIGUOUS),
+        (Reply(503, "[" * 100_000), AnswerKind.AMBIGUOUS),
+        (Reply(200, ["name"]), AnswerKind.AMBIGUOUS),
+        (Reply(400, {"error": {"details": [{"@type": OF_REQUEST, "fieldViolations": None}]}}), AnswerKind.POLICY_BLOCK),
+        (Reply(429, "", {"Retry-After": "Mon, 01 Jan 2026 00:00:00 +9999999999999999"}), AnswerKind.NOT_SENT),
+    ],
+    ids=range(5),
+)
+async def test_an_answer_that_is_none_of_theirs_cuts_off_no_other(
+    server: JsonServer, push: FcmPush, trouble: Reply, kind: AnswerKind
+) -> None:
+    await send(push, notice())  # a token first
+    server.trouble = [trouble]
+    answers = await send(push, notice(2), notice(3))
+    assert sorted(answer.kind for answer in answers) == sorted([kind, AnswerKind.ACCEPTED])
+
+
 async def test_one_token_serves_until_it_ends(google: Google, push: FcmPush) -> None:
     await asyncio.gather(*(send(push, notice(n)) for n in range(5)))
     await send(push, notice(6))

@@ -144,6 +144,16 @@ async def test_every_trouble_is_an_answer_after_one_request(
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("status", [200, 400, 500])
+async def test_an_answer_that_nobody_can_read_cuts_off_no_other(
+    server: JsonServer, resend: ResendMail, status: int
+) -> None:
+    server.trouble = [Reply(status, "[" * 100_000)]
+    answers = await send(resend, late_parcel(1), late_parcel(2))
+    kind = AnswerKind.POLICY_BLOCK if status == 400 else AnswerKind.AMBIGUOUS
+    assert sorted(answer.kind for answer in answers) == sorted([kind, AnswerKind.ACCEPTED])
+
+
 @pytest.mark.parametrize("name", sorted(ERRORS))
 def test_a_listed_name_means_what_the_list_says_unless_the_server_failed(name: str) -> None:
     assert classify(400, name, of_recipient=True) == (ERRORS[name], f"400 {name}")

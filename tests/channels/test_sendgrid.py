@@ -182,6 +182,12 @@ async def test_one_bad_address_gives_up_that_one_and_holds_no_other_back(
     assert "@" not in "".join(a.detail for a in answers)
 
 
+async def test_an_answer_that_nobody_can_read_is_one(server: JsonServer, sendgrid: SendGridMail) -> None:
+    server.trouble = [Reply(400, "[" * 100_000)]
+    (answer,) = await sendgrid.send([outage(1)], now=datetime.now(UTC))
+    assert answer.kind is AnswerKind.POLICY_BLOCK
+
+
 async def test_silence_is_doubt_and_no_server_is_none(server: JsonServer) -> None:
     hasty = adapter(server, timeout=0.3)
     server.trouble.append("silence_after")
