@@ -23,6 +23,7 @@ WORDS = {
     "told_in_another_message": "told in another message of this outreach",
     "text_does_not_fit": "the text would be too long",
     "not_continued": "behind the first few, and nobody let them be told",
+    "told_before": "reached by the channel before after all",
     "frequency_cap": "had enough messages lately",
     "too_late": "no hour at which they may be disturbed came in time",
     "unknown_zone": "nobody knows at which hours they may be disturbed",

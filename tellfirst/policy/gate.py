@@ -7,7 +7,7 @@ from tellfirst.domain.plan import CORRECTION
 from tellfirst.policy.consent import may_contact
 from tellfirst.policy.hours import ALWAYS, Calendar
 from tellfirst.policy.slots import slot
-from tellfirst.policy.verdict import ALLOW, Consent, Verdict, defer, halt, withhold
+from tellfirst.policy.verdict import ALLOW, TOLD_BEFORE, Consent, Verdict, defer, halt, withhold
 
 
 class PageFacts(Frozen):
@@ -42,6 +42,7 @@ class RowFacts(Frozen):
     consents: tuple[Consent, ...]
     reserved: bool
     held: bool = False
+    told_before: bool = False  # by a channel before this one, after all
     calendar: Calendar = ALWAYS
 
 
@@ -81,6 +82,8 @@ def judge_row(page: PageFacts, row: RowFacts) -> Verdict:
         return withhold("opted_out")
     if row.held:
         return withhold("held")
+    if row.told_before:
+        return withhold(TOLD_BEFORE)
     if not row.reserved:
         return withhold("frequency_cap")
     at = slot(row.calendar, page.now, not_after=page.not_after)

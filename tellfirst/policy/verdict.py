@@ -5,6 +5,9 @@ from typing import Literal
 
 from tellfirst.domain.base import Frozen
 
+TOLD_BEFORE = "told_before"
+"""Why a message does not go by a further channel: the one before brought it after all, or was answered with a no."""
+
 
 class Verdict(Frozen):
     """Is the gate's answer for one message, always with a reason unless it may leave.

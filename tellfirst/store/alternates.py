@@ -11,6 +11,7 @@ from tellfirst.domain.message import AnswerKind, Channel, SendState
 from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient
 from tellfirst.policy.choice import next_channel
+from tellfirst.policy.verdict import TOLD_BEFORE
 from tellfirst.store.engine import Database
 from tellfirst.store.opening import RECEIVED
 from tellfirst.store.rows import of_recipient, read_recipient
@@ -171,7 +172,20 @@ def sent_on() -> ColumnElement[bool]:
     send, later = table(SendRow), table(SendRow).alias("later")
     # Pages of alternates stand behind those of the channels before them.
     same = (later.c.recipient_id == send.c.recipient_id, later.c.step == send.c.step, later.c.page > send.c.page)
-    return select(later.c.id).where(*same).correlate(send).exists()
+    return select(later.c.id).where(*same, later.c.reason != TOLD_BEFORE).correlate(send).exists()
+
+
+def told_before(session: Session, sends: Sequence[str]) -> set[str]:
+    """Returns those sends whose message came through on a channel before theirs after all, or was met with a no there.
+
+    So it may turn out while they wait for their hour.
+    """
+    send, before, no = table(SendRow), table(SendRow).alias("before"), table(ConsentRow)
+    same = (before.c.recipient_id == send.c.recipient_id, before.c.step == send.c.step, before.c.page < send.c.page)
+    by_it = (no.c.channel.in_(["*", before.c.channel]), no.c.allowed.is_(False), no.c.at >= before.c.intent_at)
+    refused = select(no.c.id).where(no.c.customer_id == before.c.customer_id, *by_it).correlate(before).exists()
+    ended = select(before.c.id).where(*same, or_(before.c.state.in_(RECEIVED), refused)).correlate(send).exists()
+    return set(session.exec(select(SendRow.id).where(col(SendRow.id).in_(sends), ended)))
 
 
 def _concerned(

@@ -14,8 +14,8 @@ from tellfirst.domain.recipient import Recipient
 from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.hours import ALWAYS
 from tellfirst.policy.slots import TOO_LATE
-from tellfirst.policy.verdict import Verdict
-from tellfirst.store.alternates import sent_on, turns
+from tellfirst.policy.verdict import TOLD_BEFORE, Verdict
+from tellfirst.store.alternates import sent_on, told_before, turns
 from tellfirst.store.doubts import Settlement, settle_batch
 from tellfirst.store.engine import Database
 from tellfirst.store.gate_facts import Switches, read_facts, read_switches
@@ -158,6 +158,8 @@ class Sends:
             customers = [s.recipient.customer for s in sends]
             known = read_facts(session, key.outreach, channel, customers)
             calendars = {} if hours is None else calendars_of(session, customers, cast("Channel", channel), hours)
+            further = [send.id for send in sends if send.recipient.rank]
+            needless = told_before(session, further) if further else set()
             rows: dict[str, RowFacts] = {}
             for send in sends:
                 about = known[send.recipient.customer]
@@ -170,6 +172,7 @@ class Sends:
                     content_unchanged=same_content,
                     consents=about.consents,
                     held=about.held,
+                    told_before=send.id in needless,
                     reserved=about.reserved,
                     calendar=calendars.get(send.recipient.customer, ALWAYS),
                 )
@@ -237,7 +240,7 @@ class Sends:
         if page is not None:
             query = query.where(*_sends_of(page))
         else:
-            query = query.where(SendRow.outreach_id == outreach, ~sent_on())
+            query = query.where(SendRow.outreach_id == outreach, SendRow.reason != TOLD_BEFORE, ~sent_on())
             if step is not None:
                 query = query.where(SendRow.step == step)
         with self._database.read() as session:

@@ -58,6 +58,7 @@ ROW_WRONGS: list[tuple[dict[str, object], str]] = [
     ({"content_unchanged": False}, "content_changed"),
     ({"consents": (STOP,)}, "opted_out"),
     ({"held": True}, "held"),
+    ({"told_before": True}, "told_before"),
     ({"reserved": False}, "frequency_cap"),
     ({"calendar": Calendar(rules=(ALL_DAY,))}, "unknown_zone"),
     ({"calendar": NIGHT}, "too_late"),

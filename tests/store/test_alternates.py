@@ -4,7 +4,7 @@ import pytest
 
 from tellfirst.domain.message import SendState
 from tellfirst.domain.recipient import Alternate, Recipient
-from tellfirst.store.alternates import Alternates, turns
+from tellfirst.store.alternates import Alternates, told_before, turns
 from tellfirst.store.consents import opt_out
 from tellfirst.store.engine import Database
 from tellfirst.store.sends import Sends
@@ -144,6 +144,29 @@ def test_a_no_that_came_by_the_lost_channel_ends_it(row: Row, channel: str, due:
     with row.database.write() as session:
         opt_out(session, ["c-0"], channel=channel, everything=False, at=NOON + HOUR, source="test")
     assert row.due() == due
+
+
+@pytest.mark.parametrize(
+    ("sms", "no", "needless"),
+    [
+        (GONE, "", False),
+        (TAKEN, "", True),
+        ({"state": SendState.DELIVERED}, "", True),
+        (GONE, "sms", True),
+        (GONE, "*", True),
+        (GONE, "email", False),
+    ],
+)
+def test_what_waits_need_not_leave_once_one_before_came_through_or_met_a_no(
+    row: Row, sms: dict[str, str], no: str, needless: bool
+) -> None:
+    row.sent("initial", sms=sms, email={"state": SendState.DEFERRED})
+    row.sent("update-1", sms=TAKEN)
+    if no:
+        with row.database.write() as session:
+            opt_out(session, ["c-0"], channel=no, everything=False, at=NOON + HOUR, source="test")
+    with row.database.read() as session:
+        assert told_before(session, ["initial-sms", "initial-email"]) == ({"initial-email"} if needless else set())
 
 
 def test_nobody_held_out_or_left_out_gets_one(row: Row) -> None:

@@ -15,6 +15,7 @@ from tellfirst.contract import Stage, send_queue
 from tellfirst.domain.message import AnswerKind
 from tellfirst.store.consents import Consents
 from tellfirst.store.tables import RecipientRow, SendRow
+from tests.workflows.test_fallback import report
 from tests.world import World
 
 HOUR = timedelta(hours=1)
@@ -269,6 +270,36 @@ async def test_nobody_hears_of_two_things_within_an_hour_unless_one_is_urgent(wo
     assert [rows(world, h.id)[0].arm for h in (first, second, third)] == ["treated", None, "treated"]
     await world.pass_time(second, minutes=70)
     await world.until(lambda: len(world.sms.sent) == 3)
+
+
+async def test_a_text_that_arrives_while_the_next_channel_waits_is_not_followed_by_it(
+    world: World, tmp_path: Path
+) -> None:
+    """Two at work are texted; both texts are reported lost, they leave for where it is night, and one arrives."""
+    path, night = tmp_path / "hours.toml", zone_at(22)
+    path.write_text(TABLE.format(opens="08:00", closes="20:00") + '[[business]]\nfrom = "08:00"\nto = "18:00"\n')
+    await world.with_settings(hours=path)
+
+    def at(zone: str) -> None:
+        for n in (1, 2):
+            addresses = {"sms": f"+1415000000{n}", "in_app": f"a{n}"}
+            world.customer(f"c-{n}", timezone=zone, addresses=addresses, business=True)
+
+    at(zone_at(12))
+    handle = await approved(world, "o-1", "o-2")
+    await world.until(lambda: len(world.sms.sent) == 2)
+    at(night)
+    for message in world.sms.sent:
+        report(world, f"p-{message.send_id}", "undelivered", "30003")
+    await world.pass_time(handle, minutes=16)
+    await world.until(lambda: [s.state for s in sends(world, handle.id)].count("deferred") == 2)
+    report(world, next(f"p-{m.send_id}" for m in world.sms.sent if m.customer == "c-1"), "delivered")
+    await world.pass_time(handle, hours=11)
+    await world.until(lambda: [m.customer for m in world.in_app.sent] == ["c-2"])
+    await world.until(lambda: "deferred" not in [s.state for s in sends(world, handle.id)])
+    assert [m.customer for m in world.in_app.sent] == ["c-2"]
+    tally = world.sends.tally(handle.id)
+    assert (tally.accepted, tally.withheld, tally.failed) == (2, 0, 0)
 
 
 async def test_hours_that_the_carrier_keeps_are_waited_for(world: World) -> None:
