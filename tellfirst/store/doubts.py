@@ -99,9 +99,12 @@ class Doubts:
             return sum(settle(session, one, now=now, body_digest="", only=_unclaimed(one)) for one in settlements)
 
     def receipts_of(self, send: str) -> list[tuple[str, str]]:
-        """Returns (provider id, status) of every provider event that names this send."""
+        """Returns (provider id, status) of every event that names this send, of the provider it was given to."""
+        given_to = select(SendRow.adapter).where(SendRow.id == send).scalar_subquery()
         with self._database.read() as session:
-            query = select(ReceiptRow.provider_id, ReceiptRow.status).where(ReceiptRow.send_id == send)
+            query = select(ReceiptRow.provider_id, ReceiptRow.status).where(
+                ReceiptRow.send_id == send, ReceiptRow.provider == given_to
+            )
             return [(provider_id, status) for provider_id, status in session.exec(query)]
 
 

@@ -100,8 +100,8 @@ class Receipts:
 
     def _obey(self, session: Session, receipt: Receipt, kind: AnswerKind, *, now: datetime) -> None:
         """Does what an event asks for beyond its message; whoever it is about is known by the send it names."""
-        send = _known_by(session, receipt.provider_id) or session.get(SendRow, receipt.send)
-        if send is None:
+        send = _known_by(session, receipt) or session.get(SendRow, receipt.send)
+        if send is None or send.adapter != receipt.provider:
             return
         source = f"{receipt.provider} {receipt.status}"
         if kind is AnswerKind.OPTED_OUT:
@@ -123,9 +123,9 @@ def _events(session: Session, receipt: Receipt) -> list[tuple[str, str]]:
     return [(status, error) for status, error in session.exec(query)]
 
 
-def _known_by(session: Session, provider_id: str) -> SendRow | None:
-    query = select(SendRow).where(SendRow.provider_id == provider_id).limit(1)
-    return session.exec(query.with_for_update()).first()
+def _known_by(session: Session, receipt: Receipt) -> SendRow | None:
+    its = SendRow.provider_id == receipt.provider_id, SendRow.adapter == receipt.provider
+    return session.exec(select(SendRow).where(*its).limit(1).with_for_update()).first()
 
 
 def _own(session: Session, receipt: Receipt) -> SendRow | None:
@@ -133,16 +133,19 @@ def _own(session: Session, receipt: Receipt) -> SendRow | None:
 
     A named send is taken at its word where the provider knows it by our id alone. Elsewhere it must be in doubt and
     without a provider id, so that one message is never the proof of two sends: the event proves that it was accepted.
+    Nobody reports on what left through another.
     """
-    if (send := _known_by(session, receipt.provider_id)) is not None:
+    if (send := _known_by(session, receipt)) is not None:
         return send
     if not receipt.send:
         return None
     alone(session, "adopt a provider id")
-    if (send := _known_by(session, receipt.provider_id)) is not None:
+    if (send := _known_by(session, receipt)) is not None:
         return send
     named = session.get(SendRow, receipt.send, with_for_update=True)
-    if named is None or receipt.provider_id == receipt.send:
+    if named is None or named.adapter != receipt.provider:
+        return None
+    if receipt.provider_id == receipt.send:
         return named
     return named if named.state in _DOUBTFUL and not named.provider_id else None
 

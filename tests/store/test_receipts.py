@@ -36,6 +36,27 @@ def test_two_events_at_once_are_both_judged(database: Database, order: tuple[int
     assert state_of(database, SEND) == ("undelivered", "receipt:30003")
 
 
+@pytest.mark.parametrize("state", [SendState.UNKNOWN, SendState.ACCEPTED])
+@pytest.mark.parametrize(
+    ("provider", "provider_id", "status", "error"),
+    [
+        ("fcm", SEND, "opened", ""),
+        ("sendgrid", SEND, "delivered", ""),
+        ("sendgrid", SEND, "spamreport", ""),
+        ("sendgrid", SEND, "bounce", ""),
+        ("resend", "SM1", "email.complained", ""),
+        ("resend", "m-1", "email.bounced", "Permanent"),
+    ],
+)
+def test_nobody_reports_on_what_left_through_another(
+    database: Database, state: SendState, provider: str, provider_id: str, status: str, error: str
+) -> None:
+    put_sends(database, [(SEND, "twilio", "SM1" if state is SendState.ACCEPTED else "")], state=state)
+    told = Receipt(provider=provider, provider_id=provider_id, status=status, error=error, send=SEND)
+    receipts_of(database).take(told, now=NOON)
+    assert (state_of(database, SEND)[0], opted_out(database), unusable(database)) == (state, [], [])
+
+
 def test_one_message_proves_one_send_of_two_that_claim_it_at_once(database: Database) -> None:
     other = "ab" * 16
     put_sends(database, [(SEND, "twilio", ""), (other, "twilio", "")], state=SendState.UNKNOWN)

@@ -59,7 +59,7 @@ def put(database: Database, state: SendState, *, provider_id: str = SID, id_: st
         session.add(
             SendRow(
                 id=id_, outreach_id="o", revision=1, recipient_id=row.id, customer_id="c", step="initial",
-                channel="sms", page=0, state=state, provider_id=provider_id,
+                channel="sms", page=0, state=state, adapter="twilio", provider_id=provider_id,
             )
         )  # fmt: skip
 

@@ -30,7 +30,7 @@ def stood(world: World, handle: Handle, step: str = "initial") -> dict[str, str]
 async def told(world: World, *answers: AnswerKind, addresses: dict[str, str] = BOTH) -> Handle:
     """Starts and approves one late parcel, whose texts are answered so."""
     world.customer("c-1", addresses=addresses)
-    world.sms.answers = list(answers)
+    world.sms.name, world.sms.answers = "twilio", list(answers)
     handle = await world.start(world.late("o-1"))
     await world.approve(handle.id)
     return handle
