@@ -60,7 +60,8 @@ class Erasure:
             session.execute(delete(PreferenceRow).where(col(PreferenceRow.customer_id) == customer))
             if known is not None:
                 cluster = alias if known.cluster == customer and alone else known.cluster
-                session.add(CustomerRow(id=alias, cluster=cluster, created_at=known.created_at))
+                # Their language stays: whoever opens an old link can read that nothing else is kept.
+                session.add(CustomerRow(id=alias, cluster=cluster, locale=known.locale, created_at=known.created_at))
                 session.flush()  # before what refers to it
                 session.execute(delete(ContactPointRow).where(col(ContactPointRow.customer_id) == customer))
                 session.execute(delete(CallTaskRow).where(col(CallTaskRow.customer_id) == customer))

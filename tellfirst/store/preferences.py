@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from tellfirst.domain.base import Frozen
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import chunks
-from tellfirst.store.tables import RecipientRow, SendRow
+from tellfirst.store.tables import CustomerRow, RecipientRow, SendRow
 from tellfirst.store.tables_preferences import PreferenceRow
 
 
@@ -25,11 +25,11 @@ NONE = Preference()
 
 
 class Told(Frozen):
-    """Is who was told by one send, by which channel and in which language."""
+    """Is who was told by one send, by which channel, and which languages are theirs, the surest first."""
 
     customer: str
     channel: str
-    locale: str
+    locales: tuple[str, ...]
 
 
 class Preferences:
@@ -55,9 +55,10 @@ class Preferences:
             if row is None:
                 return None
             chosen = preferences_of(session, [row.customer_id]).get(row.customer_id, NONE)
-            recipient = session.get(RecipientRow, row.recipient_id)
-            locale = chosen.locale or (recipient.locale if recipient is not None else None)
-            return Told(customer=row.customer_id, channel=row.channel, locale=locale or "")
+            # A message may have been in another language than its reader's, for want of a text in theirs.
+            imported, recipient = session.get(CustomerRow, row.customer_id), session.get(RecipientRow, row.recipient_id)
+            found = (chosen.locale, imported and imported.locale, recipient and recipient.locale)
+            return Told(customer=row.customer_id, channel=row.channel, locales=tuple(filter(None, found)))
 
 
 def keep_choice(session: Session, customer: str, preference: Preference, *, at: datetime) -> None:

@@ -32,7 +32,7 @@ class Doors:
         """Returns the page that says why a link opens nothing, and how to reach a person."""
         spoken = request.headers.get("accept-language", "").split(",")
         locale = self.pages.locale(
-            told.locale if told else None, *(one.partition(";")[0].strip() for one in spoken[:8])
+            *(told.locales if told else ()), *(one.partition(";")[0].strip() for one in spoken[:8])
         )
         text = self.pages.texts[locale].gone
         status = 404 if why == "foreign" else 410

@@ -65,7 +65,7 @@ def preference_page(customers: Customers, consents: Consents, doors: Doors) -> A
         begins, ends = (_clock(minute) for minute in liked.quiet or (None, None))
         if given is not None:
             begins, ends = given.get("quiet_from", ""), given.get("quiet_to", "")
-        locale = doors.pages.locale(liked.locale, told.locale, customer.locale)
+        locale = doors.pages.locale(liked.locale, *told.locales)
         texts = doors.pages.texts
         return doors.pages.show(
             "preferences",
@@ -92,6 +92,7 @@ def preference_page(customers: Customers, consents: Consents, doors: Doors) -> A
             preferred=given.get("preferred", "") if given is not None else liked.channel or "",
             quiet_from=begins,
             quiet_to=ends,
+            language=given.get("locale", locale) if given is not None else locale,
             languages=[{"id": id_, "name": text.name} for id_, text in texts.items()],
         )
 
@@ -127,7 +128,7 @@ def _preference(form: Mapping[str, str], customer: Customer, locales: Mapping[st
         return None
     return Preference(
         channel=channel if channel in customer.addresses else None,
-        locale=locale if locale in locales else customer.preference.locale,
+        locale=locale if locale in locales and locale != form.get("shown_locale") else customer.preference.locale,
         timezone=customer.preference.timezone,
         quiet=quiet,
     )

@@ -41,7 +41,7 @@ def unsubscribe_page(consents: Consents, doors: Doors) -> APIRouter:
         return Response(status_code=200) if clicked else page("unsubscribed", told, token)
 
     def page(name: str, told: Told, token: str) -> HTMLResponse:
-        locale = doors.pages.locale(told.locale)
+        locale = doors.pages.locale(*told.locales)
         texts = doors.pages.texts[locale]
         way = texts.by["sms" if told.channel in TELEPHONE else told.channel]
         scope = "everything" if consents.everything else "channel"

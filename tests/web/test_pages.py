@@ -237,6 +237,35 @@ async def test_hours_that_make_no_sense_are_told_and_nothing_is_saved(
     assert (customer(database).preference, opted_out(database)) == (Preference(), [])
 
 
+@pytest.mark.parametrize("path", [UNSUBSCRIBE, PREFERENCES])
+async def test_a_page_is_in_its_readers_language_also_where_the_message_was_not(
+    client: httpx.AsyncClient, database: Database, path: str
+) -> None:
+    with database.write() as session:
+        session.execute(update(RecipientRow).values(locale="en"))
+    assert '<html lang="de">' in (await client.get(path + TOKEN)).text
+
+
+async def test_a_language_that_was_only_shown_is_not_chosen(client: httpx.AsyncClient, database: Database) -> None:
+    """Who is imported as French, of which there are no pages, and saves their hours still gets French messages."""
+    french = CustomerRecord(id=WHO, first_name="Ann", locale="fr", addresses=ADDRESSES)
+    Customers(database).save([french], now=NOON, source="test")
+    page = (await client.get(PREFERENCES + TOKEN)).text
+    shown = "".join(checked(page, "shown_locale", of="hidden"))
+    assert shown == "de", "the language of the message"
+    assert "Gespeichert" in (await save(client, shown_locale=shown, locale="de")).text
+    assert customer(database).preference.locale is None
+    await save(client, shown_locale=shown, locale="en")
+    assert customer(database).preference.locale == "en"
+
+
+async def test_a_language_stays_chosen_where_something_else_was_wrong(client: httpx.AsyncClient) -> None:
+    answer = await save(client, shown_locale="de", locale="en", quiet_from="21:00")
+    assert answer.status_code == 422
+    assert '<option value="en" lang="en" selected>' in answer.text
+    assert checked(answer.text, "shown_locale", of="hidden") == {"de"}
+
+
 async def test_whatever_is_posted_is_only_what_the_page_offers(client: httpx.AsyncClient, database: Database) -> None:
     forged = {
         "channel": ["sms", "voice", "*"],
