@@ -327,8 +327,8 @@ def next_deadline(state: State) -> tuple[datetime, str] | None:
             deadlines += [(max(one.at, state.retry_at or one.at), "fallback") for one in revision.lookouts]
     if state.retry_at is not None:
         deadlines.append((state.retry_at, "retry"))
-    # What is on its way leaves before anything is measured, unless only a person can let it go on.
-    leaving = any(r.on_its_way for r in state.revisions) and not (state.paused or state.attention)
+    # What is on its way or may be lost leaves before anything is measured, unless only a person can let it go on.
+    leaving = any(r.on_its_way or r.lookouts for r in state.revisions) and not (state.paused or state.attention)
     leaving |= any(r.deferred for r in state.revisions)
     if state.randomised and not owing(state) and not leaving and (end := state.window_end) is not None:
         deadlines.append((max(state.contacts_at or end, end), "window"))

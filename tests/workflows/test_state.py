@@ -6,7 +6,7 @@ from tellfirst.contract import Stage
 from tellfirst.domain.plan import PageSpan, Plan, PlannedStep
 from tellfirst.domain.recipient import Wave
 from workflows.situation import situation
-from workflows.state import Revision, Sending, State, falls_due, next_deadline, owing
+from workflows.state import Lookout, Revision, Sending, State, falls_due, next_deadline, overdue, owing
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -61,6 +61,16 @@ def test_nothing_is_measured_while_messages_leave_unless_only_a_person_can_let_t
     assert next_deadline(state) is None
     state.ask("provider_block", T0)
     assert next_deadline(state) == (T0 + 24 * HOUR, "window")
+
+
+def test_nothing_is_measured_while_it_is_still_looked_for_what_was_lost() -> None:
+    """The last promise was kept after the window had closed."""
+    revision, now = told(), T0 + 25 * HOUR
+    revision.lookouts = [Lookout(step="initial", at=now, since=now)]
+    state = State(trigger="t", revisions=[revision])
+    assert overdue(state, now) == "fallback"
+    state.paused = True
+    assert overdue(state, now) == "window"
 
 
 def test_a_new_reason_to_ask_is_not_acknowledged_yet() -> None:
