@@ -218,7 +218,10 @@ def _concerned(
         here = select(AlternateRow.position).where(
             AlternateRow.outreach_id == outreach, AlternateRow.revision == revision, AlternateRow.page == page
         )
-        query = query.where(col(RecipientRow.position).in_(here))
+        # Read first: a page of first choices has none, and where it has some, they are found by their index.
+        if not (positions := session.exec(here).all()):
+            return []
+        query = query.where(col(RecipientRow.position).in_(positions))
     return list(session.exec(query.order_by(col(RecipientRow.position))))
 
 

@@ -57,7 +57,8 @@ def full(shared_database: Database) -> Database:
                 "page": r.page,
                 "state": [SendState.PLANNED, SendState.INTENT, *[SendState.ACCEPTED] * 18][(r.id or 0) % 20],
                 "provider_id": f"p-{r.id}",
-                "intent_at": NOON,
+                "adapter": "fake",
+                "intent_at": NOON if (r.id or 0) % 20 else None,
             }
             for r in rows
         ]
