@@ -1,5 +1,6 @@
 """Reading what anybody on the internet may post: bounded while it arrives, and only as what it says it is."""
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,10 +14,12 @@ SMALL = 65_536
 """The limit in bytes of a body about one thing."""
 LARGE = 1_048_576
 """The limit in bytes of a body about many."""
+PATIENCE = 15.0
+"""The limit in seconds: whoever keeps a connection and sends a byte now and then is let go."""
 
 
 async def read_body(request: Request, *types: str, limit: int = SMALL) -> bytes:
-    """Returns the body as it came; raises 415 for a type that is none of `types`, 413 as soon as it is too long.
+    """Returns the body as it came; raises 415 for a type that is none of `types`, 413 and 408 for one without end.
 
     A body that does not say its type is read: what it is, its signature and its fields tell.
     """
@@ -24,10 +27,14 @@ async def read_body(request: Request, *types: str, limit: int = SMALL) -> bytes:
     if types and given and given not in types:
         raise HTTPException(415, f"the body must be {' or '.join(types)}")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise HTTPException(413, f"a body is at most {limit} bytes long")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise HTTPException(413, f"a body is at most {limit} bytes long")
+    except TimeoutError:
+        raise HTTPException(408, "the body does not come to an end") from None
     return bytes(body)
 
 

@@ -21,6 +21,7 @@ ID_LIMIT = 200
 ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is not what its type says."},
     403: {"description": "The signature does not fit, or is older than five minutes."},
+    408: {"description": "The body does not come to an end."},
     413: {"description": "The body is too long."},
     415: {"description": "The body is of another type."},
     422: {"description": "A field is not what it should be; the answer names it."},

@@ -1,5 +1,6 @@
 """Signed requests: what fits is read, and what is forged, stale, changed or without end is not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 
 from tellfirst.errors import SettingsError
 from tellfirst.settings import Settings
+from tellfirst.web import bodies
 from tellfirst.web.signatures import Verifier
 from tests.web.signing import NOON, SECRETS, webhook
 
@@ -95,6 +97,18 @@ async def test_a_body_without_end_is_cut_off() -> None:
 
     async with client_of(OLD) as client:
         assert (await client.post("/", content=stream())).status_code == 413
+
+
+async def test_whoever_dribbles_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE", 0.05)
+
+    async def dribble() -> AsyncIterator[bytes]:
+        while True:
+            yield b"a"
+            await asyncio.sleep(0.01)
+
+    async with client_of(OLD) as client, asyncio.timeout(5):
+        assert (await client.post("/", content=dribble())).status_code == 408
 
 
 async def test_another_type_is_refused() -> None:
