@@ -13,10 +13,12 @@ from tellfirst.cli.steer import By
 from tellfirst.cli.wiring import opened, whoever
 from tellfirst.domain.message import Channel
 from tellfirst.errors import InputError, NotFoundError
+from tellfirst.policy.consent import PURPOSES, may_contact
 from tellfirst.policy.hours import opening
 from tellfirst.policy.quiet import HoursTable, Timing, calendar_for
 from tellfirst.policy.zones import zones_of
 from tellfirst.settings import Settings
+from tellfirst.store.customers import Customer
 from tellfirst.store.rates import Rate
 from tellfirst.store.whereabouts import NUMBERS
 
@@ -128,7 +130,7 @@ def may_reach(
 ) -> None:
     """Tell when a customer may be reached on each channel, in which zones they may be, and what tells so.
 
-    That is by their region, business hours and their own wishes; a playbook may wait for more, or for less.
+    That is by their addresses, consent, region, business hours and own wishes; a playbook may wait for more or less.
     """
     settings = Settings.load()
     instant = read_instant(at, "--at") if at else datetime.now(UTC)
@@ -150,6 +152,7 @@ def may_reach(
             table, Timing(), channel=channel, zones=where, business=found.business, quiet=found.preference.quiet
         )
         opens[channel] = opening(calendar, instant)
+    barred = {channel: why for channel in opens if (why := _barred(found, channel))}
     if as_json:
         print_json(
             {
@@ -158,6 +161,7 @@ def may_reach(
                 "source": where.source or None,
                 "region": where.region or None,
                 "opens": {channel: None if hour is None else hour.isoformat() for channel, hour in opens.items()},
+                "barred": barred,
             }
         )
         return
@@ -165,8 +169,19 @@ def may_reach(
     say(f"hours   {f'of {where.region}' if where.region else 'of everywhere'}\n")
     print_table(
         ("channel", "may reach them"),
-        [(c, "now" if hour == instant else when(hour) if hour else "never") for c, hour in opens.items()],
+        [
+            (c, barred.get(c) or ("now" if hour == instant else when(hour) if hour else "never"))
+            for c, hour in opens.items()
+        ],
     )
+
+
+def _barred(customer: Customer, channel: str) -> str:
+    """Returns why nothing reaches a customer on a channel at any hour; empty where something may."""
+    address = customer.addresses.get(channel)
+    if address is None or not address.usable:
+        return "no address" if address is None else "the address does not work"
+    return "" if any(may_contact(customer.consents, channel, one) for one in PURPOSES) else "opted out"
 
 
 def _known(channel: str) -> Channel:

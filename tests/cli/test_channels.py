@@ -20,6 +20,7 @@ from tellfirst.cli.channels import IDEMPOTENCY
 from tellfirst.domain.message import Channel
 from tellfirst.settings import Settings
 from tellfirst.store.chain import Chain
+from tellfirst.store.consents import Consents
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.engine import Database
@@ -144,4 +145,9 @@ def test_it_is_told_when_a_customer_may_be_reached_and_what_tells_so(shell: Shel
     told = shell("channels", "when", "c-1", "--at", "2026-11-23T05:00:00Z").out.splitlines()
     assert told[:2] == ["zones   America/New_York, America/Chicago (by their region)", "hours   of US-FL"]
     assert told[4].split(maxsplit=1) == ["sms", "Mon 23 Nov 2026, 14:00 UTC"]
+    # Hours alone would say "now" of what never reaches them.
+    assert [line.split(maxsplit=1)[1] for line in told[5:]] == ["no address"] * 6
+    assert first["barred"] == dict.fromkeys(("whatsapp", "voice", "email", "push", "in_app", "person"), "no address")
+    Consents(database, everything=True).opt_out(["c-1"], channel="sms", at=NOW, source="test")
+    assert shell("channels", "when", "c-1", *night).document["barred"]["sms"] == "opted out"
     assert shell("channels", "when", "c-9").code == 1
