@@ -326,15 +326,15 @@ class Recipients:
         with self._database.write() as session:
             return randomise_page(session, outreach, revision, by, page=page)
 
-    def drawn_at(self, outreach: str, revision: int, t0: datetime) -> tuple[PageSpan, ...]:
-        """Returns the pages on which the wave of an instant drew somebody to be told, by whichever of its attempts."""
+    def drawn_since(self, outreach: str, revision: int, t0: datetime) -> tuple[PageSpan, ...]:
+        """Returns the pages on which waves from an instant on drew somebody to be told, by whichever attempt."""
         query = (
             select(RecipientRow.page)
             .where(
                 RecipientRow.outreach_id == outreach,
                 RecipientRow.revision == revision,
                 RecipientRow.arm == "treated",
-                RecipientRow.t0 == t0,
+                col(RecipientRow.t0) >= t0,
             )
             .distinct()
         )

@@ -238,8 +238,8 @@ def test_a_wave_says_where_it_drew_whichever_attempt_did(database: Database) -> 
     for page in (0, 1, 3):
         recipients.randomise(OUTREACH, 1, by(), page=page)
     recipients.randomise(OUTREACH, 1, by(t0=NOON + HOUR), page=2)
-    assert recipients.drawn_at(OUTREACH, 1, NOON) == (PageSpan(first=0, end=2), PageSpan(first=3, end=4))
-    assert recipients.drawn_at(OUTREACH, 1, NOON + HOUR) == (PageSpan(first=2, end=3),)
+    assert recipients.drawn_since(OUTREACH, 1, NOON) == (PageSpan(first=0, end=4),)
+    assert recipients.drawn_since(OUTREACH, 1, NOON + HOUR) == (PageSpan(first=2, end=3),)
     assert recipients.undrawn(OUTREACH, 1, end=4) == []
 
 

@@ -55,6 +55,19 @@ async def test_growth_that_cannot_be_planned_waits_for_a_person_beyond_the_windo
     assert (await ended(world, handle.id)).ending == "measured"
 
 
+async def test_whoever_was_drawn_by_a_wave_that_failed_is_told_with_the_others(world: World) -> None:
+    names = people(world, 501)
+    handle = await world.start(admit(world, names))
+    await world.planned(handle.id)
+    with broken(world, "BEFORE UPDATE ON recipients WHEN NEW.page = 1 AND NEW.arm IS NOT NULL"):
+        await world.approve(handle.id)
+        await world.pass_time(handle, hours=7)
+        await world.stuck(handle)
+    assert world.recipients.wave(handle.id, 1).treated == 500
+    await world.client.pause(handle.id, paused=False)
+    await world.until(lambda: len(world.sms.sent) == 501)
+
+
 async def test_a_draft_outlives_trouble_with_planning_it(world: World) -> None:
     handle = await told(world, 1)
     with broken(world, "BEFORE INSERT ON revisions WHEN NEW.number = 2"):
