@@ -33,6 +33,8 @@ class OutboxMessage(Outside):
     subject: str
     body: str
     not_after: AwareDatetime
+    unsubscribe_url: str = ""
+    preferences_url: str = ""
 
 
 class Outbox:
@@ -108,9 +110,11 @@ class Outbox:
             subject=message.rendered.subject,
             body=message.rendered.body,
             not_after=message.not_after,
+            unsubscribe_url=message.unsubscribe_url,
+            preferences_url=message.preferences_url,
         )
         try:
-            _write_whole(path, content.model_dump_json(indent=2).encode() + b"\n")
+            _write_whole(path, content.model_dump_json(indent=2, exclude_defaults=True).encode() + b"\n")
         except OSError as error:
             return Answer(send_id=message.send_id, kind=AnswerKind.NOT_SENT, detail=type(error).__name__)
         return _accepted(message)
