@@ -190,6 +190,15 @@ class Settings(BaseSettings):
             raise ValueError("each source of webhooks needs secrets of its own")
         return self
 
+    @model_validator(mode="after")
+    def _a_page_is_held_for_longer_than_a_request_takes(self) -> "Settings":
+        # No request begins that could outlive its lease: without room between them none ever would.
+        if self.lease_seconds < self.provider_timeout + 1:
+            raise ValueError(
+                "TELLFIRST_LEASE_SECONDS must be longer than TELLFIRST_PROVIDER_TIMEOUT by a second or more"
+            )
+        return self
+
     @field_validator("inbox_secret")
     @classmethod
     def _is_long(cls, value: SecretStr) -> SecretStr:

@@ -70,3 +70,9 @@ def test_what_a_channel_lacks_is_named(tmp_path: Path, channel: str, without: st
         build_adapters(settings(tmp_path, **{channel: "twilio"}, **given), inbox=NOWHERE, calls=NOWHERE)
     assert f"TELLFIRST_{channel.upper()}=twilio" in str(refused.value)
     assert without.removeprefix("twilio_").upper() in str(refused.value)
+
+
+def test_a_page_is_held_for_longer_than_a_request_takes() -> None:
+    with pytest.raises(SettingsError, match="LEASE_SECONDS"):
+        Settings.load(_env_file=None, provider_timeout=20)
+    assert Settings.load(_env_file=None, provider_timeout=20, lease_seconds=30).provider_timeout == 20
