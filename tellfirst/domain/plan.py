@@ -111,10 +111,6 @@ class Plan(Frozen):
         """Returns whether anybody may be told by another channel where one has lost a message."""
         return any(pages.alternate for pages in self.pages)
 
-    def is_alternate(self, page: int) -> bool:
-        """Returns whether a page is one of an alternate channel."""
-        return page >= self.page_count
-
     @property
     def channels(self) -> tuple[Channel, ...]:
         """Returns the channels in the order their pages leave."""
