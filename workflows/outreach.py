@@ -270,7 +270,8 @@ class OutreachWorkflow(Approving):
         revision.wave = wave.model_copy(update={"drawn": ()})
         if revision.drawn > before and not revision.plan.unplanned:
             revision.t0 = t0
-        if wave.drawn:
+        # The first few may have lost messages, which waited for a word about those behind them.
+        if wave.drawn or revision.rest_leaves:
             revision.due.append(Sending(step=revision.plan.initial.id, spans=list(wave.drawn)))
 
     async def _send(self, revision: Revision, sending: Sending) -> None:

@@ -155,7 +155,8 @@ class Revision(BaseModel):
     @property
     def next_wave(self) -> datetime | None:
         """Returns when those who wait for their slot are looked at again; None when nobody waits."""
-        return self.wave.next_at if self.wave is not None and self.status == "approved" else None
+        told = self.status == "approved" and (self.canary is None or self.canary.leaves)
+        return self.wave.next_at if self.wave is not None and told else None
 
     def look_again(self, at: datetime) -> None:
         """Has those who wait for their slot looked at from an instant on."""
@@ -167,7 +168,12 @@ class Revision(BaseModel):
         """Returns whether it is not settled yet what becomes of those behind the first few."""
         if not self.plan.canary or self.wave is None or self.status != "approved":
             return False
-        return self.canary is None or self.canary.waits or (self.canary.leaves and not self.canary.drawn)
+        return self.canary is None or self.canary.waits or self.rest_leaves
+
+    @property
+    def rest_leaves(self) -> bool:
+        """Returns whether those behind the first few may be told and no wave of them was drawn yet."""
+        return self.canary is not None and self.canary.leaves and not self.canary.drawn
 
     @property
     def on_its_way(self) -> str:

@@ -15,6 +15,7 @@ from tellfirst.contract import Stage, send_queue
 from tellfirst.domain.message import AnswerKind
 from tellfirst.store.consents import Consents
 from tellfirst.store.tables import RecipientRow, SendRow
+from tests.workflows.test_canary import go_on
 from tests.workflows.test_fallback import report
 from tests.world import World
 
@@ -179,6 +180,20 @@ async def test_the_first_few_are_all_told_before_anybody_is_asked_about_the_rest
     await world.pass_time(handle, hours=2, minutes=5)
     await world.stage(handle, Stage.AWAITING_APPROVAL)
     assert {m.address for m in world.sms.sent} == {"+14150000000"}
+
+
+async def test_what_the_first_few_have_lost_does_not_wait_for_the_others_hours(open_8_to_20: World) -> None:
+    world = open_8_to_20
+    world.override("late_delivery", {'expires_after = "PT24H"': 'expires_after = "PT24H"\ncanary = true'})
+    world.customer("c-0", timezone=zone_at(12), addresses={"sms": "+14150000000", "email": "c0@example.org"})
+    world.customer("c-1", timezone=zone_at(22), addresses={"sms": "+14150000001"})
+    world.sms.answers = [AnswerKind.PERMANENT]
+    handle = await approved(world, "o-0", "o-1")
+    await world.stage(handle, Stage.AWAITING_APPROVAL)
+    assert (await go_on(world, handle.id)).accepted
+    await world.until(lambda: [m.address for m in world.email.sent] == ["c0@example.org"])
+    assert not world.sms.sent
+    assert rows(world, handle.id)[1].arm is None
 
 
 async def test_an_opt_out_is_obeyed_at_every_boundary(open_8_to_20: World) -> None:

@@ -6,7 +6,7 @@ from tellfirst.contract import Stage
 from tellfirst.domain.plan import PageSpan, Plan, PlannedStep
 from tellfirst.domain.recipient import Wave
 from workflows.situation import situation
-from workflows.state import Lookout, Revision, Sending, State, falls_due, next_deadline, overdue, owing
+from workflows.state import Canary, Lookout, Revision, Sending, State, falls_due, next_deadline, overdue, owing
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -71,6 +71,17 @@ def test_nothing_is_measured_while_it_is_still_looked_for_what_was_lost() -> Non
     assert overdue(state, now) == "fallback"
     state.paused = True
     assert overdue(state, now) == "window"
+
+
+def test_nobody_is_waited_for_once_those_behind_the_first_few_are_not_told() -> None:
+    """Looked at again, a wave over the first few alone would forget what those behind them were promised."""
+    revision = told(updates=1)
+    revision.wave = Wave(treated=1, control=0, withheld=0, waiting=1, next_at=T0 + HOUR)
+    at = dict.fromkeys(("opened_at", "remind_at", "escalate_at", "decide_by"), T0)
+    revision.canary = Canary(told=1, rest=2, status="approved", drawn=True, **at)
+    assert revision.next_wave == T0 + HOUR
+    revision.canary.status = "rejected"
+    assert revision.next_wave is None
 
 
 def test_a_new_reason_to_ask_is_not_acknowledged_yet() -> None:
