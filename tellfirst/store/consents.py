@@ -1,8 +1,9 @@
 """What customers allow, as they say it: opt-outs with their scope, their way back, and choices."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
@@ -90,19 +91,30 @@ def opt_out(
 def say(
     session: Session, customers: Iterable[str], statements: Sequence[Statement], *, at: datetime, source: str
 ) -> None:
-    """Records the same statements of customers, of those who are known."""
+    """Records the same statements of customers, of those who are known; what is said later counts later.
+
+    Whoever hears it may have a clock behind that of whoever heard the last one: it is not said before that.
+    """
     known: set[str] = set()
+    last: dict[str, datetime] = {}
+    said_at = select(ConsentRow.customer_id, func.max(ConsentRow.at)).group_by(col(ConsentRow.customer_id))
     for chunk in chunks(set(customers)):
         known.update(session.exec(select(CustomerRow.id).where(col(CustomerRow.id).in_(chunk))))
+        for customer, latest in session.execute(said_at.where(col(ConsentRow.customer_id).in_(chunk))):
+            last[customer] = latest
     silent = {customer for customer in known if not _said(session, customer, statements)}
     rows = [
-        {"customer_id": customer, "at": at, "source": source, **statement.model_dump()}
+        {"customer_id": customer, "at": _after(last.get(customer), at), "source": source, **statement.model_dump()}
         for customer in sorted(silent)
         for statement in statements
     ]
     insert_new(session, ConsentRow, rows)
     refused = [row for row in rows if not row["allowed"]]
     tell(session, *(CustomerOptedOut.model_validate({**row, "customer": row["customer_id"]}) for row in refused), at=at)
+
+
+def _after(last: datetime | None, at: datetime) -> datetime:
+    return at if last is None else max(at, last + timedelta(microseconds=1))
 
 
 def hold(session: Session, customers: Iterable[str], *, reply: str, at: datetime) -> None:

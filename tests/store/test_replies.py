@@ -51,6 +51,16 @@ def test_a_reply_is_kept_with_what_it_answers_and_counts_as_a_contact(told: Desk
     assert contacts(database) == [(reply_id("twilio:SM1"), "c-0", "where_is_my_order")]
 
 
+def test_what_is_said_later_counts_whoevers_clock_is_behind(told: Desk, database: Database) -> None:
+    replies = Replies(database)
+    assert replies.take(incoming(id="1"), STOP, now=LATER) is not None
+    assert replies.take(incoming(id="2"), START, now=NOON) is not None
+    assert allowed(database, "c-0")
+    for number in (3, 4):
+        assert replies.take(incoming(id=str(number)), STOP, now=NOON) is not None
+        assert not allowed(database, "c-0")
+
+
 def test_the_same_reply_twice_is_one(told: Desk, database: Database) -> None:
     replies = Replies(database)
     assert replies.take(incoming(), STOP, now=LATER) is not None
