@@ -221,7 +221,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             name = "TELLFIRST_" + "_".join(str(part) for part in first["loc"] or "*").upper()
-            raise SettingsError(first["msg"], where=name, remedy="see docs/operations.md") from None
+            raise SettingsError(
+                first["msg"].removeprefix("Value error, "), where=name, remedy="see docs/operations.md"
+            ) from None
 
     @property
     def database(self) -> str:

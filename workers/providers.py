@@ -48,4 +48,5 @@ def build_hook(settings: Settings) -> Hook:
         return NoHook()
     if not settings.exceptions_webhook:
         return HookFile(settings.data_dir / "exceptions")
-    return Webhook(settings.exceptions_webhook, settings.exceptions_secret.get_secret_value())
+    secret = settings.exceptions_secret.get_secret_value()
+    return Webhook(settings.exceptions_webhook, secret, where="TELLFIRST_EXCEPTIONS_WEBHOOK or …_SECRET")

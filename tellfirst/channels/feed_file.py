@@ -61,7 +61,10 @@ def read_endpoints(path: Path | None) -> Mapping[str, Endpoint]:
         return {}
     try:
         file = EventsFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        return {one.name: Endpoint(Webhook(one.url, *one.secrets), one.types) for one in file.endpoint}
+        return {
+            one.name: Endpoint(Webhook(one.url, *one.secrets, where=f"{path}, endpoint '{one.name}'"), one.types)
+            for one in file.endpoint
+        }
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"it cannot be read ({type(error).__name__})", where=str(path), remedy="check TELLFIRST_EVENTS_OUT"

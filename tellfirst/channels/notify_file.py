@@ -72,7 +72,8 @@ def read_notifiers(path: Path | None) -> Notifiers:
         return Notifiers({}, {})
     try:
         file = NotifyFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        return Notifiers({name: _notifier(way, file.smtp) for name, way in file.ways.items()}, file.to)
+        ways = {name: _notifier(way, file.smtp, f"{path}, ways.{name}") for name, way in file.ways.items()}
+        return Notifiers(ways, file.to)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"it cannot be read ({type(error).__name__})", where=str(path), remedy="check TELLFIRST_NOTIFY"
@@ -89,7 +90,7 @@ def read_notifiers(path: Path | None) -> Notifiers:
         ) from None
 
 
-def _notifier(way: Way, smtp: Smtp | None) -> Notifier:
+def _notifier(way: Way, smtp: Smtp | None, where: str) -> Notifier:
     if way.email and smtp is not None:
         return Mail(MailServer(**smtp.model_dump(exclude={"sender"})), smtp.sender, way.email)
-    return SignedNotices(Webhook(way.webhook, way.secret))
+    return SignedNotices(Webhook(way.webhook, way.secret, where=where))

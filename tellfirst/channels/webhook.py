@@ -38,8 +38,8 @@ class Hook(Protocol):
         ...
 
 
-def read_secret(text: str) -> bytes:
-    """Returns the key in a secret such as `whsec_MfKQ9r8G…`; raises SettingsError for anything else."""
+def read_secret(text: str, *, where: str) -> bytes:
+    """Returns the key in a secret such as `whsec_MfKQ9r8G…`; raises SettingsError for anything else, naming `where`."""
     try:
         key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
@@ -47,6 +47,7 @@ def read_secret(text: str) -> bytes:
     if not text.startswith(PREFIX) or len(key) < MIN_SECRET_BYTES:
         raise SettingsError(
             "the secret of a webhook is not one",
+            where=where,
             remedy=f"give {PREFIX} and the base64 of {MIN_SECRET_BYTES} random bytes or more",
         )
     return key
@@ -66,14 +67,18 @@ def signed_headers(id_: str, body: bytes, *secrets: bytes, now: datetime) -> dic
 class Webhook:
     """Posts to one address that is configured, never to one that is given with a message.
 
-    Several secrets are for the time in which one replaces another: the receiver needs one of them.
+    Several secrets are for the time in which one replaces another: the receiver needs one of them. `where` it is
+    configured stands in what is raised when it is not an address or a secret.
     """
 
-    def __init__(self, url: str, *secrets: str, timeout: float = 10.0) -> None:
+    def __init__(self, url: str, *secrets: str, where: str = "", timeout: float = 10.0) -> None:
         parsed = httpx.URL(url)
         if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
-            raise SettingsError("the address of a webhook is not one", remedy="give a full https:// address")
-        self._url, self._secrets, self._timeout = url, [read_secret(secret) for secret in secrets or ("",)], timeout
+            raise SettingsError(
+                "the address of a webhook is not one", where=where, remedy="give a full https:// address"
+            )
+        self._url, self._timeout = url, timeout
+        self._secrets = [read_secret(secret, where=where) for secret in secrets or ("",)]
         self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
 
     async def deliver(self, id_: str, body: bytes, *, now: datetime) -> Delivery:

@@ -46,7 +46,8 @@ class Verifier:
     def __init__(
         self, secrets: Sequence[SecretStr], *, setting: str, clock: Callable[[], datetime], headers: str = "webhook"
     ) -> None:
-        self._signers = [standardwebhooks.Webhook(read_secret(secret.get_secret_value())) for secret in secrets]
+        keys = [read_secret(secret.get_secret_value(), where=setting) for secret in secrets]
+        self._signers = [standardwebhooks.Webhook(key) for key in keys]
         self._setting, self._clock, self._headers = setting, clock, headers
 
     async def read(self, request: Request, *types: str, limit: int = LARGE) -> Signed:

@@ -51,8 +51,8 @@ async def test_the_file_that_is_shown_can_be_read(tmp_path: Path) -> None:
     [
         ('"customer.*"', '"costumer.*"', "no event is of the type 'costumer.*'"),
         ('name = "helpdesk"', 'name = "Help desk"', "endpoint.0.name"),
-        ("whsec_bmV3", "bmV3", "the secret of a webhook is not one"),
-        ("https://helpdesk", "ftp://helpdesk", "the address of a webhook is not one"),
+        ("whsec_bmV3", "bmV3", "endpoint 'helpdesk': the secret of a webhook is not one"),
+        ("https://helpdesk", "ftp://helpdesk", "endpoint 'helpdesk': the address of a webhook is not one"),
         ("secrets =", "secret =", "endpoint.0.secrets"),
         ("[[endpoint]]", block("toml") + "[[endpoint]]", "each endpoint needs a name of its own"),
         ("[[endpoint]]", "[[endpoint]", "not TOML"),
@@ -62,6 +62,7 @@ def test_a_file_that_is_wrong_says_where(tmp_path: Path, old: str, new: str, sai
     with pytest.raises(SettingsError) as refused:
         read_endpoints(written(tmp_path, block("toml").replace(old, new, 1)))
     assert said in str(refused.value)
+    assert "events.toml" in str(refused.value)
     assert "bmV3" not in str(refused.value)
 
 

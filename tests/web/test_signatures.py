@@ -126,7 +126,12 @@ async def test_without_a_secret_it_names_the_setting() -> None:
     assert "TELLFIRST_X_SECRETS" in answer.json()["detail"]
 
 
+def test_a_secret_that_is_not_one_is_named_by_its_setting() -> None:
+    with pytest.raises(SettingsError, match=r"^TELLFIRST_X_SECRETS: "):
+        Verifier((SecretStr("abc"),), setting="TELLFIRST_X_SECRETS", clock=lambda: NOON)
+
+
 def test_one_secret_is_not_that_of_two_sources() -> None:
     assert Settings.load(_env_file=None, contacts_secrets=f"{OLD} {NEW}").contacts_secrets[1].get_secret_value() == NEW
-    with pytest.raises(SettingsError, match="secrets of its own"):
+    with pytest.raises(SettingsError, match=r"^[^:]+: each source of webhooks needs secrets of its own"):
         Settings.load(_env_file=None, contacts_secrets=f"{OLD} {NEW}", events_secrets=NEW)
