@@ -5,7 +5,8 @@ from collections.abc import Callable
 from tellfirst.channels.sms import TwilioSms
 from tellfirst.channels.twilio_account import TwilioAccount
 from tellfirst.channels.voice import TwilioVoice
-from tellfirst.channels.whatsapp import TwilioWhatsApp, read_templates
+from tellfirst.channels.whatsapp import TwilioWhatsApp
+from tellfirst.channels.whatsapp_templates import read_templates
 from tellfirst.errors import SettingsError
 from tellfirst.settings import Settings
 

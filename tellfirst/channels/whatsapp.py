@@ -1,18 +1,12 @@
 """WhatsApp messages through Twilio's official SDK: templates that WhatsApp knows, with our values in their places."""
 
 import json
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from tellfirst.channels.twilio_account import Callback, TwilioAccount
 from tellfirst.channels.twilio_messages import TwilioMessages
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
-from tellfirst.errors import SettingsError
-
-_CONTENT_SID = re.compile(r"HX[0-9a-fA-F]{32}")
 
 
 class TwilioWhatsApp(TwilioMessages):
@@ -53,21 +47,3 @@ class TwilioWhatsApp(TwilioMessages):
         values = {str(place): value for place, value in enumerate(message.rendered.variables, start=1)}
         words: dict[str, object] = {"content_sid": self._templates[message.rendered.template]}
         return words | ({"content_variables": json.dumps(values, ensure_ascii=False)} if values else {})
-
-
-def read_templates(path: Path | None) -> dict[str, str]:
-    """Returns the ContentSid of each template by its name; raises SettingsError for a file that is not one of these."""
-    if path is None:
-        return {}
-    try:
-        templates = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"cannot be read ({type(error).__name__})", where=str(path), remedy='write lines such as name = "HX…"'
-        ) from None
-    for name, sid in templates.items():
-        if not isinstance(sid, str) or not _CONTENT_SID.fullmatch(sid):
-            raise SettingsError(
-                f"the ContentSid of '{name}' is not one", where=str(path), remedy="it is HX and 32 hexadecimal digits"
-            )
-    return templates

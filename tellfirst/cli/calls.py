@@ -24,9 +24,9 @@ Id = Annotated[str, typer.Argument(metavar="CALL", help="The call, as `tellfirst
 
 @calls.callback()
 def list_calls(context: typer.Context, as_json: Annotated[bool, Json] = False) -> None:
-    """List the calls that a person of yours is to make, the most pressing first.
+    """List the calls that people of yours are to make.
 
-    Whom to dial and what to say is told by `calls show` alone.
+    The most pressing comes first; whom to dial and what to say is told by `calls show` alone.
     """
     if context.invoked_subcommand is not None:
         return

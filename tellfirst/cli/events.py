@@ -16,7 +16,10 @@ Retry = Annotated[
 
 
 def events(retry: Retry = "", as_json: Annotated[bool, Json] = False) -> None:
-    """Show which systems are told what happens, what waits for each, and what it would not take."""
+    """Show which systems are told what happens.
+
+    With what waits for each, and what it would not take.
+    """
     with opened() as here:
         if retry:
             if not here.feed.registered(retry):

@@ -18,7 +18,7 @@ NEEDS = {"doubt": "may be an opt-out", "person": "asks for a person"}
 """Why a person is to hear of a reply; that it is angry its tone says."""
 
 holds = typer.Typer(
-    help="Customers who may have opted out; nothing leaves to them until somebody has looked.",
+    help="Customers held until somebody has looked.",
     no_args_is_help=False,
     invoke_without_command=True,
 )

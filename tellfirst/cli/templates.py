@@ -7,7 +7,7 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from tellfirst.channels.whatsapp import read_templates
+from tellfirst.channels.whatsapp_templates import read_templates
 from tellfirst.cli.output import Json, counted, note, print_json, put, say
 from tellfirst.cli.wiring import find_playbook, read_library
 from tellfirst.domain.base import Frozen

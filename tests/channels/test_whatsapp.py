@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tellfirst.channels.whatsapp import TwilioWhatsApp, read_templates
+from tellfirst.channels.whatsapp import TwilioWhatsApp
+from tellfirst.channels.whatsapp_templates import read_templates
 from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered
 from tellfirst.errors import SettingsError
 from tests.channels.conftest import CONTENT, account, callback, outbound, templated
