@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from tellfirst.domain.message import Rendered
@@ -10,6 +10,8 @@ from tellfirst.playbooks.gsm import segments
 from tellfirst.store.rates import Rates
 
 T = TypeVar("T")
+FREE_FOR = timedelta(seconds=0.5)
+"""How long a channel without a pace is taken to have none: who sets one is heard as soon as who waits looks."""
 
 
 def _utc_now() -> datetime:
@@ -31,14 +33,19 @@ class Pace:
         rest: Callable[[float], None] = time.sleep,
     ) -> None:
         self._rates, self._now, self.rest = rates, now, rest
+        self._free_at: dict[str, datetime] = {}  # when a channel was found to have no pace
 
     def fit(self, channel: str, batch: Sequence[T], text: Callable[[T], Rendered | None]) -> tuple[list[T], int]:
         """Returns how much of a batch leaves together and its units: one second's worth at most, and always one.
 
         Where a channel has no pace all of it leaves, and its units are none.
         """
+        now = self._now()
+        if channel in self._free_at and timedelta() <= now - self._free_at[channel] < FREE_FOR:
+            return list(batch), 0
         rate = self._rates.of(channel).per_second
         if rate is None:
+            self._free_at[channel] = now
             return list(batch), 0
         together: list[T] = []
         units = 0

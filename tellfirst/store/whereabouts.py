@@ -27,22 +27,31 @@ class HourRules(Frozen):
     timing: Timing = Timing()
     default_zone: str = ""
 
+    @property
+    def hold(self) -> bool:
+        """Returns whether there are hours for anybody, beyond those that customers chose."""
+        if self.timing.ignores_hours:
+            return False
+        return bool(self.table.allowed or self.table.business or self.timing.low_engagement)
+
     def of(self, timing: Timing) -> Self:
         """Returns these rules with what a playbook says about when."""
         return self.model_copy(update={"timing": timing})
 
 
 def calendars_of(session: Session, customers: Sequence[str], channel: Channel, rules: HourRules) -> dict[str, Calendar]:
-    """Returns when each of these customers may be reached on a channel, read now within the session's transaction."""
+    """Returns when each of these customers may be reached on a channel, always for those left out; read now."""
+    choices = preferences_of(session, customers)
+    # Read while the intents' transaction holds the database: where no hours hold, only who chose some is looked at.
+    held = customers if rules.hold else [customer for customer in customers if customer in choices]
     people = {
         row.id: row
-        for chunk in chunks(customers)
+        for chunk in chunks(held)
         for row in session.exec(select(CustomerRow).where(col(CustomerRow.id).in_(chunk)))
     }
-    choices = preferences_of(session, customers)
-    numbers = _numbers(session, customers) if channel in RINGING and rules.table.allowed else {}
+    numbers = _numbers(session, held) if channel in RINGING and rules.table.allowed else {}
     found: dict[str, Calendar] = {}
-    for customer in customers:
+    for customer in held:
         row, choice = people.get(customer), choices.get(customer, NONE)
         zones = zones_of(
             stated=choice.timezone,

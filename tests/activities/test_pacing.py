@@ -1,6 +1,6 @@
 """What leaves together is a second's worth at most, counted as the channel's provider counts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -57,6 +57,18 @@ def test_without_a_pace_all_leave_and_nothing_is_counted(tmp_path: Path) -> None
     free = pace(tmp_path)
     batch, taken = free.fit("sms", texts(3, 3), lambda _: pytest.fail("it is not even rendered"))
     assert (len(batch), taken, free.take("sms", taken, urgent=False)) == (2, 0, 0)
+
+
+def test_a_pace_set_meanwhile_is_heard_half_a_second_later(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'tellfirst.db'}")
+    migrate(engine)
+    rates = Rates(Database(engine))
+    seconds = iter((0.0, 0.4, 0.5, -9.0))
+    free = Pace(rates, now=lambda: NOW + timedelta(seconds=next(seconds)))
+    assert free.fit("sms", texts(1, 1), lambda text: text)[1] == 0
+    rates.change("sms", 1, by="ana", at=NOW)
+    taken = [free.fit("sms", texts(1, 1), lambda text: text)[1] for _ in range(3)]
+    assert taken == [0, 1, 1], "nor is a clock that was put back believed"
 
 
 def test_the_clock_is_the_real_one(tmp_path: Path) -> None:
