@@ -29,16 +29,12 @@ from tellfirst.store.whereabouts import HourRules
 
 
 class WaveRequest(Frozen):
-    """Asks to randomise at `t0` those on a revision's pages before `end` whose slot has come.
-
-    With `since` the wave takes along whoever was drawn from then on by one that failed.
-    """
+    """Asks to randomise at `t0` those on a revision's pages before `end` whose slot has come."""
 
     outreach: str
     revision: int
     t0: AwareDatetime
     end: int
-    since: AwareDatetime | None = None
 
 
 class LookRequest(Frozen):
@@ -163,7 +159,7 @@ class OutreachActivities:
                 if not activity.info().is_local:  # nobody listens to one inside a workflow task
                     activity.heartbeat(page)
             wave = self._recipients.wave(request.outreach, request.revision, end=request.end)
-            drawn = self._recipients.drawn_since(request.outreach, request.revision, request.since or request.t0)
+            drawn = self._recipients.unopened(request.outreach, request.revision)
             return wave.model_copy(update={"next_at": min(waiting, default=None), "drawn": drawn})
 
     @activity.defn

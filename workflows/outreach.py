@@ -263,10 +263,8 @@ class OutreachWorkflow(Approving):
     async def _wave(self, revision: Revision) -> None:
         """Randomises those of a revision who may be told now, and sends the treated ones their first message."""
         t0, before, number = workflow.now(), revision.drawn, revision.plan.revision
-        revision.wave_begun = revision.wave_begun or t0
-        request = WaveRequest(outreach=self._id, revision=number, t0=t0, since=revision.wave_begun, end=revision.reach)
+        request = WaveRequest(outreach=self._id, revision=number, t0=t0, end=revision.reach)
         wave: Wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
-        revision.wave_begun = None
         revision.wave = wave.model_copy(update={"drawn": ()})
         if revision.drawn > before and not revision.plan.unplanned:
             revision.t0 = t0

@@ -90,7 +90,6 @@ class Revision(BaseModel):
     reminded: bool = False
     escalated: bool = False
     wave: Wave | None = None
-    wave_begun: datetime | None = None  # that of a wave which is not known to be drawn; a failed one may be in part
     canary: Canary | None = None
     t0: datetime | None = None
     sending: Sending | None = None

@@ -51,7 +51,10 @@ Name = Annotated[str, typer.Argument(metavar="CHANNEL", help="Such as sms.")]
 
 @channels.command("list")
 def list_channels(as_json: Annotated[bool, Json] = False) -> None:
-    """List the channels: provider, what happens in doubt, how much leaves in a second, and what is halted."""
+    """List the channels and what holds on each.
+
+    The provider, what happens in doubt, how much leaves in a second, and what is halted.
+    """
     settings = Settings.load()
     with opened(settings) as here:
         halts = {c.name.removeprefix("channel:"): c for c in here.controls.on() if c.name.startswith("channel:")}
@@ -93,8 +96,9 @@ def rate(
     ],
     by: By = "",
 ) -> None:
-    """Set how much leaves on a channel in a second, from all processes together.
+    """Set how much leaves on a channel in a second.
 
+    It counts for all processes together.
     Counted are the segments of texts and, on other channels, messages. It holds at once; nothing is started again.
     """
     settings = Settings.load()
@@ -107,8 +111,9 @@ def rate(
 
 @channels.command()
 def resume(channel: Name, by: By = "") -> None:
-    """Lift the halt of a channel, when what was wrong with its settings is mended.
+    """Lift the halt of a channel.
 
+    Do so when what was wrong with its settings is mended.
     Outreaches that stopped for it go on when each is resumed.
     """
     settings = Settings.load()
@@ -128,8 +133,9 @@ def may_reach(
     at: Annotated[str, typer.Option("--at", metavar="ISO8601", help="As of then; default now.")] = "",
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Tell when a customer may be reached on each channel, in which zones they may be, and what tells so.
+    """Tell when a customer may be reached.
 
+    On each channel, with the zones they may be in, and what tells so.
     That is by their addresses, consent, region, business hours and own wishes; a playbook may wait for more or less.
     """
     settings = Settings.load()

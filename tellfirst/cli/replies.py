@@ -102,7 +102,10 @@ def end_hold(
     ] = None,
     by: By = "",
 ) -> None:
-    """Say what a customer meant: that they opt out, or that they may be written to again."""
+    """Say what a customer meant who was held.
+
+    Either they opt out, or they may be written to again.
+    """
     if opt_out is None:
         raise InputError("say what they meant", remedy="give --opt-out or --no-opt-out")
     settings = Settings.load()

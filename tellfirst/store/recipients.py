@@ -9,13 +9,13 @@ from sqlalchemy import case, func
 from sqlmodel import col, delete, select, update
 
 from tellfirst.domain.message import Channel
-from tellfirst.domain.plan import PageSpan, spans_of
+from tellfirst.domain.plan import INITIAL, PageSpan, spans_of
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient, Wave
 from tellfirst.store.alternates import alternates_of, on_page
 from tellfirst.store.engine import Database
 from tellfirst.store.rows import read_recipient as read_recipient
 from tellfirst.store.statements import chunks, insert_new, table
-from tellfirst.store.tables import PageRow, RecipientRow
+from tellfirst.store.tables import PageRow, RecipientRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.waves import Randomisation as Randomisation
 from tellfirst.store.waves import randomise_page
@@ -326,15 +326,22 @@ class Recipients:
         with self._database.write() as session:
             return randomise_page(session, outreach, revision, by, page=page)
 
-    def drawn_since(self, outreach: str, revision: int, t0: datetime) -> tuple[PageSpan, ...]:
-        """Returns the pages on which waves from an instant on drew somebody to be told, by whichever attempt."""
+    def unopened(self, outreach: str, revision: int) -> tuple[PageSpan, ...]:
+        """Returns the pages on which somebody was drawn to be told, by whichever attempt, and is not in the effect log.
+
+        What is read of the rows alone is the same however often a wave is tried, and at whatever instant.
+        """
+        opened = select(SendRow.id).where(
+            col(SendRow.recipient_id) == col(RecipientRow.id), col(SendRow.step) == INITIAL
+        )
         query = (
             select(RecipientRow.page)
             .where(
                 RecipientRow.outreach_id == outreach,
                 RecipientRow.revision == revision,
                 RecipientRow.arm == "treated",
-                col(RecipientRow.t0) >= t0,
+                RecipientRow.verdict == ELIGIBLE,
+                ~opened.exists(),
             )
             .distinct()
         )

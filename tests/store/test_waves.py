@@ -11,8 +11,10 @@ from tellfirst.domain.plan import PageSpan
 from tellfirst.domain.recipient import Wave
 from tellfirst.policy.quiet import Allowed, HoursTable
 from tellfirst.store.engine import Database
+from tellfirst.store.leases import Leases, PageKey
 from tellfirst.store.preferences import Preference, Preferences
 from tellfirst.store.recipients import Recipients
+from tellfirst.store.sends import Sends
 from tellfirst.store.tables import CustomerRow, RecipientRow, ReservationRow
 from tellfirst.store.whereabouts import HourRules
 from tests.store.make import DAY, HOUR, NOON, OUTREACH, at_once, by, candidate, customers, meeting, paged
@@ -231,6 +233,14 @@ def test_whose_hour_has_not_come_waits_and_holds_no_place(database: Database) ->
     assert recipients.wave(OUTREACH, 1) == Wave(treated=1, control=0, withheld=0, waiting=1)
 
 
+def open_page(database: Database, page: int) -> None:
+    """Plans the first messages of a page."""
+    key = PageKey(outreach=OUTREACH, revision=1, step="initial", page=page)
+    token = Leases(database).take(key, now=NOON, until=NOON + HOUR)
+    assert token is not None
+    Sends(database).open_page(key, kind="initial", channel="sms", repeat=None, token=token)
+
+
 def test_a_wave_says_where_it_drew_whichever_attempt_did(database: Database) -> None:
     names = [f"c-{n}" for n in range(8)]
     customers(database, names)
@@ -238,8 +248,9 @@ def test_a_wave_says_where_it_drew_whichever_attempt_did(database: Database) -> 
     for page in (0, 1, 3):
         recipients.randomise(OUTREACH, 1, by(), page=page)
     recipients.randomise(OUTREACH, 1, by(t0=NOON + HOUR), page=2)
-    assert recipients.drawn_since(OUTREACH, 1, NOON) == (PageSpan(first=0, end=4),)
-    assert recipients.drawn_since(OUTREACH, 1, NOON + HOUR) == (PageSpan(first=2, end=3),)
+    assert recipients.unopened(OUTREACH, 1) == (PageSpan(first=0, end=4),)
+    open_page(database, 1)
+    assert recipients.unopened(OUTREACH, 1) == (PageSpan(first=0, end=1), PageSpan(first=2, end=4))
     assert recipients.undrawn(OUTREACH, 1, end=4) == []
 
 
