@@ -301,6 +301,7 @@ async def test_a_text_that_arrives_while_the_next_channel_waits_is_not_followed_
             world.customer(f"c-{n}", timezone=zone, addresses=addresses, business=True)
 
     at(zone_at(12))
+    world.sms.name = "twilio"
     handle = await approved(world, "o-1", "o-2")
     await world.until(lambda: len(world.sms.sent) == 2)
     at(night)
