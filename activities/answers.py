@@ -1,23 +1,29 @@
 """What a provider's answers mean for their sends, and beyond them: opt-outs, dead addresses, blocks, halts."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from tellfirst.channels.base import Adapter
 from tellfirst.domain.message import Answer, AnswerKind, SendState
+from tellfirst.store.consents import Consents
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
 from tellfirst.store.doubts import Settlement
 from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.repeats import Repeat
 
 MAX_ATTEMPTS = 5
 """How often a message that was provably not processed is tried before it counts as failed."""
+QUIET = timedelta(hours=1)
+"""How long a message rests that the carrier kept for the hour: only the carrier knows when that is over."""
 
 
 class Answers:
     """Keeps what an answer tells beyond its own send."""
 
-    def __init__(self, *, customers: Customers, outreaches: Outreaches, controls: Controls) -> None:
-        self._customers, self._outreaches, self._controls = customers, outreaches, controls
+    def __init__(self, *, customers: Customers, consents: Consents, outreaches: Outreaches, controls: Controls) -> None:
+        self._customers, self._consents = customers, consents
+        self._outreaches, self._controls = outreaches, controls
 
     def take_in(
         self,
@@ -34,9 +40,7 @@ class Answers:
         for answer in answers:
             of_kind.setdefault(answer.kind, []).append(answer)
         if stopped := of_kind.get(AnswerKind.OPTED_OUT):
-            # An opt-out the provider knows of is obeyed on texts and calls alike, for every purpose.
-            customers = [people[a.send_id] for a in stopped]
-            self._customers.opt_out(customers, channel=channel, purpose="*", at=now, source=by)
+            self._consents.opt_out([people[a.send_id] for a in stopped], channel=channel, at=now, source=by)
         if dead := of_kind.get(AnswerKind.PERMANENT):
             self._customers.mark_unusable({people[a.send_id]: channel for a in dead})
         if blocked := of_kind.get(AnswerKind.POLICY_BLOCK):
@@ -44,6 +48,20 @@ class Answers:
         if broken := of_kind.get(AnswerKind.CONFIGURATION):
             why = f"configuration:{broken[0].detail}"[:100]
             self._controls.turn_on(f"channel:{channel}", why, by=by, at=now)
+
+
+def repeatable(adapter: Adapter, now: datetime) -> Repeat | None:
+    """Returns what is in doubt and may be asked for again, None where the provider keeps no keys."""
+    if adapter.idempotency != "key":
+        return None
+    return Repeat(adapter=adapter.name, since=now - adapter.key_window)
+
+
+def still_in_doubt(answer: Answer) -> Answer:
+    """Returns the answer to a request of a send whose earlier request may have left: not processed proves nothing."""
+    if answer.kind not in (AnswerKind.NOT_SENT, AnswerKind.QUIET_HOURS, AnswerKind.CONFIGURATION):
+        return answer
+    return answer.model_copy(update={"kind": AnswerKind.AMBIGUOUS})
 
 
 def settlement(answer: Answer, attempts: int) -> Settlement:
@@ -54,17 +72,30 @@ def settlement(answer: Answer, attempts: int) -> Settlement:
     if kind is AnswerKind.AMBIGUOUS:
         return Settlement(id=answer.send_id, state=SendState.INTENT, reason=f"ambiguous:{detail}")
     again = kind in (AnswerKind.NOT_SENT, AnswerKind.CONFIGURATION) and attempts < MAX_ATTEMPTS
-    if again:
+    if again or kind is AnswerKind.QUIET_HOURS:
         return Settlement(id=answer.send_id, state=SendState.PLANNED, reason=f"{kind}:{detail}")
     return Settlement(id=answer.send_id, state=SendState.FAILED, reason=f"{kind}:{detail}")
 
 
-def longest_wait(answers: Sequence[Answer], attempts: int) -> float | None:
+def longest_wait(answers: Sequence[Answer], attempts: int, *, keyed: bool = False) -> float | None:
     """Returns the seconds after which what was not processed may be tried again, at most an hour; None if all was.
 
-    Where the provider does not say, the waits grow from one second to eight minutes: one that is down for a while
-    must not use up every attempt of its messages.
+    A `keyed` provider drops a second request, so what is in doubt is tried again too, as often as anything is. Where
+    the provider does not say, the waits grow from one second to eight minutes: one that is down for a while must not
+    use up every attempt of its messages.
     """
     patience = 8.0 ** (attempts - 1)
-    waits = [a.retry_after or patience for a in answers if a.kind is AnswerKind.NOT_SENT]
-    return min(max(waits), 3600.0) if waits else None
+    again = {AnswerKind.NOT_SENT} | ({AnswerKind.AMBIGUOUS} if keyed and attempts < MAX_ATTEMPTS else set())
+    waits = [a.retry_after or patience for a in answers if a.kind in again]
+    waits += [QUIET.total_seconds() for a in answers if a.kind is AnswerKind.QUIET_HOURS]
+    return min(max(waits), QUIET.total_seconds()) if waits else None
+
+
+def deferred(answer: Answer, now: datetime) -> Settlement:
+    """Returns what the effect log records where the carrier keeps quiet hours that we did not know of."""
+    return Settlement(
+        id=answer.send_id,
+        state=SendState.DEFERRED,
+        reason=f"{answer.kind}:{answer.detail[:100]}",
+        deferred_until=now + QUIET,
+    )

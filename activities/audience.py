@@ -1,20 +1,30 @@
 """The audience of a plan: each affected customer is judged, and who is left out is kept with the reason."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from temporalio import activity
 
 from activities.affected import Affected
 from tellfirst.domain.condition import Facts, Subject, personal_pattern
-from tellfirst.domain.recipient import ELIGIBLE, Candidate
+from tellfirst.domain.message import Channel
+from tellfirst.domain.plan import PlannedStep
+from tellfirst.domain.recipient import ELIGIBLE, Alternate, Candidate
 from tellfirst.playbooks.fields import RenderError
+from tellfirst.playbooks.promises import own_promises, planned_steps
 from tellfirst.playbooks.render import check_facts, choose_locale
 from tellfirst.playbooks.schema import Playbook
-from tellfirst.policy.consent import may_contact
+from tellfirst.policy.choice import Reach, choose, in_order
+from tellfirst.policy.hours import ALWAYS, Calendar
+from tellfirst.policy.quiet import RINGING, HoursTable, calendar_for
+from tellfirst.policy.zones import NOWHERE, Zones, zones_of
 from tellfirst.signing.audience import address_digest
 from tellfirst.store.customers import Customer, Customers
 from tellfirst.store.outreaches import OutreachRecord
 from tellfirst.store.recipients import Recipients
+from tellfirst.store.whereabouts import NUMBERS
+
+ANYWHERE = Zones(names=("UTC",))
 
 
 class Audience:
@@ -28,45 +38,46 @@ class Audience:
         affected: Affected,
         channels: frozenset[str],
         digest_key: bytes,
+        hours: HoursTable,
+        default_zone: str,
     ) -> None:
         self._recipients, self._customers, self._affected = recipients, customers, affected
         self._channels, self._digest_key = channels, digest_key
+        self._hours, self._default_zone = hours, default_zone
 
     def gather(self, case: OutreachRecord, revision: int, playbook: Playbook, now: datetime) -> None:
         """Keeps a verdict about each affected subject that no revision has planned for yet."""
         self._recipients.discard(case.id, revision)
-        position = 0
+        position, steps = 0, planned_steps(playbook, now)
         for fresh in self._affected.not_planned(case, playbook, at=now):
             customers = self._customers.resolve(sorted({s.customer for s in fresh}))
             candidates = [
-                self._candidate(subject, customers.get(subject.customer), playbook, case.facts) for subject in fresh
+                self._candidate(subject, customers.get(subject.customer), playbook, case.facts, steps)
+                for subject in fresh
             ]
             self._recipients.add(case.id, revision, candidates, first=position)
             position += len(candidates)
             activity.heartbeat(position)
         self._recipients.fold_customers(case.id, revision)
 
-    def _candidate(self, subject: Subject, customer: Customer | None, playbook: Playbook, shared: Facts) -> Candidate:
+    def _candidate(
+        self,
+        subject: Subject,
+        customer: Customer | None,
+        playbook: Playbook,
+        shared: Facts,
+        steps: tuple[PlannedStep, ...],
+    ) -> Candidate:
         def left_out(verdict: str) -> Candidate:
             cluster = customer.cluster if customer else subject.customer
             return Candidate(subject_key=subject.key, customer=subject.customer, cluster=cluster, verdict=verdict)
 
         if customer is None:
             return left_out("unknown_customer")
-        reachable = [
-            channel
-            for channel in playbook.channels
-            if channel in self._channels and channel in customer.addresses and customer.addresses[channel].usable
-        ]
-        if not reachable:
-            return left_out("no_usable_address")
-        allowed = [c for c in reachable if may_contact(customer.consents, c, playbook.purpose)]
-        if not allowed:
-            return left_out("opted_out")
-        channel = allowed[0]
-        locale = choose_locale(playbook.initial, channel, customer.locale, playbook.default_locale)
-        if locale is None:
-            return left_out("no_text_in_their_language")
+        locales = self._locales(customer, playbook)
+        channels = self._choose(customer, playbook, locales)
+        if isinstance(channels, str):
+            return left_out(channels)
         facts: Facts = {}
         for name, field in playbook.data.items():
             source = shared if field.source == "condition" else subject.facts
@@ -79,17 +90,100 @@ class Audience:
             return left_out("facts_missing_or_wrong")
         if any(isinstance(v, str) and personal_pattern(v) for n, v in facts.items() if _plain(playbook, n)):
             return left_out("facts_missing_or_wrong")
+        promises = own_promises(steps, self._calendar(customer, playbook, channels[0]))
+        if promises is None:
+            return left_out("promise_in_quiet_hours")
+        first, *others = (
+            Alternate(
+                channel=channel,
+                locale=locales[channel],
+                address_digest=address_digest(self._digest_key, channel, customer.addresses[channel].address),
+            )
+            for channel in channels
+        )
         return Candidate(
             subject_key=subject.key,
             customer=customer.id,
             cluster=customer.cluster,
             verdict=ELIGIBLE,
-            channel=channel,
-            locale=locale,
-            timezone=customer.timezone,
-            address_digest=address_digest(self._digest_key, channel, customer.addresses[channel].address),
+            channel=first.channel,
+            locale=first.locale,
+            timezone=customer.preference.timezone or customer.timezone,
+            address_digest=first.address_digest,
             facts=facts,
+            promises=promises,
+            alternates=tuple(others),
         )
+
+    def _locales(self, customer: Customer, playbook: Playbook) -> dict[Channel, str]:
+        """Returns the language of their text on each channel that has one for them."""
+        wanted = customer.preference.locale or customer.locale
+        chosen = {c: choose_locale(playbook.initial, c, wanted, playbook.default_locale) for c in playbook.channels}
+        return {channel: locale for channel, locale in chosen.items() if locale is not None}
+
+    def _choose(
+        self, customer: Customer, playbook: Playbook, locales: Mapping[Channel, str]
+    ) -> tuple[Channel, ...] | str:
+        """Returns the channels by which they may be told, in order, or the verdict why by none."""
+        works = {channel for channel, address in customer.addresses.items() if address.usable} & self._channels
+        usable = frozenset(channel for channel in playbook.channels if channel in works)
+        return choose(
+            in_order(playbook.channels, urgency=playbook.urgency, by=playbook.choice.order),
+            Reach(
+                usable=usable,
+                locales=locales,
+                consents=customer.consents,
+                never_open=self._never_open(customer, playbook, usable),
+                preferred=customer.preference.channel or customer.preferred,
+                high_value=customer.high_value and playbook.choice.high_value == "person",
+            ),
+            purpose=playbook.purpose,
+        )
+
+    def _calendar(self, customer: Customer, playbook: Playbook, channel: Channel) -> Calendar:
+        """Returns when they may be told of what is promised."""
+
+        def within(zones: Zones) -> Calendar:
+            return calendar_for(
+                self._hours,
+                playbook.timing,
+                channel=channel,
+                zones=zones,
+                business=customer.business,
+                quiet=customer.preference.quiet,
+            )
+
+        if not playbook.updates or not within(ANYWHERE).rules:
+            return ALWAYS
+        number = next((customer.addresses[c].address for c in NUMBERS if c in customer.addresses), None)
+        zones = zones_of(
+            stated=customer.preference.timezone,
+            imported=customer.timezone,
+            region=customer.region,
+            phone=number,
+            default=self._default_zone,
+        )
+        return within(zones)
+
+    def _never_open(self, customer: Customer, playbook: Playbook, usable: frozenset[Channel]) -> frozenset[Channel]:
+        """Returns the channels with hours that nobody can keep, because their zone is unknown."""
+        held = frozenset(
+            channel
+            for channel in usable & RINGING
+            if calendar_for(
+                self._hours,
+                playbook.timing,
+                channel=channel,
+                zones=NOWHERE,
+                business=customer.business,
+                quiet=customer.preference.quiet,
+            ).rules
+        )
+        if not held or customer.preference.timezone or customer.timezone:
+            return frozenset()
+        number = next((customer.addresses[c].address for c in NUMBERS if c in customer.addresses), None)
+        zones = zones_of(region=customer.region, phone=number, default=self._default_zone)
+        return frozenset() if zones.names else held
 
 
 def _plain(playbook: Playbook, name: str) -> bool:

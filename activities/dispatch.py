@@ -7,32 +7,32 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 
-from activities.answers import Answers, longest_wait, settlement
-from activities.approvals import Approvals, ApprovedPage
+from activities.answers import Answers, deferred, longest_wait, repeatable, settlement, still_in_doubt
+from activities.approvals import Approvals
 from activities.canary import ContinueGate
 from activities.clock import AttemptClock
 from activities.failures import later, told_plainly
 from activities.library import LibraryGate
 from activities.pacing import Pace
+from activities.pages import Page, PageReport, PageRequest
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources, Watch
 from tellfirst.channels.base import Adapter
-from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
-from tellfirst.domain.message import Answer, AnswerKind, Channel, Outbound, Rendered
-from tellfirst.domain.plan import PlannedStep
-from tellfirst.playbooks.fields import RenderError
-from tellfirst.playbooks.promises import next_promise
-from tellfirst.playbooks.render import Template, compile_step
-from tellfirst.playbooks.schema import Playbook
+from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
+from tellfirst.policy.hours import closing
+from tellfirst.policy.quiet import RINGING
 from tellfirst.policy.verdict import Verdict
 from tellfirst.signing.audience import address_digest, content_digest
 from tellfirst.signing.decisions import CLOCK_SKEW
+from tellfirst.signing.links import Links
 from tellfirst.store.admissions import Admissions
-from tellfirst.store.leases import FencedOffError, Leases, PageKey
-from tellfirst.store.outreaches import Outreaches, RevisionRecord
-from tellfirst.store.sends import PlannedSend, Sends, Switches, Tally
+from tellfirst.store.gate_facts import Switches
+from tellfirst.store.leases import FencedOffError, Leases
+from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.sends import PlannedSend, Sends, Tally
+from tellfirst.store.whereabouts import HourRules
 
 T = TypeVar("T")
 CALLED_BACK = "called_back"
@@ -41,55 +41,6 @@ LOOK_EVERY = 0.5
 """Seconds after which a page that waits for its turn looks whether it is called back or its worker stops."""
 FRESH = timedelta(seconds=3)
 """How old what the gate has read may be when a request begins: whoever pauses is promised five seconds."""
-
-
-class PageRequest(Frozen):
-    """Asks to send one page of one step."""
-
-    outreach: str
-    revision: int
-    step: str
-    channel: Channel
-    page: int
-
-
-class PageReport(Frozen):
-    """Is what became of a page; `halted` says why it stopped early, its rows then wait as they were."""
-
-    accepted: int
-    withheld: int
-    failed: int
-    in_doubt: int
-    halted: str = ""
-
-
-class _Page:
-    """Is one page in work: everything that stays the same while its micro-batches leave."""
-
-    def __init__(
-        self, request: PageRequest, revision: RevisionRecord, playbook: Playbook, signed: ApprovedPage
-    ) -> None:
-        self.revision = revision
-        self.key = PageKey(outreach=request.outreach, revision=request.revision, step=request.step, page=request.page)
-        self.channel = request.channel
-        self.playbook = playbook
-        self.plan = revision.plan
-        self.step: PlannedStep = next(s for s in revision.plan.steps if s.id == request.step)
-        self.promise = next_promise(revision.plan.steps, request.step)
-        self.signed = signed
-        self._templates: dict[str, Template] = {}
-
-    def render(self, send: PlannedSend) -> Rendered | None:
-        """Returns the text, or None when this row's facts do not make one."""
-        row = send.recipient
-        if row.locale not in self._templates:
-            self._templates[row.locale] = compile_step(self.playbook, self.step.id, self.channel, row.locale)
-        try:
-            return self._templates[row.locale].render(
-                row.facts, promise=self.promise, zone=row.timezone or self.playbook.timezone, others=row.others
-            )
-        except RenderError:
-            return None
 
 
 class DispatchActivities:
@@ -109,9 +60,11 @@ class DispatchActivities:
         playbooks: PlannedPlaybooks,
         sources: Sources,
         adapters: Mapping[str, Adapter],
-        paces: Mapping[str, Pace],
+        pace: Pace,
         loop: asyncio.AbstractEventLoop,
         digest_key: bytes,
+        hours: HourRules,
+        links: Links,
         lease: timedelta,
         margin: timedelta,
     ) -> None:
@@ -119,8 +72,8 @@ class DispatchActivities:
         self._sends, self._leases, self._answers = sends, leases, answers
         self._approvals, self._continues = approvals, continues
         self._gate, self._playbooks = gate, playbooks
-        self._sources, self._adapters, self._paces = sources, adapters, paces
-        self._loop, self._digest_key = loop, digest_key
+        self._sources, self._adapters, self._pace = sources, adapters, pace
+        self._loop, self._digest_key, self._hours, self._links = loop, digest_key, hours, links
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
 
@@ -135,7 +88,7 @@ class DispatchActivities:
             if revision is None:
                 return PageReport(accepted=0, withheld=0, failed=0, in_doubt=0, halted="no_such_revision")
             signed = self._approvals.page(revision, request.page, request.channel)
-            page = _Page(request, revision, self._playbooks.of(revision), signed)
+            page = Page(request, revision, self._playbooks.of(revision), signed)
             adapter = self._adapters[request.channel]
             token = self._leases.take(page.key, now=clock.now(), until=clock.now() + self._lease)
             if token is None:
@@ -148,34 +101,34 @@ class DispatchActivities:
             finally:
                 self._leases.release(page.key, token, now=clock.now())
 
-    def _leave(self, page: _Page, adapter: Adapter, token: int, clock: AttemptClock, watch: Watch | None) -> PageReport:
-        keyed = adapter.idempotency == "key"
-        self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, retry_intents=keyed, token=token)
-        pace = self._paces.get(page.channel)
-        together = adapter.in_flight if pace is None else pace.at_once(adapter.in_flight)
-        while batch := self._sends.planned(page.key, together):
-            if not self._turn_comes(batch, pace):
+    def _leave(self, page: Page, adapter: Adapter, token: int, clock: AttemptClock, watch: Watch | None) -> PageReport:
+        again = repeatable(adapter, clock.now())
+        self._sends.open_page(page.key, kind=page.step.kind, channel=page.channel, repeat=again, token=token)
+        while batch := self._sends.planned(page.key, adapter.in_flight, now=clock.now()):
+            batch, units = self._pace.fit(page.channel, batch, page.render)
+            if not self._turn_comes(page, units, batch[0].recipient.position):
                 return self._report(page, halted=CALLED_BACK)
             if halted := self._micro_batch(page, adapter, token, batch, clock, watch):
                 return self._report(page, halted=halted)
             activity.heartbeat(batch[-1].recipient.position)
         return self._report(page)
 
-    def _turn_comes(self, batch: list[PlannedSend], pace: Pace | None) -> bool:
+    def _turn_comes(self, page: Page, units: int, position: int) -> bool:
         """Waits until a micro-batch may leave; returns False when its page is called back meanwhile."""
+        urgent = page.playbook.urgency == "urgent"
         while True:
             if activity.is_cancelled():
                 return False
             if activity.is_worker_shutdown():
                 raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
-            if pace is None or not (wait := pace.take(len(batch))):
+            if not (wait := self._pace.take(page.channel, units, urgent=urgent)):
                 return True
-            activity.heartbeat(batch[0].recipient.position)
-            pace.rest(min(wait, LOOK_EVERY))
+            activity.heartbeat(position)
+            self._pace.rest(min(wait, LOOK_EVERY))
 
     def _micro_batch(
         self,
-        page: _Page,
+        page: Page,
         adapter: Adapter,
         token: int,
         batch: list[PlannedSend],
@@ -194,6 +147,7 @@ class DispatchActivities:
             or self._continues.refusal(page.revision, page.key.page, page.step, now=now)
         )
         library = self._gate.refusal(page.playbook, page.revision.proposal.playbook_version, now=now)
+        last_hour: dict[str, datetime] = {}
 
         def facts(send: PlannedSend, address: str | None) -> tuple[bool, bool, bool]:
             row, text = send.recipient, texts[send.id]
@@ -234,6 +188,9 @@ class DispatchActivities:
                 return verdict.reason
             if affected is None and switches.cleared:
                 rows = {id_: row.model_copy(update={"condition_holds": False}) for id_, row in rows.items()}
+            if page.channel in RINGING:  # or the provider's queue would ring when we would not
+                ends = {id_: closing(row.calendar, now) for id_, row in rows.items()}
+                last_hour.update({id_: end for id_, end in ends.items() if end is not None})
             return {id_: judge_row(of_page, row) for id_, row in rows.items()}
 
         leaving = self._sends.intend(
@@ -248,6 +205,7 @@ class DispatchActivities:
             not_after=page.step.not_after,
             judge=judge,
             facts=facts,
+            hours=self._hours.of(page.playbook.timing),
         )
         if isinstance(leaving, str):
             return leaving
@@ -258,7 +216,10 @@ class DispatchActivities:
                 address=leaving[send.id],
                 rendered=text,
                 locale=send.recipient.locale,
-                not_after=page.step.not_after,
+                not_after=min(page.step.not_after, last_hour.get(send.id, page.step.not_after)),
+                customer=send.recipient.customer,
+                unsubscribe_url=self._links.unsubscribe(send.id, page.step.not_after),
+                preferences_url=self._links.preferences(send.id, page.step.not_after),
             )
             for send in batch
             if send.id in leaving and (text := texts[send.id]) is not None
@@ -279,7 +240,7 @@ class DispatchActivities:
 
     def _settle(
         self,
-        page: _Page,
+        page: Page,
         adapter: Adapter,
         token: int,
         batch: list[PlannedSend],
@@ -293,16 +254,21 @@ class DispatchActivities:
         self._answers.take_in(
             answers, people, outreach=page.key.outreach, channel=page.channel, by=adapter.name, now=now
         )
+        answers = [still_in_doubt(answer) if sends[answer.send_id].in_doubt else answer for answer in answers]
+        quiet = [answer for answer in answers if answer.kind is AnswerKind.QUIET_HOURS]
+        answers = [answer for answer in answers if answer.kind is not AnswerKind.QUIET_HOURS]
         settled = [settlement(answer, sends[answer.send_id].attempts + 1) for answer in answers]
+        settled += [deferred(answer, now) for answer in quiet]
         self._sends.settle(page.key, token, settled, dict(bodies), now=now)
-        if (wait := longest_wait(answers, max(send.attempts for send in batch) + 1)) is not None:
+        keyed = adapter.idempotency == "key"
+        if (wait := longest_wait(answers, max(send.attempts for send in batch) + 1, keyed=keyed)) is not None:
             raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=wait))
 
     def _parameters(self, outreach: str) -> Facts:
         case = self._outreaches.get(outreach)
         return {} if case is None else self._admissions.parameters(case.trigger, case.key, case.episode)
 
-    def _report(self, page: _Page, *, halted: str = "") -> PageReport:
+    def _report(self, page: Page, *, halted: str = "") -> PageReport:
         tally: Tally = self._sends.tally(page.key.outreach, page=page.key)
         return PageReport(
             accepted=tally.accepted,
@@ -310,6 +276,9 @@ class DispatchActivities:
             failed=tally.failed,
             in_doubt=tally.in_doubt + tally.unknown,
             halted=halted,
+            deferred=tally.deferred,
+            next_at=self._sends.next_hour(page.key) if tally.deferred else None,
+            broken=self._sends.too_late(page.key) if tally.withheld and page.step.due is not None else 0,
         )
 
     def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:

@@ -19,6 +19,7 @@ LOOK_AT = {
     "library": "tellfirst playbooks history {name}",
     "permit": "tellfirst permits show {name}",
     "resume": "tellfirst resume --all",
+    "feed": "tellfirst events",
 }
 """The command with which what is no outreach is looked at, by what it is."""
 
@@ -71,7 +72,8 @@ class EscalationActivities:
     def keep_escalation(self, request: EscalationRequest) -> NoticeKept:
         """Keeps how an escalation stands, then the notice of the level it has reached."""
         with told_plainly():
-            self._escalations.keep(EscalationRecord.model_validate(request.model_dump(exclude={"notice"})))
+            record = EscalationRecord.model_validate(request.model_dump(exclude={"notice"}))
+            self._escalations.keep(record, at=AttemptClock().now())
             return NoticeKept() if request.notice is None else self._told(request.notice)
 
     @activity.defn

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 
-from activities.answers import Answers, longest_wait, settlement
+from activities.answers import Answers, longest_wait, repeatable, settlement, still_in_doubt
 from activities.clock import AttemptClock
 from activities.dispatch import FRESH
 from activities.exception_grants import NO_ANSWER, Granted, GrantReader
@@ -20,12 +20,14 @@ from tellfirst.playbooks.answers import render_answer
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
 from tellfirst.policy.verdict import Verdict, withhold
 from tellfirst.signing.audience import address_digest, content_digest
+from tellfirst.signing.links import Links
 from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.exception_sends import ExceptionSends
 from tellfirst.store.exceptions import EXECUTED
+from tellfirst.store.gate_facts import Switches
 from tellfirst.store.leases import FencedOffError, Leases, PageKey
 from tellfirst.store.outreaches import Outreaches
-from tellfirst.store.sends import PlannedSend, Sends, Switches
+from tellfirst.store.sends import PlannedSend, Sends
 
 T = TypeVar("T")
 HELD = timedelta(seconds=30)
@@ -55,6 +57,7 @@ class ExceptionAnswerActivities:
         adapters: Mapping[str, Adapter],
         loop: asyncio.AbstractEventLoop,
         digest_key: bytes,
+        links: Links,
         lease: timedelta,
         margin: timedelta,
         reconcile_after: timedelta,
@@ -62,7 +65,7 @@ class ExceptionAnswerActivities:
         self._reader, self._approvals, self._planned = reader, approvals, planned
         self._sends, self._leases, self._doubts, self._answers = sends, leases, doubts, answers
         self._adapters, self._loop, self._digest_key = adapters, loop, digest_key
-        self._outreaches = outreaches
+        self._outreaches, self._links = outreaches, links
         self._lease, self._margin, self._reconcile_after = lease, margin, reconcile_after
 
     @activity.defn
@@ -99,9 +102,9 @@ class ExceptionAnswerActivities:
 
     def _leave(self, granted: Granted, key: PageKey, token: int, clock: AttemptClock) -> Answered:
         adapter = self._adapters[granted.record.channel]
-        keyed = adapter.idempotency == "key"
         recipient = granted.record.recipient_id or 0
-        self._planned.open(key, recipient, granted.record.channel, retry_intents=keyed, token=token)
+        again = repeatable(adapter, clock.now())
+        self._planned.open(key, recipient, granted.record.channel, repeat=again, token=token)
         for send in self._sends.planned(key, 1):
             if halted := self._send(granted, key, token, send, adapter, clock):
                 raise later("Held", f"the answer is held ({halted})", HELD)
@@ -176,6 +179,9 @@ class ExceptionAnswerActivities:
             rendered=text,
             locale=record.locale,
             not_after=grant.valid_until,
+            customer=record.customer_id,
+            unsubscribe_url=self._links.unsubscribe(send.id, grant.valid_until),
+            preferences_url=self._links.preferences(send.id, grant.valid_until),
         )
         if clock.now() >= min(now + self._lease - self._margin, read_at + FRESH):
             # This process was stopped for a while: another one may hold the answer by now, and all may be paused.
@@ -186,9 +192,11 @@ class ExceptionAnswerActivities:
         self._answers.take_in(
             answers, people, outreach=key.outreach, channel=record.channel, by=adapter.name, now=clock.now()
         )
+        answers = [still_in_doubt(answer) if send.in_doubt else answer for answer in answers]
         settled = [settlement(answer, send.attempts + 1) for answer in answers]
         self._sends.settle(key, token, settled, {send.id: content_digest(text)}, now=clock.now())
-        if (wait := longest_wait(answers, send.attempts + 1)) is not None:
+        keyed = adapter.idempotency == "key"
+        if (wait := longest_wait(answers, send.attempts + 1, keyed=keyed)) is not None:
             raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=wait))
         return ""
 

@@ -1,5 +1,7 @@
 """The steps of an outreach's life beside planning and sending: waves, looks at the source, notices, endings."""
 
+from datetime import datetime
+
 from pydantic import AwareDatetime, Field
 from temporalio import activity
 
@@ -9,6 +11,7 @@ from activities.failures import told_plainly
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.plan import spans_of
 from tellfirst.domain.recipient import Wave
 from tellfirst.measurement.outcome import judge
 from tellfirst.policy.caps import FrequencyCap
@@ -22,16 +25,16 @@ from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Randomisation, Recipients
 from tellfirst.store.sends import Sends
+from tellfirst.store.whereabouts import HourRules
 
 
 class WaveRequest(Frozen):
-    """Asks to randomise at `t0` the recipients on a revision's pages from `first` on, up to `end` where it says one."""
+    """Asks to randomise at `t0` those on a revision's pages before `end` whose slot has come."""
 
     outreach: str
     revision: int
     t0: AwareDatetime
-    first: int = 0
-    end: int = 0
+    end: int
 
 
 class LookRequest(Frozen):
@@ -116,28 +119,29 @@ class OutreachActivities:
         chain: Chain,
         salt: str,
         cap: FrequencyCap,
+        hours: HourRules,
     ) -> None:
         self._outreaches, self._recipients, self._sends = outreaches, recipients, sends
         self._receivers = receivers
         self._contacts, self._outcomes, self._controls = contacts, outcomes, controls
         self._admissions, self._affected = admissions, affected
         self._playbooks, self._sources = playbooks, sources
-        self._chain, self._salt, self._cap = chain, salt, cap
+        self._chain, self._salt, self._cap, self._hours = chain, salt, cap, hours
 
     @activity.defn
     def randomise(self, request: WaveRequest) -> Wave:
         """Draws arms and reserves the frequency cap, page by page; what an earlier attempt drew stays.
 
-        Those an addendum is for were drawn with their first message, and have their place.
+        Those an addendum is for were drawn with their first message, and have their place: of these nobody waits here.
         """
         with told_plainly():
             revision = self._outreaches.revision(request.outreach, request.revision)
             assert revision is not None  # noqa: S101 - only an approved revision gets here
             playbook = self._playbooks.of(revision)
-            end = request.end or revision.plan.page_count
             if revision.plan.unplanned:
-                self._receivers.tell_all(request.outreach, request.revision, first=request.first, end=end)
-                return self._recipients.wave(request.outreach, request.revision, end=end)
+                self._receivers.tell_all(request.outreach, request.revision, first=0, end=request.end)
+                told = self._recipients.wave(request.outreach, request.revision, end=request.end)
+                return told.model_copy(update={"drawn": spans_of(range(request.end))})
             by = Randomisation(
                 share=playbook.measure.holdout,
                 salt=self._salt,
@@ -145,12 +149,18 @@ class OutreachActivities:
                 window=revision.plan.window,
                 cap=self._cap,
                 cap_exempt=playbook.limits.cap_exempt,
+                urgency=playbook.urgency,
+                not_after=revision.plan.initial.not_after,
+                hours=self._hours.of(playbook.timing),
             )
-            for page in range(request.first, end):
-                self._recipients.randomise(request.outreach, request.revision, by, page=page)
+            waiting: list[datetime] = []
+            for page in self._recipients.undrawn(request.outreach, request.revision, end=request.end):
+                waiting += self._recipients.randomise(request.outreach, request.revision, by, page=page)
                 if not activity.info().is_local:  # nobody listens to one inside a workflow task
                     activity.heartbeat(page)
-            return self._recipients.wave(request.outreach, request.revision, end=end)
+            wave = self._recipients.wave(request.outreach, request.revision, end=request.end)
+            drawn = self._recipients.unopened(request.outreach, request.revision)
+            return wave.model_copy(update={"next_at": min(waiting, default=None), "drawn": drawn})
 
     @activity.defn
     def look(self, request: LookRequest) -> Look:

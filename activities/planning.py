@@ -30,9 +30,11 @@ from tellfirst.playbooks.promises import next_promise, planned_steps, whole_seco
 from tellfirst.playbooks.render import Template, compile_step, template_digests
 from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.canary import spread
+from tellfirst.policy.choice import in_order
 from tellfirst.signing.audience import content_digest, page_digest, root
 from tellfirst.signing.kinds import Proposal, StepBinding
 from tellfirst.signing.leaves import leaf_of
+from tellfirst.store.alternates import Alternates
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
 from tellfirst.store.recipients import Recipients
 
@@ -70,6 +72,7 @@ class PlanningActivities:
         *,
         outreaches: Outreaches,
         recipients: Recipients,
+        alternates: Alternates,
         audience: Audience,
         sources: Sources,
         library: Mapping[str, LoadedPlaybook],
@@ -81,7 +84,8 @@ class PlanningActivities:
         page_size: int,
         reconcile_after: timedelta,
     ) -> None:
-        self._outreaches, self._recipients, self._audience = outreaches, recipients, audience
+        self._outreaches, self._recipients = outreaches, recipients
+        self._alternates, self._audience = alternates, audience
         self._sources, self._library = sources, library
         self._gate, self._standing, self._told_before, self._costs = gate, standing, told_before, costs
         self._environment, self._page_size, self._reconcile_after = environment, page_size, reconcile_after
@@ -136,6 +140,7 @@ class PlanningActivities:
             needed=playbook.approval.needed(eligible),
             ladder=playbook.rungs,
             planned_at=now,
+            urgent=playbook.urgency == "urgent",
             recipients=eligible,
             not_told=counts.total(),
             pages=ranges,
@@ -149,6 +154,8 @@ class PlanningActivities:
             window=playbook.measure.window,
             watermark_timeout=playbook.measure.watermark_timeout,
             reconcile_after=self._reconcile_after,
+            fallback_after=playbook.choice.fallback_after,
+            call_within=playbook.choice.call_within,
         )
         self._outreaches.freeze(outreach, plan, self._proposal(case, plan, playbook, now))
         frozen = self._outreaches.revision(outreach, plan.revision)
@@ -198,23 +205,21 @@ class PlanningActivities:
         digests: list[str] = []
         templates: dict[Channel, dict[str, Template]] = {channel: {} for channel in playbook.channels}
 
-        def freeze(channel: Channel, left: int) -> None:
-            first = len(digests)
-            while rows := self._recipients.unpaged(
-                request.outreach, request.revision, channel, min(left, self._page_size)
-            ):
+        def freeze(channel: Channel, left: int, *, alternate: bool = False) -> None:
+            audience, first = self._alternates if alternate else self._recipients, len(digests)
+            while rows := audience.unpaged(request.outreach, request.revision, channel, min(left, self._page_size)):
                 contents, misfits = self._contents(rows, playbook, steps, templates[channel])
                 if misfits:
                     # One value that makes a text too long must not keep everyone else waiting.
-                    self._recipients.leave_out(misfits, "text_does_not_fit")
+                    audience.leave_out(misfits, "text_does_not_fit")
                     continue
                 digest = page_digest([leaf_of(row, contents[row.id]) for row in rows])
-                self._recipients.add_page(request.outreach, request.revision, len(digests), channel, contents, digest)
+                audience.add_page(request.outreach, request.revision, len(digests), channel, contents, digest)
                 digests.append(digest)
                 left -= len(rows)
                 activity.heartbeat(len(digests))
-            if len(digests) > first:
-                ranges.append(PageRange(channel=channel, first=first, count=len(digests) - first))
+            if count := len(digests) - first:
+                ranges.append(PageRange(channel=channel, first=first, count=count, alternate=alternate))
 
         counts = self._recipients.eligible_on(request.outreach, request.revision)
         few = 0 if playbook.addendum else playbook.approval.first_few(sum(counts.values()))
@@ -223,7 +228,13 @@ class PlanningActivities:
         canary = len(digests)
         for channel in playbook.channels:
             freeze(channel, sys.maxsize)
-        return tuple(ranges), canary if canary < len(digests) else 0, root(digests)
+        canary = canary if canary < len(digests) else 0
+        # Behind everybody: the pages that are counted, drawn and waited for are those of the channels of choice.
+        # A call is among them the first for everybody: pages stand in the order of each recipient's channels.
+        order = in_order(playbook.channels, urgency=playbook.urgency, by=playbook.choice.order)
+        for channel in sorted(order, key=lambda channel: channel != "person"):
+            freeze(channel, sys.maxsize, alternate=True)
+        return tuple(ranges), canary, root(digests)
 
     def _contents(
         self,
@@ -234,8 +245,8 @@ class PlanningActivities:
     ) -> tuple[dict[int, str], list[int]]:
         contents: dict[int, str] = {}
         misfits: list[int] = []
-        promise = next_promise(steps, playbook.initial.id)
         for row in rows:
+            promise = next_promise(steps, playbook.initial.id, row.promises)
             if row.locale not in templates:
                 templates[row.locale] = compile_step(playbook, playbook.initial.id, row.channel, row.locale)
             zone = row.timezone or playbook.timezone
@@ -250,10 +261,11 @@ class PlanningActivities:
     def _proposal(self, case: OutreachRecord, plan: Plan, playbook: Playbook, now: datetime) -> Proposal:
         outreach = case.id
         cost = self._costs.of(outreach, plan.revision, playbook)
-        counts = dict.fromkeys(plan.channels, 0)
+        counts: Counter[str] = Counter()
+        fallbacks: Counter[str] = Counter()
         for pages in plan.pages:
-            last = pages.first + pages.count
-            counts[pages.channel] += self._recipients.rows_on(outreach, plan.revision, pages.first, last)
+            rows = self._recipients.rows_on(outreach, plan.revision, pages.first, pages.first + pages.count)
+            (fallbacks if pages.alternate else counts)[pages.channel] += rows
         return Proposal(
             environment=self._environment,
             outreach=outreach,
@@ -265,7 +277,7 @@ class PlanningActivities:
                     templates={
                         key: digest
                         for key, digest in template_digests(playbook, step.id).items()
-                        if key.partition(".")[0] in counts
+                        if key.partition(".")[0] in plan.channels
                     },
                     facts="frozen",
                 )
@@ -275,6 +287,7 @@ class PlanningActivities:
             audience_count=plan.recipients,
             canary=plan.canary,
             channels=counts,
+            fallbacks=fallbacks,
             purpose=playbook.purpose,
             addendum=playbook.adds,
             promises={step.id: step.due for step in plan.updates if step.due is not None},

@@ -108,7 +108,7 @@ class ReconciliationActivities:
         template = compile_step(playbook, step, channel, row.locale)
         return template.render(
             row.facts,
-            promise=next_promise(revision.plan.steps, step),
+            promise=next_promise(revision.plan.steps, step, row.promises),
             zone=row.timezone or playbook.timezone,
             others=row.others,
         )

@@ -66,7 +66,8 @@ def play(stage: Stage, orders: Path | None) -> None:
     screen.chapter("A place of its own")
     screen.say(
         f"Everything happens in {_short(stage.folder)}: a real Temporal server, SQLite, and a folder in place of the "
-        "providers, so nobody is written to. Ana decides, and Ben is on call; ssh-keygen has just made their keys."
+        "providers, so nobody is written to, and no hour is quiet. Ana decides, and Ben is on call; ssh-keygen "
+        "has just made their keys."
     )
     stage.make_keys()
     show_durations(screen, [ORDERS_PLAYBOOK] if orders else list(DURATIONS))

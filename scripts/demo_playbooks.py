@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from tellfirst.cli.output import length
 
-_APPROVAL = {"approval.remind_after": "PT15S", "approval.escalate_after": "PT20S", "approval.expires_after": "PT30S"}
+_APPROVAL = {"approval.remind_after": "PT15S", "approval.escalate_after": "PT20S", "approval.expires_after": "PT34S"}
 _UPDATE = {"steps.update-1.after": "PT45S", "steps.update-1.lead": "PT10S"}
 DURATIONS: dict[str, dict[str, str]] = {
     "retail/late_delivery": {**_APPROVAL, **_UPDATE, "measure.window": "PT40S"},

@@ -30,7 +30,12 @@ TELLFIRST_LIBRARY=false
 TELLFIRST_PLAYBOOKS=playbooks
 TELLFIRST_APPROVERS=approvers.toml
 TELLFIRST_KEY=key
+TELLFIRST_HOURS=hours.toml
 TELLFIRST_SMS=outbox
+"""
+HOURS = """\
+# No hour is quiet here, so that the demo runs at any time of day. Without this file the shipped hours hold.
+allowed = []
 """
 APPROVERS = """\
 [[people]]
@@ -103,6 +108,7 @@ class Stage:
         self.logs.mkdir()
         self.made = True
         (self.folder / ".env").write_text(SETTINGS)
+        (self.folder / "hours.toml").write_text(HOURS)
 
     def enter(self) -> None:
         """Goes into the folder, with nothing of the settings that the person may have elsewhere."""

@@ -4,6 +4,7 @@ It adds nothing to the contract: whatever it does, a stock Temporal client does 
 """
 
 import asyncio
+import contextlib
 import hashlib
 from datetime import timedelta
 from typing import Any, Literal
@@ -61,20 +62,7 @@ class OutreachClient:
 
         Raises ConditionError for a key that looks like an address, UnreachableError when the server does not answer.
         """
-        id_ = contract.outreach_id(condition.trigger, condition.key, condition.episode)
-        if kind := personal_pattern(id_):
-            raise ConditionError(
-                f"the condition key looks like {kind}",
-                where="key",
-                remedy="use an opaque key: it stands in plain text in ids, histories and logs",
-            )
-        for subject in condition.subjects:
-            if personal_pattern(subject.key) or personal_pattern(subject.customer):
-                raise ConditionError(
-                    "a subject or customer reference looks like an address",
-                    where="subjects",
-                    remedy="use the opaque ids of your own systems",
-                )
+        id_ = refuse_addresses(condition)
         try:
             await self._start(
                 contract.OUTREACH,
@@ -122,6 +110,8 @@ class OutreachClient:
                         where=name,
                         remedy="check TEMPORAL_NAMESPACE and try again",
                     ) from None
+            except RuntimeError:
+                raise _away(name) from None
             else:
                 return
             # Nothing but the namespace has to be there for a start, and yet a server under load may say so once.
@@ -223,6 +213,16 @@ class OutreachClient:
         event = Escalate(event_id=event_id or str(uuid4()), by=by, note=note, kind=kind)
         await self._signal(outreach, contract.ESCALATE, event)
 
+    async def tell_people(self, notice: str) -> None:
+        """Has a notice that is kept delivered, until it is or a day has passed; asked again, it is still one."""
+        with contextlib.suppress(WorkflowAlreadyStartedError):
+            await self._start(
+                contract.NOTICE,
+                notice,
+                name=f"notice/{notice}",
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
+
     async def acknowledge(self, about: str, *, by: str, done: bool = False, event_id: str = "") -> None:
         """Says that somebody is on it, or that it is settled; `about` may name any workflow that waits for people."""
         event = Acknowledgement(event_id=event_id or str(uuid4()), by=by, done=done)
@@ -241,9 +241,32 @@ class OutreachClient:
             await self._handle(outreach).signal(name, message)
         except RPCError as error:
             raise _told(error, outreach) from None
+        except RuntimeError:
+            raise _away(outreach) from None
 
     def _handle(self, outreach: str) -> WorkflowHandle[Any, Any]:
         return self._temporal.get_workflow_handle(outreach)
+
+
+def refuse_addresses(condition: Condition) -> str:
+    """Returns the workflow id of a condition; raises ConditionError where its key or a reference looks like an address.
+
+    Both stand in plain text in ids, histories and logs.
+    """
+    id_ = contract.outreach_id(condition.trigger, condition.key, condition.episode)
+    if kind := personal_pattern(id_):
+        raise ConditionError(
+            f"the condition key looks like {kind}",
+            where="key",
+            remedy="use an opaque key: it stands in plain text in ids, histories and logs",
+        )
+    if any(personal_pattern(subject.key) or personal_pattern(subject.customer) for subject in condition.subjects):
+        raise ConditionError(
+            "a subject or customer reference looks like an address",
+            where="subjects",
+            remedy="use the opaque ids of your own systems",
+        )
+    return id_
 
 
 def hash_of(envelope: DecisionEnvelope) -> str:
@@ -259,3 +282,8 @@ def _told(error: RPCError, where: str) -> Exception:
         where=where,
         remedy="check TEMPORAL_ADDRESS and that the server runs",
     )
+
+
+def _away(where: str) -> Exception:
+    """Returns what a client that connects when it is first used makes of a server that is not there."""
+    return UnreachableError("the Temporal server cannot be reached", where=where, remedy="check TEMPORAL_ADDRESS")

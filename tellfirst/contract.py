@@ -23,9 +23,13 @@ LIBRARY_CHANGE = "LibraryChange"
 PERMIT = "Permit"
 NOTICE = "Notice"
 RESUME = "Resume"
+FEED = "Feed"
+UPKEEP = "Upkeep"
 
 QUEUE = "outreach"
 SEND_QUEUE_PREFIX = "send-"
+FEED_QUEUE = "feed"
+UPKEEP_ID = "upkeep"
 
 SUBMIT_DECISION = "submit_decision"
 DECIDE = "decide"
@@ -109,9 +113,14 @@ def exception_id(request: str) -> str:
     return f"exception/{request}"
 
 
-def send_queue(channel: str) -> str:
-    """Returns the task queue on which the pages of `channel` are dispatched."""
-    return SEND_QUEUE_PREFIX + channel
+def feed_id(endpoint: str) -> str:
+    """Returns the workflow id of what tells one other system what happens."""
+    return f"feed/{endpoint}"
+
+
+def send_queue(channel: str, *, urgent: bool = False) -> str:
+    """Returns the task queue on which the pages of `channel` are dispatched; urgent ones do not stand behind others."""
+    return f"{SEND_QUEUE_PREFIX}{channel}{'-urgent' if urgent else ''}"
 
 
 def starting_attributes(condition: Condition) -> TypedSearchAttributes:
@@ -165,9 +174,11 @@ class Pause(Event):
     paused: bool = True
 
 
-EscalationKind = Literal["attention", "overdue", "promise_at_risk", "negative_reply", "raised", "unknown_sends"]
+EscalationKind = Literal[
+    "attention", "overdue", "promise_at_risk", "negative_reply", "raised", "calls_waiting", "unknown_sends"
+]
 """What may need a person, the most pressing first: it cannot go on, a decision is late, a promise is at risk, customers
-answered badly, somebody raised it, or messages are unknown."""
+answered badly, somebody raised it, calls wait to be made, or messages are unknown."""
 
 
 class Escalate(Event):

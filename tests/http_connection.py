@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 Handle = Callable[["Connection", str, str, dict[str, str], str], None]
 """Takes the connection, method, target, headers with lower-case names, and body; answers now or later."""
@@ -37,9 +37,18 @@ class Connection(asyncio.Protocol):
         self.buffer, self.busy = rest[length:], True
         self.handle(self, method, target, headers, rest[:length].decode())
 
-    def answer(self, status: int, body: str, *, retry_after: float | None = None, cut: bool = False) -> None:
+    def answer(
+        self,
+        status: int,
+        body: str,
+        *,
+        retry_after: float | None = None,
+        cut: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         content = body.encode()
         extra = f"Retry-After: {retry_after:g}\r\n" if retry_after is not None else ""
+        extra += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(content)}\r\n\r\n"
         self.transport.write(head.encode() + (content[: len(content) // 2] if cut else content))
         self.busy = False

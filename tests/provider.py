@@ -1,4 +1,4 @@
-"""A local stand-in for Twilio's Message resource, in a process of its own: `python -m tests.provider --port 0 --log F`.
+"""A local stand-in for Twilio, in a process of its own: `python -m tests.provider --port 0 --log F`.
 
 Every message it accepts is one JSON line in the log, written before the answer leaves: the log is the only truth about
 what a customer would have received, whatever happened to the caller. `/control` sets faults and reads counts.
@@ -56,9 +56,13 @@ class Provider:
         self._process.stdout.close()
 
     def accepted(self, to: str | None = None) -> list[Json]:
-        """Returns what the provider accepted, in order: sid, to, body, at, status_callback, form."""
+        """Returns what the provider accepted, in order: sid, to, body (or markup), at, status_callback, form."""
         records = [json.loads(line) for line in self.log.read_text().splitlines()]
         return [record for record in records if to in (None, record["to"])]
+
+    def content(self, sid: str, words: str) -> None:
+        """Registers words with places such as {{1}} by their ContentSid."""
+        self._control("content", **{sid: words})
 
     def fault(self, mode: str, **options: object) -> None:
         """Adds a fault of MODES; options: times, probability, to_suffix, and what the mode names.

@@ -1,4 +1,4 @@
-"""The state of the local provider: messages, faults, counts, and the wire form of Twilio's Message resource."""
+"""The state of the local provider: messages, calls, faults, counts, and the wire form of Twilio's two resources."""
 
 import asyncio
 import base64
@@ -22,6 +22,7 @@ AUTH_TOKEN = "local-provider-token"  # of this stand-in only
 SERVICE_SID = "MG" + "0" * 31 + "2"
 
 MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages"
+CALLS = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Calls"
 MODES = {
     "rate_limit": "429 with Retry-After (retry_after), nothing accepted",
     "error_before": "HTTP 500 (http_status), nothing accepted",
@@ -40,7 +41,7 @@ Json = dict[str, Any]
 
 
 class Server:
-    """Is the provider's state: messages, faults, counts."""
+    """Is the provider's state: messages, calls, registered contents, faults, counts."""
 
     def __init__(self, log: Path, delay: float, seed: int) -> None:
         self.log = log.open("a+", buffering=1)
@@ -51,6 +52,7 @@ class Server:
             self.remember(json.loads(line))
 
     def forget(self) -> None:
+        self.contents: dict[str, str] = {}
         self.by_sid: dict[str, Json] = {}
         self.by_to: defaultdict[str, list[Json]] = defaultdict(list)
         self.faults: list[Json] = []
@@ -59,32 +61,10 @@ class Server:
         self.counts = dict.fromkeys(("requests", "accepted", "lookups", "in_flight", "max_in_flight"), 0)
 
     def remember(self, record: Json) -> Json:
-        service = record["form"].get("MessagingServiceSid")
-        message = {
-            "sid": record["sid"],
-            "account_sid": ACCOUNT_SID,
-            "to": record["to"],
-            "from": record["form"].get("From"),
-            "messaging_service_sid": service,
-            "body": record["body"],
-            "status": record.get("status", "accepted" if service else "queued"),
-            "error_code": record.get("error_code"),
-            "error_message": None,
-            "direction": "outbound-api",
-            "num_segments": "0" if service else "1",
-            "num_media": "0",
-            "date_created": formatdate(record["at"], usegmt=False),
-            "date_updated": formatdate(record["at"], usegmt=False),
-            "date_sent": None,
-            "price": None,
-            "price_unit": "USD",
-            "api_version": "2010-04-01",
-            "uri": f"{MESSAGES}/{record['sid']}.json",
-            "subresource_uris": {},
-        }
-        self.by_sid[record["sid"]] = message
-        self.by_to[record["to"]].append(message)
-        return message
+        resource = _call(record) if record["sid"].startswith("CA") else _message(record)
+        self.by_sid[record["sid"]] = resource
+        self.by_to[record["to"]].append(resource)
+        return resource
 
     def handle(self, on: Connection, method: str, target: str, headers: Mapping[str, str], body: str) -> None:
         path, _, query = target.partition("?")
@@ -93,13 +73,13 @@ class Server:
         elif not self.authorised(headers.get("authorization", "")):
             self.counts["requests"] += method == "POST"
             on.answer(401, _error(20003, 401))
-        elif (method, path) == ("POST", f"{MESSAGES}.json"):
-            self.create(on, dict(parse_qsl(body, keep_blank_values=True)))
-        elif (method, path) == ("GET", f"{MESSAGES}.json"):
+        elif method == "POST" and path in (f"{MESSAGES}.json", f"{CALLS}.json"):
+            self.create(on, _form(body), call=path == f"{CALLS}.json")
+        elif method == "GET" and path in (f"{MESSAGES}.json", f"{CALLS}.json"):
             self.counts["lookups"] += 1
-            on.answer(200, json.dumps(self.listed(dict(parse_qsl(query)))))
-        elif method == "GET" and (sid := path.removeprefix(f"{MESSAGES}/").removesuffix(".json")) in self.by_sid:
-            on.answer(200, json.dumps(self.by_sid[sid]))
+            on.answer(200, json.dumps(self.listed(dict(parse_qsl(query)), path.removesuffix(".json"))))
+        elif method == "GET" and (resource := self.by_sid.get(path.rpartition("/")[2].removesuffix(".json"))):
+            on.answer(200, json.dumps(resource))
         else:
             self.counts["requests"] += method == "POST"
             on.answer(404, _error(20404, 404))
@@ -110,8 +90,9 @@ class Server:
         except binascii.Error:
             return False
 
-    def listed(self, query: Mapping[str, str]) -> Json:
+    def listed(self, query: Mapping[str, str], resource: str) -> Json:
         found = self.by_to.get(query["To"], []) if "To" in query else list(self.by_sid.values())
+        found = [one for one in found if one["uri"].startswith(resource)]
         # A message in the queue was sent at no time yet, so a filter by that time does not see it.
         found = [] if any(name.startswith("DateSent") for name in query) else found[::-1]
         if "From" in query:
@@ -119,14 +100,14 @@ class Server:
         page, size = int(query.get("Page", 0)), min(int(query.get("PageSize", 50)), 1000)
         more = {**query, "Page": str(page + 1)} if len(found) > (page + 1) * size else None
         return {
-            "messages": found[page * size : (page + 1) * size],
+            resource.rpartition("/")[2].lower(): found[page * size : (page + 1) * size],
             "page": page,
             "page_size": size,
-            "next_page_uri": f"{MESSAGES}.json?{urlencode(more)}" if more else None,
-            "uri": f"{MESSAGES}.json",
+            "next_page_uri": f"{resource}.json?{urlencode(more)}" if more else None,
+            "uri": f"{resource}.json",
         }
 
-    def create(self, on: Connection, form: dict[str, str]) -> None:
+    def create(self, on: Connection, form: Json, *, call: bool) -> None:
         counts = self.counts  # after a reset, a late answer still settles the counts it began with
         counts["requests"] += 1
         counts["in_flight"] += 1
@@ -139,7 +120,8 @@ class Server:
 
         fault = self.fault(form.get("To", ""))
         mode = fault.get("mode", "")
-        if (wrong := _invalid(form)) or mode in ("rate_limit", "error_before", "refuse"):
+        wrong = _invalid_call(form) if call else _invalid(form)
+        if wrong or mode in ("rate_limit", "error_before", "refuse"):
             default = {"rate_limit": (20429, 429), "error_before": (0, 500)}.get(mode, (0, 400))
             code, status = (
                 (wrong, 400) if wrong else (fault.get("code", default[0]), fault.get("http_status", default[1]))
@@ -147,7 +129,7 @@ class Server:
             return finish(lambda: on.answer(status, _error(code, status), retry_after=fault.get("retry_after")))
         if mode == "reset_before":
             return finish(on.reset)
-        message = self.accept(form, fault if mode == "born_dead" else {})
+        message = self.accept(form, fault if mode == "born_dead" else {}, call=call)
         text = json.dumps(message)
 
         def answer() -> None:
@@ -172,11 +154,11 @@ class Server:
             answer()
         return None
 
-    def accept(self, form: dict[str, str], dead: Json) -> Json:
+    def accept(self, form: Json, dead: Json, *, call: bool) -> Json:
         record = {
-            "sid": "SM" + secrets.token_hex(16),
+            "sid": ("CA" if call else "SM") + secrets.token_hex(16),
             "to": form["To"],
-            "body": form["Body"],
+            "body": form["Twiml"] if call else form.get("Body") or self.filled(form),
             "at": time.time(),
             "status_callback": form.get("StatusCallback"),
             "form": form,
@@ -186,6 +168,13 @@ class Server:
         self.log.write(json.dumps(record) + "\n")
         self.counts["accepted"] += 1
         return self.remember(record)
+
+    def filled(self, form: Json) -> str:
+        """Returns what is read: the registered words with the values of the form in their places."""
+        values = json.loads(form.get("ContentVariables", "{}"))
+        return re.sub(
+            r"\{\{(\d+)\}\}", lambda place: values.get(place[1], ""), self.contents.get(form["ContentSid"], "")
+        )
 
     def fault(self, to: str) -> Json:
         for fault in self.faults:
@@ -202,6 +191,8 @@ class Server:
         match what:
             case "fault" if wish.get("mode") in MODES:
                 self.faults.append(wish)
+            case "content":
+                self.contents |= wish
             case "clear":
                 self.faults.clear()
             case "release":
@@ -233,20 +224,88 @@ class Server:
                 on.answer(200, json.dumps(stats))
 
 
+def _message(record: Json) -> Json:
+    service = record["form"].get("MessagingServiceSid")
+    return {
+        "sid": record["sid"],
+        "account_sid": ACCOUNT_SID,
+        "to": record["to"],
+        "from": record["form"].get("From"),
+        "messaging_service_sid": service,
+        "body": record["body"],
+        "status": record.get("status", "accepted" if service else "queued"),
+        "error_code": record.get("error_code"),
+        "error_message": None,
+        "direction": "outbound-api",
+        "num_segments": "0" if service else "1",
+        "num_media": "0",
+        "date_created": formatdate(record["at"], usegmt=False),
+        "date_updated": formatdate(record["at"], usegmt=False),
+        "date_sent": None,
+        "price": None,
+        "price_unit": "USD",
+        "api_version": "2010-04-01",
+        "uri": f"{MESSAGES}/{record['sid']}.json",
+        "subresource_uris": {},
+    }
+
+
+def _call(record: Json) -> Json:
+    return {
+        "sid": record["sid"],
+        "account_sid": ACCOUNT_SID,
+        "to": record["to"],
+        "from": record["form"].get("From"),
+        "status": record.get("status", "queued"),
+        "direction": "outbound-api",
+        "date_created": formatdate(record["at"], usegmt=False),
+        "date_updated": formatdate(record["at"], usegmt=False),
+        "start_time": None,
+        "api_version": "2010-04-01",
+        "uri": f"{CALLS}/{record['sid']}.json",
+        "subresource_uris": {},
+    }
+
+
 def _error(code: int, status: int) -> str:
     payload = {"message": "refused by the local provider", "more_info": "", "status": status}
     return json.dumps(payload | ({"code": code} if code else {}))
 
 
+def _form(body: str) -> Json:
+    form: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in parse_qsl(body, keep_blank_values=True):
+        form[name].append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in form.items()}
+
+
+def _invalid_call(form: Mapping[str, str]) -> int:
+    if not form.get("To"):
+        return 21201
+    if not re.fullmatch(r"\+[1-9]\d{6,14}", form["To"]):
+        return 21211
+    if not form.get("Twiml") or len(form["Twiml"]) > 4000:
+        return 21205
+    return 0 if form.get("From") else 21213
+
+
 def _invalid(form: Mapping[str, str]) -> int:
     if not form.get("To"):
         return 21604
-    if not re.fullmatch(r"\+[1-9]\d{6,14}", form["To"]):
+    if not re.fullmatch(r"(whatsapp:)?\+[1-9]\d{6,14}", form["To"]):
         return 21211
-    if not form.get("Body"):
+    if not (form.get("Body") or form.get("ContentSid")):
         return 21602
-    if len(form["Body"]) > 1600:
+    if len(form.get("Body", "")) > 1600:
         return 21617
+    if form["To"].startswith("whatsapp:") and not form.get("ContentSid"):
+        return 63016  # nobody here has written in the last 24 hours
+    try:
+        values = json.loads(form.get("ContentVariables", "{}"))
+    except ValueError:
+        return 21656
+    if not all(isinstance(v, str) and v and not re.search(r"[\n\t]| {5}", v) for v in values.values()):
+        return 21656
     return 0 if form.get("From") or form.get("MessagingServiceSid") else 21603
 
 

@@ -38,6 +38,7 @@ from workers.__main__ import come_to_rest
 from workers.pool import workers
 from workers.wiring import Application, build
 
+OPEN_HOURS = Path(__file__).parent / "hours.toml"
 HISTORIES = Path(__file__).parent / "replay" / "histories"
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -46,12 +47,14 @@ class FakeProvider:
     """Is an adapter that remembers what it was asked to send; `answers` are given in turn, then it accepts."""
 
     idempotency = "lookup"
+    key_window = timedelta(0)
 
     def __init__(self, name: str = "fake", in_flight: int = 8) -> None:
         self.name, self.in_flight = name, in_flight
         self.sent: list[Outbound] = []
         self.answers: list[AnswerKind] = []
         self.knows: dict[str, str] = {}
+        self.statuses: dict[str, tuple[str, str]] = {}
         self.wait_after: tuple[int, asyncio.Event] | None = None
         self.busy = False
 
@@ -74,6 +77,9 @@ class FakeProvider:
             return None
         return Answer(send_id=message.send_id, kind=AnswerKind.ACCEPTED, provider_id=self.knows[message.send_id])
 
+    async def status(self, provider_id: str) -> tuple[str, str] | None:
+        return self.statuses.get(provider_id)
+
     async def close(self) -> None:
         return None
 
@@ -92,6 +98,7 @@ class World:
             environment="test",
             data_dir=folder,
             approvers=self.registry,
+            hours=OPEN_HOURS,
             reconcile_seconds=5.0,
             lease_seconds=12.0,
             _env_file=None,
@@ -101,6 +108,7 @@ class World:
             trigger: parse(re.sub(r"holdout = [\d.]+", "holdout = 0", loaded.text), "test")
             for trigger, loaded in load_library([LIBRARY]).items()
         }
+        self.more: dict[str, Adapter] = {}
         self.app: Application | None = None
         self.client = OutreachClient(env.client)
         self._started: list[WorkflowHandle[Any, Any]] = []
@@ -109,7 +117,8 @@ class World:
     # -- life
 
     async def __aenter__(self) -> "World":
-        adapters: Mapping[str, Adapter] = {"sms": self.sms, "email": self.email, "in_app": self.in_app}  # type: ignore[dict-item]
+        fakes: dict[str, Any] = {"sms": self.sms, "email": self.email, "in_app": self.in_app}
+        adapters: Mapping[str, Adapter] = {**fakes, **self.more}
         self.app = build(self.settings, loop=self.loop, adapters=adapters, library=self.library)
         database = self.app.database
         self.customers, self.outreaches, self.recipients = (

@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 from tellfirst.contract import DATA_CONVERTER
 from tellfirst.errors import TellfirstError
 from tellfirst.settings import Settings, temporal_connection
-from workers.pool import workers
+from workers.pool import start_feeds, start_upkeep, workers
 from workers.wiring import build
 
 STOP_WITHIN = 30.0
@@ -30,6 +30,8 @@ async def run(settings: Settings) -> None:
     try:
         client = await Client.connect(**temporal_connection(), data_converter=DATA_CONVERTER)
         running = workers(application, client)
+        await start_feeds(application, client)
+        await start_upkeep(client)
         tasks = [asyncio.create_task(worker.run()) for worker in running]
         logging.getLogger("tellfirst").info("working on %s", ", ".join(worker.task_queue for worker in running))
         stopped = asyncio.create_task(stop.wait())

@@ -2,27 +2,37 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
+from activities.feed import FeedRequest
 from tellfirst import contract
+from tellfirst.errors import SourceError
+from tellfirst.store.engine import DatabaseError
+from tellfirst.store.feed import Feed
 from workers.wiring import Application
 from workflows.arguments import OneArgument
 from workflows.detection import DetectionWorkflow
 from workflows.exception import ExceptionWorkflow
+from workflows.feed import FeedWorkflow
 from workflows.ladder import NoticeWorkflow
 from workflows.matter import LibraryChangeWorkflow, PermitWorkflow, ResumeWorkflow
 from workflows.outreach import OutreachWorkflow
+from workflows.upkeep import UpkeepState, UpkeepWorkflow
 
 PAGES_AT_ONCE = 4
 """Pages one worker process sends at once on one channel; each holds a thread and a database connection."""
+URGENT_AT_ONCE = 2
+"""Urgent pages it sends at once besides: however many pages a campaign has, these are not behind them."""
 
 
 def workers(application: Application, client: Client, *, graceful: timedelta = timedelta(seconds=10)) -> list[Worker]:
-    """Returns the workers of one process: one for workflows and database work, one per channel."""
+    """Returns the workers of one process: for workflows and database work, and two per channel."""
     main: Sequence[Callable[..., Any]] = [
         application.planning.plan,
         application.addenda.keep_draft,
@@ -31,6 +41,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.canary.close_rest,
         application.outreach.randomise,
         application.outreach.look,
+        application.fallback.look_for_lost,
         application.outreach.close,
         application.outreach.end,
         application.outreach.set_status,
@@ -46,6 +57,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.matters.open_matter,
         application.matters.receive_matter_decision,
         application.matters.expire_matter,
+        application.upkeep.upkeep,
     ]
     result = [
         Worker(
@@ -54,6 +66,8 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
             workflows=[
                 OutreachWorkflow,
                 DetectionWorkflow,
+                FeedWorkflow,
+                UpkeepWorkflow,
                 ExceptionWorkflow,
                 NoticeWorkflow,
                 LibraryChangeWorkflow,
@@ -69,18 +83,20 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
             graceful_shutdown_timeout=graceful,
         )
     ]
-    for channel in application.adapters:
+    for channel, urgent in product(application.adapters, (False, True)):
+        queue, at_once = contract.send_queue(channel, urgent=urgent), URGENT_AT_ONCE if urgent else PAGES_AT_ONCE
         result.append(
             Worker(
                 client,
-                task_queue=contract.send_queue(channel),
+                task_queue=queue,
                 activities=[
                     application.dispatch.dispatch,
                     application.reconciliation.reconcile,
                     application.exception_answers.answer_exception,
                 ],
-                activity_executor=ThreadPoolExecutor(max_workers=PAGES_AT_ONCE, thread_name_prefix=channel),
-                max_concurrent_activities=PAGES_AT_ONCE,
+                activity_executor=ThreadPoolExecutor(max_workers=at_once, thread_name_prefix=queue),
+                max_concurrent_activities=at_once,
+                max_concurrent_activity_task_polls=2,
                 # The server's rate limit on this queue does not see eager activities.
                 disable_eager_activity_execution=True,
                 # A page hears that it is called back from the answer to a heartbeat; by default one in twelve seconds.
@@ -88,4 +104,47 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                 graceful_shutdown_timeout=graceful,
             )
         )
+    if application.endpoints:
+        result.append(
+            Worker(
+                client,
+                task_queue=contract.FEED_QUEUE,
+                activities=[application.feed.tell_events],
+                # Each holds its thread for as long as there is a system to be told.
+                activity_executor=ThreadPoolExecutor(max_workers=len(application.endpoints), thread_name_prefix="feed"),
+                max_concurrent_activities=len(application.endpoints),
+                disable_eager_activity_execution=True,
+                graceful_shutdown_timeout=graceful,
+            )
+        )
     return result
+
+
+async def start_feeds(application: Application, client: Client) -> None:
+    """Lets the systems of this worker's file, and no other, be told from now on; raises SourceError."""
+    named = {name: endpoint.types for name, endpoint in application.endpoints.items()}
+    try:
+        Feed(application.database).register(named, now=datetime.now(UTC))
+    except DatabaseError:
+        raise SourceError(
+            "the database does not answer, or is not migrated", remedy="check TELLFIRST_DATABASE_URL"
+        ) from None
+    for name in named:
+        await client.start_workflow(
+            contract.FEED,
+            FeedRequest(endpoint=name),
+            id=contract.feed_id(name),
+            task_queue=contract.QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+
+
+async def start_upkeep(client: Client) -> None:
+    """Lets the one life of upkeep begin, where it does not run already."""
+    await client.start_workflow(
+        contract.UPKEEP,
+        UpkeepState(since=datetime.now(UTC)),
+        id=contract.UPKEEP_ID,
+        task_queue=contract.QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )

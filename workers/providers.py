@@ -1,37 +1,45 @@
 """The providers of an installation: what its settings name, and files in their place where they name none."""
 
-from collections.abc import Callable
-
 from tellfirst.channels.base import Adapter
+from tellfirst.channels.in_app import InAppInbox, Shelf
 from tellfirst.channels.outbox import Outbox
-from tellfirst.channels.sms import TwilioSms
+from tellfirst.channels.person import PersonCalls
 from tellfirst.channels.webhook import Hook, HookFile, NoHook, Webhook
-from tellfirst.errors import SettingsError
 from tellfirst.settings import Settings
+from workers.mail import email
+from workers.push import push
+from workers.twilio import sms, voice, whatsapp
 
-CHANNELS = ("sms", "email", "in_app")
+
+def build_adapters(settings: Settings, *, inbox: Shelf, calls: Shelf) -> dict[str, Adapter]:
+    """Returns one adapter per channel; a channel without a provider writes to the outbox.
+
+    `inbox` keeps what stays in the app, and `calls` what a person is to say.
+    """
+    ours: dict[tuple[str, str], Adapter] = {
+        ("in_app", "inbox"): InAppInbox(inbox),
+        ("person", "calls"): PersonCalls(calls),
+    }
+    return {
+        channel: ours.get((channel, provider)) or _adapter(settings, channel, provider)
+        for channel, provider in settings.providers.items()
+    }
 
 
-def build_adapters(settings: Settings) -> dict[str, Adapter]:
-    """Returns one adapter per channel; a channel without a provider writes to the outbox."""
-    adapters: dict[str, Adapter] = {channel: Outbox(settings.outbox, channel) for channel in CHANNELS}
-    if settings.sms == "twilio":
-        if not (settings.twilio_account_sid and settings.twilio_auth_token and settings.sms_sender):
-            raise SettingsError(
-                "texts through Twilio need an account, a token and a sender",
-                where="TELLFIRST_SMS=twilio",
-                remedy="set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TELLFIRST_SMS_SENDER",
-            )
-        adapters["sms"] = TwilioSms(
-            settings.twilio_account_sid,
-            settings.twilio_auth_token.get_secret_value(),
-            settings.sms_sender,
-            base_url=settings.twilio_api_base or None,
-            status_callback=_callback(settings.public_url),
-            timeout=settings.sms_timeout,
-            in_flight=settings.sms_in_flight,
-        )
-    return adapters
+def _adapter(settings: Settings, channel: str, provider: str) -> Adapter:
+    match channel, provider:
+        case "sms", "twilio":
+            return sms(settings)
+        case "whatsapp", "twilio":
+            return whatsapp(settings)
+        case "voice", "twilio":
+            return voice(settings)
+        case "email", ("smtp" | "sendgrid" | "resend"):
+            return email(settings)
+        case "push", "fcm":
+            return push(settings)
+        case _:
+            return Outbox(settings.outbox, channel)
 
 
 def build_hook(settings: Settings) -> Hook:
@@ -40,11 +48,5 @@ def build_hook(settings: Settings) -> Hook:
         return NoHook()
     if not settings.exceptions_webhook:
         return HookFile(settings.data_dir / "exceptions")
-    return Webhook(settings.exceptions_webhook, settings.exceptions_secret.get_secret_value())
-
-
-def _callback(public_url: str) -> Callable[[str], str] | None:
-    if not public_url:
-        return None
-    base = public_url.rstrip("/")
-    return lambda send_id: f"{base}/twilio/status?d={send_id}"
+    secret = settings.exceptions_secret.get_secret_value()
+    return Webhook(settings.exceptions_webhook, secret, where="TELLFIRST_EXCEPTIONS_WEBHOOK or …_SECRET")

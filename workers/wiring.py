@@ -20,6 +20,8 @@ from activities.exception_answers import ExceptionAnswerActivities
 from activities.exception_claims import ExceptionClaims
 from activities.exception_grants import GrantReader
 from activities.exceptions import ExceptionActivities
+from activities.fallback import FallbackActivities
+from activities.feed import FeedActivities
 from activities.library import LibraryChanges, LibraryGate
 from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
@@ -31,15 +33,24 @@ from activities.playbooks import PlannedPlaybooks
 from activities.reconciliation import ReconciliationActivities
 from activities.resume import Resumes
 from activities.sources import Sources
+from activities.upkeep import UpkeepActivities
+from tellfirst.channels import receipts
 from tellfirst.channels.base import Adapter
+from tellfirst.channels.feed_file import Endpoint, read_endpoints
 from tellfirst.channels.notices import Notifiers
 from tellfirst.channels.notify_file import read_notifiers
 from tellfirst.channels.webhook import Hook
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.policy.prices import Prices
+from tellfirst.policy.quiet import HoursTable
 from tellfirst.settings import Settings
+from tellfirst.signing.links import Links
 from tellfirst.store.admissions import Admissions
+from tellfirst.store.alternates import Alternates
+from tellfirst.store.arrivals import Arrivals
+from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.chain import Chain
+from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
@@ -49,6 +60,8 @@ from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.escalations import Escalations
 from tellfirst.store.exception_sends import ExceptionSends
 from tellfirst.store.exceptions import Exceptions
+from tellfirst.store.feed import Feed
+from tellfirst.store.inbox import Inbox
 from tellfirst.store.leases import Leases
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import migrate
@@ -56,9 +69,14 @@ from tellfirst.store.notices import Notices
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.permits import Permits
+from tellfirst.store.rates import Rates
+from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
+from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
+from tellfirst.store.whereabouts import HourRules
+from workers.mail import require_postal_address
 from workers.providers import build_adapters, build_hook
 
 
@@ -76,6 +94,7 @@ class Application:
     canary: CanaryActivities
     outreach: OutreachActivities
     dispatch: DispatchActivities
+    fallback: FallbackActivities
     reconciliation: ReconciliationActivities
     detection: DetectionActivities
     exception_claims: ExceptionClaims
@@ -85,6 +104,9 @@ class Application:
     escalations: EscalationActivities
     notifiers: Notifiers
     matters: MatterActivities
+    feed: FeedActivities
+    upkeep: UpkeepActivities
+    endpoints: Mapping[str, Endpoint]
 
     async def close(self) -> None:
         """Closes connections."""
@@ -92,6 +114,8 @@ class Application:
             await adapter.close()
         await self.hook.close()
         await self.notifiers.close()
+        for endpoint in self.endpoints.values():
+            await endpoint.hook.close()
         self.database.close()
 
 
@@ -113,13 +137,19 @@ def build(
         migrate(engine)  # the embedded database belongs to this application alone
     database = Database(engine, anchor=settings.anchor)
     library = read_library(settings) if library is None else library
-    adapters = build_adapters(settings) if adapters is None else adapters
+    require_postal_address(settings, [loaded.playbook for loaded in library.values()])
+    inbox, calls = Inbox(database, settings.inbox_keep), CallTasks(database)
+    adapters = build_adapters(settings, inbox=inbox, calls=calls) if adapters is None else adapters
     sources = Sources(settings.source_url)
     outreaches, recipients, customers = Outreaches(database), Recipients(database), Customers(database)
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)
     sends, chain, digest_key = Sends(database), Chain(database), settings.digest_key()
-    receivers = Receivers(database)
+    receivers, alternates = Receivers(database), Alternates(database)
+    links = Links(digest_key, base_url=settings.public_url, lifetime=timedelta(days=settings.link_days))
+    consents = Consents(database, everything=settings.opt_out == "everything")
+    answers = Answers(customers=customers, consents=consents, outreaches=outreaches, controls=controls)
     playbooks = PlannedPlaybooks()
+    hours = HourRules(table=HoursTable.load(settings.hours), default_zone=settings.default_zone)
     affected = Affected(outreaches=outreaches, admissions=admissions, sources=sources)
     registry, matters = RegistryFile(settings.approvers, chain), Matters(database)
     judge = MatterApprovals(decisions=decisions, matters=matters, registry=registry, environment=settings.environment)
@@ -144,7 +174,7 @@ def build(
         live=settings.is_live,
     )
     exceptions, contacts, hook = Exceptions(database), Contacts(database), build_hook(settings)
-    notifiers = read_notifiers(settings.notify)
+    notifiers, endpoints = read_notifiers(settings.notify), read_endpoints(settings.events_out)
     reader = GrantReader(exceptions=exceptions, matters=matters, outreaches=outreaches, playbooks=playbooks, gate=gate)
     return Application(
         settings=settings,
@@ -154,18 +184,25 @@ def build(
         planning=PlanningActivities(
             outreaches=outreaches,
             recipients=recipients,
+            alternates=alternates,
             audience=Audience(
                 recipients=recipients,
                 customers=customers,
                 affected=affected,
                 channels=frozenset(adapters),
                 digest_key=digest_key,
+                hours=HoursTable.load(settings.hours),
+                default_zone=settings.default_zone,
             ),
             sources=sources,
             library=library,
             gate=gate,
             standing=standing,
-            costs=Costs(prices=Prices.load(settings.prices) if settings.prices else None, recipients=recipients),
+            costs=Costs(
+                prices=Prices.load(settings.prices) if settings.prices else None,
+                recipients=recipients,
+                alternates=alternates,
+            ),
             told_before=ToldBefore(
                 receivers=receivers, recipients=recipients, customers=customers, digest_key=digest_key
             ),
@@ -200,25 +237,29 @@ def build(
             chain=chain,
             salt=settings.holdout_salt,
             cap=settings.frequency_cap,
+            hours=hours,
         ),
         dispatch=DispatchActivities(
             outreaches=outreaches,
             admissions=admissions,
             sends=sends,
             leases=Leases(database),
-            answers=Answers(customers=customers, outreaches=outreaches, controls=controls),
+            answers=answers,
             approvals=approvals,
             continues=continues,
             gate=gate,
             playbooks=playbooks,
             sources=sources,
             adapters=adapters,
-            paces={"sms": Pace(settings.sms_rate)} if settings.sms_rate else {},
+            pace=Pace(Rates(database, settings.rates)),
             loop=loop,
             digest_key=digest_key,
+            hours=hours,
+            links=links,
             lease=timedelta(seconds=settings.lease_seconds),
-            margin=timedelta(seconds=settings.sms_timeout),
+            margin=timedelta(seconds=settings.provider_timeout),
         ),
+        fallback=FallbackActivities(outreaches=outreaches, alternates=alternates, calls=calls),
         reconciliation=ReconciliationActivities(
             outreaches=outreaches, doubts=Doubts(database), playbooks=playbooks, adapters=adapters, loop=loop
         ),
@@ -249,13 +290,14 @@ def build(
             sends=sends,
             leases=Leases(database),
             doubts=Doubts(database),
-            answers=Answers(customers=customers, outreaches=outreaches, controls=controls),
+            answers=answers,
             outreaches=outreaches,
             adapters=adapters,
             loop=loop,
             digest_key=digest_key,
+            links=links,
             lease=timedelta(seconds=settings.lease_seconds),
-            margin=timedelta(seconds=settings.sms_timeout),
+            margin=timedelta(seconds=settings.provider_timeout),
             reconcile_after=timedelta(seconds=settings.reconcile_seconds),
         ),
         hook=hook,
@@ -263,6 +305,18 @@ def build(
             escalations=Escalations(database), notices=Notices(database), notifiers=notifiers, loop=loop
         ),
         notifiers=notifiers,
+        upkeep=UpkeepActivities(
+            receipts=Receipts(
+                database, judge=receipts.judge, meaning=receipts.meaning, everything=settings.opt_out == "everything"
+            ),
+            arrivals=Arrivals(database),
+            inbox=inbox,
+            replies=Replies(database, kept=timedelta(days=settings.reply_days)),
+            adapters=adapters,
+            loop=loop,
+        ),
+        feed=FeedActivities(feed=Feed(database), endpoints=endpoints, loop=loop),
+        endpoints=endpoints,
         matters=MatterActivities(
             matters=matters,
             approvals=judge,

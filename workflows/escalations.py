@@ -11,7 +11,7 @@ from tellfirst.domain.plan import Rung
 
 PRESSING: tuple[EscalationKind, ...] = get_args(EscalationKind)
 """The order in which people look at several at once: what holds everything first."""
-ONLY_PEOPLE_END: frozenset[EscalationKind] = frozenset({"unknown_sends", "negative_reply", "raised"})
+ONLY_PEOPLE_END: frozenset[EscalationKind] = frozenset({"unknown_sends", "calls_waiting", "negative_reply", "raised"})
 """What ends when a person says that it is settled: nothing in the state tells when its cause is gone."""
 
 

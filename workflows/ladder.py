@@ -67,10 +67,7 @@ class Ladder:
 
     async def notify(self, notice: NoticeRequest) -> None:
         """Tells people something once; no workflow stops because a notice could not be kept or delivered."""
-        with contextlib.suppress(FailureError):
-            kept = await workflow.execute_local_activity_method(EscalationActivities.notify, notice, **QUICK)
-            if kept.deliver:
-                await self._deliver(notice.id)
+        await notify(notice)
 
     def _ended(self, one: Escalation) -> bool:
         return self._closing or self._over(one)
@@ -116,7 +113,7 @@ class Ladder:
         with contextlib.suppress(FailureError):
             kept = await workflow.execute_local_activity_method(EscalationActivities.keep_escalation, request, **QUICK)
             if notice is not None and kept.deliver:
-                await self._deliver(notice.id)
+                await _deliver(notice.id)
 
     def _notice(self, one: Escalation, rungs: Sequence[Rung]) -> NoticeRequest:
         return NoticeRequest(
@@ -132,16 +129,25 @@ class Ladder:
     def _name(self, one: Escalation) -> str:
         return f"{self._about}:{one.cause}:{one.opened_at:%Y%m%dT%H%M%S.%fZ}"
 
-    async def _deliver(self, notice: str) -> None:
-        # A workflow of its own: what it waits for holds up nothing here, and it outlives whoever started it.
-        await workflow.start_child_workflow(
-            contract.NOTICE,
-            notice,
-            id=f"notice/{notice}",
-            task_queue=contract.QUEUE,
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        )
+
+async def notify(notice: NoticeRequest) -> None:
+    """Tells people something once; no workflow stops because a notice could not be kept or delivered."""
+    with contextlib.suppress(FailureError):
+        kept = await workflow.execute_local_activity_method(EscalationActivities.notify, notice, **QUICK)
+        if kept.deliver:
+            await _deliver(notice.id)
+
+
+async def _deliver(notice: str) -> None:
+    # A workflow of its own: what it waits for holds up nothing here, and it outlives whoever started it.
+    await workflow.start_child_workflow(
+        contract.NOTICE,
+        notice,
+        id=f"notice/{notice}",
+        task_queue=contract.QUEUE,
+        parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+    )
 
 
 @workflow.defn(name=contract.NOTICE)

@@ -275,8 +275,11 @@ class Mailbox:
         if canary.leaves and answer.decision == "approve":  # it stands in for one that no longer holds
             self.state.attention = ""
         canary.status = "approved" if answer.decision == "approve" else "rejected"
-        if revision.sending is not None and not canary.leaves:  # what had begun under one that no longer holds
-            revision.sending.again = [page for page in revision.sending.again if page < revision.plan.canary]
+        if not canary.leaves:  # what had begun under one that no longer holds
+            begun = [*([revision.sending] if revision.sending else []), *revision.due]
+            for sending in (*begun, *(later.sending for later in revision.deferred)):
+                if not sending.fallback:
+                    sending.end_at(revision.plan.canary)
 
     async def _apply(self, message: Message) -> None:
         try:

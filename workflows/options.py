@@ -68,6 +68,15 @@ NOTIFY = Options(
 )
 """One notice to people, by all its ways: after a day whoever was not reached knows by other means."""
 
+FEED = Options(
+    start_to_close_timeout=timedelta(minutes=15),
+    schedule_to_close_timeout=timedelta(days=400),
+    heartbeat_timeout=timedelta(seconds=30),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+)
+"""Ten minutes of telling one other system what happens; whatever ends them, the next ones go on."""
+
 SMALL = 500
 """Up to so many recipients, work over the audience is as short as any statement."""
 

@@ -23,12 +23,26 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.contract import Ending, EscalationKind, Result
     from tellfirst.domain.condition import Condition, personal_pattern
     from tellfirst.domain.plan import CORRECTION, PlannedStep
+    from tellfirst.domain.recipient import Wave
     from workflows.approval import Approving
     from workflows.closing import cause_of
+    from workflows.fallback import fall_back, watch
     from workflows.mailbox import NOTHING, Alarm, read_json, until
     from workflows.options import DATABASE, over_audience
     from workflows.sending import Sender
-    from workflows.state import RETRY, Revision, Sending, State, falls_due, hindrance, next_deadline, overdue, owing
+    from workflows.situation import people
+    from workflows.state import (
+        RETRY,
+        Revision,
+        Sending,
+        State,
+        falls_due,
+        hindrance,
+        next_deadline,
+        overdue,
+        owing,
+        wave_at,
+    )
 
 
 @workflow.defn(name=contract.OUTREACH)
@@ -112,7 +126,7 @@ class OutreachWorkflow(Approving):
         if state.aborted and not state.randomised:
             return await self.end(Ending.ABORTED, state.aborted)
         for revision in state.revisions:
-            if revision.status == "rejected" and revision.on_its_way:
+            if revision.status == "rejected" and (revision.on_its_way or revision.deferred):
                 await self._drop(revision)
         if state.look and not state.attention:
             return await self._look()
@@ -145,6 +159,19 @@ class OutreachWorkflow(Approving):
             return None
         if what == "window":
             return await self.measure()
+        if what == "deferred":
+            for revision in self.state.revisions:
+                revision.resume_deferred(now)
+            return None
+        if what == "wave":
+            for revision in self.state.revisions:
+                if (at := wave_at(self.state, revision)) is not None and at <= now:
+                    await self._wave(revision)
+            return None
+        if what == "fallback":
+            for revision in self.state.revisions:
+                await fall_back(self._id, revision, now, self._escalate)
+            return None
         if what == "promise":
             for revision in self.state.revisions:
                 update = falls_due(self.state, revision)
@@ -209,10 +236,10 @@ class OutreachWorkflow(Approving):
             return True
         if self._owes_resolved(revision):
             revision.resolved_sent = True
-            revision.due += [resolved.id] if (resolved := revision.plan.resolved) else []
+            if (resolved := revision.plan.resolved) is not None:
+                revision.send(resolved)
         if revision.sending is None and revision.due:
-            step = revision.due.pop(0)
-            revision.sending = Sending(step=step, next_page=revision.first_page(step))
+            revision.sending = revision.due.pop(0)
         if revision.sending is None:
             return await self._rest_due(revision)
         await self._send(revision, revision.sending)
@@ -221,7 +248,8 @@ class OutreachWorkflow(Approving):
     async def _rest_due(self, revision: Revision) -> bool:
         """Does what is due behind the first few of a revision; returns whether there was anything."""
         canary = revision.canary
-        if not revision.rest_is_open or self.state.cleared:
+        waits = revision.next_wave is not None or bool(revision.deferred)
+        if not revision.rest_is_open or self.state.cleared or waits:
             return False
         if canary is None:
             await self.open_rest(revision)
@@ -234,18 +262,15 @@ class OutreachWorkflow(Approving):
 
     async def _wave(self, revision: Revision) -> None:
         """Randomises those of a revision who may be told now, and sends the treated ones their first message."""
-        t0, before = workflow.now(), revision.wave.treated if revision.wave else 0
-        request = WaveRequest(
-            outreach=self._id,
-            revision=revision.plan.revision,
-            t0=t0,
-            first=revision.first_page(revision.plan.initial.id),
-            end=revision.reach,
-        )
-        revision.wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
-        revision.t0 = None if revision.plan.unplanned else t0
-        if revision.wave.treated > before:
-            revision.due.append(revision.plan.initial.id)
+        t0, before, number = workflow.now(), revision.drawn, revision.plan.revision
+        request = WaveRequest(outreach=self._id, revision=number, t0=t0, end=revision.reach)
+        wave: Wave = await over_audience(OutreachActivities.randomise, request, revision.plan.recipients)
+        revision.wave = wave.model_copy(update={"drawn": ()})
+        if revision.drawn > before and not revision.plan.unplanned:
+            revision.t0 = t0
+        # The first few may have lost messages, which waited for a word about those behind them.
+        if wave.drawn or revision.rest_leaves:
+            revision.due.append(Sending(step=revision.plan.initial.id, spans=list(wave.drawn)))
 
     async def _send(self, revision: Revision, sending: Sending) -> None:
         def stop() -> bool:
@@ -258,6 +283,14 @@ class OutreachWorkflow(Approving):
             await self.needs_attention(f"sending '{sending.step}' stopped ({halted})")
         elif revision.sending is None:
             self._ask_about_unknown(revision, sending.step)
+            await self._tell_of_broken(revision, sending)
+            watch(revision, sending, workflow.now())
+
+    async def _tell_of_broken(self, revision: Revision, sending: Sending) -> None:
+        if sending.broken:
+            told = people(sending.broken)
+            text = f"What was promised in step '{sending.step}' could not reach {told} in time; it is late for them."
+            await self.notify("expired", revision.plan, text)
 
     def _ask_about_unknown(self, revision: Revision, step: str) -> None:
         count, self._sender.unknown = self._sender.unknown, 0
@@ -277,7 +310,7 @@ class OutreachWorkflow(Approving):
 
     async def _drop(self, revision: Revision) -> None:
         """Leaves unsent what was due; what may have left is still asked about."""
-        revision.due = []
+        revision.due, revision.deferred, revision.lookouts = [], [], []
         if (sending := revision.sending) is not None:
             await self._sender.reconcile(revision, sending)
             revision.sending = None
@@ -301,6 +334,8 @@ class OutreachWorkflow(Approving):
         state.grow |= look.new > 0
         state.cleared = look.still == 0 and not look.new
         if state.cleared:
+            for revision in state.revisions:
+                revision.look_again(workflow.now())
             # Who was told wrongly is told so, although it is over.
             over = [r for r in state.revisions if r.open and r.plan.initial.kind != CORRECTION]
             await self.give_up(over, "cleared")
@@ -324,8 +359,8 @@ class OutreachWorkflow(Approving):
             return  # `resolved` keeps the promise
         revision.updates_done += 1
         if revision.over and revision.plan.resolved is not None:
-            revision.due.append(revision.plan.resolved.id)
-        revision.due.append(update.id)
+            revision.send(revision.plan.resolved)
+        revision.send(update)
 
     def _escalate(self, kind: EscalationKind, revision: Revision, step: str, text: str) -> None:
         number = revision.plan.revision

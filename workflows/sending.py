@@ -8,12 +8,13 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, RetryState, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.dispatch import CALLED_BACK, DispatchActivities, PageReport, PageRequest
+    from activities.dispatch import CALLED_BACK, DispatchActivities
+    from activities.pages import PageReport, PageRequest
     from activities.reconciliation import ReconcileRequest, ReconciliationActivities
     from tellfirst import contract
     from workflows.mailbox import Alarm, until
     from workflows.options import DATABASE, SEND
-    from workflows.state import Revision, Sending
+    from workflows.state import RETRY, Revision, Sending
 
 PAGES_IN_FLIGHT = 4
 PAGES_PER_RUN = 300
@@ -39,13 +40,12 @@ class Sender:
         Pages are called back when `stop` says so or the time is up: one may wait a day for its provider or a worker.
         `revision.sending` stays set while anything of the step is left, so that another turn goes on with it.
         """
-        total = revision.reach
         running: dict[asyncio.Task[PageReport], int] = {}
         halted = ""
         bell = asyncio.create_task(until(stop, **alarm))
         while True:
             while len(running) < PAGES_IN_FLIGHT and not (halted or bell.done() or stop() or self.wants_new_run):
-                page = _take(sending, total)
+                page = sending.take()
                 if page is None:
                     break
                 self._pages += 1
@@ -64,18 +64,23 @@ class Sender:
                     report = task.result()
                 except (Exception, asyncio.CancelledError) as error:
                     if is_cancelled_exception(error) or _not_retried(error):
-                        sending.again.append(page)
+                        sending.put_back(page)
                         continue
                     workflow.logger.warning("page %s of %s failed: %s", page, sending.step, type(error).__name__)
                     halted = halted or "page_failed"
-                    sending.again.append(page)
+                    sending.put_back(page)
                     continue
                 sending.in_doubt += report.in_doubt
                 if report.halted:
                     halted = halted or (report.halted if report.halted != CALLED_BACK else "")
-                    sending.again.append(page)
+                    sending.put_back(page)
+                elif report.next_at is not None:
+                    # Never at once: the clock that told the hour and this one may differ.
+                    revision.defer(sending, page, max(report.next_at, workflow.now() + RETRY))
+                else:
+                    sending.broken += report.broken
         bell.cancel()
-        if halted or sending.again or sending.next_page < total:
+        if halted or sending.spans:
             return halted
         await self.reconcile(revision, sending)
         revision.sending = None
@@ -86,9 +91,8 @@ class Sender:
         request = PageRequest(
             outreach=self._outreach, revision=revision.plan.revision, step=step, channel=channel, page=page
         )
-        return await workflow.execute_activity_method(
-            DispatchActivities.dispatch, request, task_queue=contract.send_queue(channel), **SEND
-        )
+        queue = contract.send_queue(channel, urgent=revision.plan.urgent)
+        return await workflow.execute_activity_method(DispatchActivities.dispatch, request, task_queue=queue, **SEND)
 
     async def reconcile(self, revision: Revision, sending: Sending) -> None:
         """Asks what became of the messages in doubt; what nobody knows in the end stays for a person to decide."""
@@ -109,7 +113,7 @@ class Sender:
                 result = await workflow.execute_activity_method(
                     ReconciliationActivities.reconcile,
                     request,
-                    task_queue=contract.send_queue(channel),
+                    task_queue=contract.send_queue(channel, urgent=revision.plan.urgent),
                     **DATABASE,
                 )
                 left += result.left
@@ -119,12 +123,3 @@ class Sender:
 def _not_retried(error: BaseException) -> bool:
     """Returns whether an activity would have been tried again, had it not been called back meanwhile."""
     return isinstance(error, ActivityError) and error.retry_state is RetryState.CANCEL_REQUESTED
-
-
-def _take(sending: Sending, total: int) -> int | None:
-    if sending.again:
-        return sending.again.pop(0)
-    if sending.next_page < total:
-        sending.next_page += 1
-        return sending.next_page - 1
-    return None

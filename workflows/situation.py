@@ -34,6 +34,8 @@ def situation(state: State, now: datetime) -> Situation:
         return Situation(stage=Stage.PLANNING, words="Finding the affected customers.")
     if any(r.on_its_way or (r.status == "approved" and r.wave is None) for r in state.revisions):
         return Situation(stage=Stage.SENDING, words="Messages are on their way.")
+    if waits := _waits(state):
+        return waits
     end = state.window_end
     due = min((u.due for r in state.revisions if (u := promised(state, r)) is not None and u.due), default=end)
     words = "Aborted. " if state.aborted else "Told. "
@@ -42,6 +44,19 @@ def situation(state: State, now: datetime) -> Situation:
     if end is not None:
         words += f"The window for contacts closes {_when(end)}."
     return Situation(stage=Stage.AWAITING_WINDOW, deadline=due, words=words)
+
+
+def _waits(state: State) -> Situation | None:
+    """Returns how it stands where messages wait for an hour at which their customers may be disturbed."""
+    if state.aborted:
+        return None
+    told_later = [(at, r.wave.waiting) for r in state.revisions if (at := r.next_wave) is not None and r.wave]
+    instants = [at for at, _ in told_later] + [later.at for r in state.revisions for later in r.deferred]
+    if not instants:
+        return None
+    who = people(count) if (count := sum(n for _, n in told_later)) else "Some"
+    words = f"{who} will be told when they may be disturbed, the next {_when(min(instants))}."
+    return Situation(stage=Stage.SENDING, deadline=min(instants), words=words)
 
 
 def _escalated(state: State, escalations: list[Escalation]) -> Situation:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from tellfirst.contract import DecisionAnswer
-from tellfirst.domain.plan import Plan, PlannedStep, Rung
+from tellfirst.domain.plan import PageSpan, Plan, PlannedStep, Rung, spans_of
 from tellfirst.domain.recipient import Wave
 from workflows.escalations import Escalation, Escalations
 
@@ -15,12 +15,45 @@ SEEN_EVENTS = 500
 
 
 class Sending(BaseModel):
-    """Is a step on its way: `next_page` counts over all channels, `again` holds pages that halted."""
+    """Is a step on its way: `spans` are its pages that have still to leave, in their order."""
 
     step: str
-    next_page: int = 0
-    again: list[int] = Field(default_factory=list)
+    spans: list[PageSpan] = Field(default_factory=list)
     in_doubt: int = 0
+    broken: int = 0  # promised messages that it was too late for
+    fallback: int = 0  # so many times in turn it was found lost and sent on by another channel
+
+    def take(self) -> int | None:
+        """Returns the next page, which then leaves; None when none is left."""
+        if not self.spans:
+            return None
+        page, end = self.spans[0].first, self.spans[0].end
+        self.spans[:1] = [PageSpan(first=page + 1, end=end)] if page + 1 < end else []
+        return page
+
+    def put_back(self, page: int) -> None:
+        """Has a page that was taken leave again, before the others."""
+        self.spans.insert(0, PageSpan(first=page, end=page + 1))
+
+    def end_at(self, page: int) -> None:
+        """Leaves out every page from one on."""
+        self.spans = [PageSpan(first=s.first, end=min(s.end, page)) for s in self.spans if s.first < page]
+
+
+class Lookout(BaseModel):
+    """Says when to look for whom a step was lost that left `since`, after so many rounds of fallback."""
+
+    step: str
+    at: datetime
+    since: datetime
+    fallback: int = 0
+
+
+class Deferred(BaseModel):
+    """Is a step's pages that hold messages whose hour has not come: they leave once more at that instant."""
+
+    at: datetime
+    sending: Sending
 
 
 class Canary(BaseModel):
@@ -60,7 +93,9 @@ class Revision(BaseModel):
     canary: Canary | None = None
     t0: datetime | None = None
     sending: Sending | None = None
-    due: list[str] = Field(default_factory=list)  # steps to send next
+    due: list[Sending] = Field(default_factory=list)  # what leaves next
+    lookouts: list[Lookout] = Field(default_factory=list)
+    deferred: list[Deferred] = Field(default_factory=list)  # pages to come back to
     updates_done: int = 0
     at_risk: str = ""  # the promised step whose owner was told that it cannot leave
     resolved_sent: bool = False
@@ -92,22 +127,61 @@ class Revision(BaseModel):
         held = self.plan.canary and not (self.canary and self.canary.leaves)
         return self.plan.canary if held else self.plan.page_count
 
-    def first_page(self, step: str) -> int:
-        """Returns the page at which a step begins: the opening one goes on behind the first few."""
-        begun = self.canary is not None and self.canary.leaves
-        return self.plan.canary if begun and step == self.plan.initial.id else 0
+    def send(self, step: PlannedStep) -> None:
+        """Has a step leave next, on all pages that may."""
+        self.due.append(Sending(step=step.id, spans=[PageSpan(first=0, end=self.reach)]))
+
+    def defer(self, sending: Sending, page: int, at: datetime) -> None:
+        """Comes back to a page of a step at an instant."""
+        rest = sending.model_copy(update={"spans": [], "in_doubt": 0, "broken": 0})
+        alike = (d for d in self.deferred if d.at == at and d.sending.model_copy(update={"spans": []}) == rest)
+        if (later := next(alike, None)) is None:
+            later = Deferred(at=at, sending=rest)
+            self.deferred.append(later)
+        waiting = {n for span in later.sending.spans for n in range(span.first, span.end)}
+        later.sending.spans = list(spans_of(waiting | {page}))
+
+    def resume_deferred(self, now: datetime) -> None:
+        """Has those pages leave whose instant has come."""
+        self.due += [later.sending for later in self.deferred if later.at <= now]
+        self.deferred = [later for later in self.deferred if later.at > now]
+
+    @property
+    def drawn(self) -> int:
+        """Returns how many were drawn into an arm."""
+        return self.wave.treated + self.wave.control if self.wave is not None else 0
+
+    @property
+    def next_wave(self) -> datetime | None:
+        """Returns when those who wait for their slot are looked at again; None when nobody waits."""
+        told = self.status == "approved" and (self.canary is None or self.canary.leaves)
+        return self.wave.next_at if self.wave is not None and told else None
+
+    def look_again(self, at: datetime) -> None:
+        """Has those who wait for their slot looked at from an instant on."""
+        if self.wave is not None and self.wave.next_at is not None:
+            self.wave = self.wave.model_copy(update={"next_at": at})
 
     @property
     def rest_is_open(self) -> bool:
         """Returns whether it is not settled yet what becomes of those behind the first few."""
         if not self.plan.canary or self.wave is None or self.status != "approved":
             return False
-        return self.canary is None or self.canary.waits or (self.canary.leaves and not self.canary.drawn)
+        return self.canary is None or self.canary.waits or self.rest_leaves
+
+    @property
+    def rest_leaves(self) -> bool:
+        """Returns whether those behind the first few may be told and no wave of them was drawn yet."""
+        return self.canary is not None and self.canary.leaves and not self.canary.drawn
 
     @property
     def on_its_way(self) -> str:
         """Returns the step that is leaving or leaves next; empty when there is none."""
-        return self.sending.step if self.sending else next(iter(self.due), "")
+        return self.sending.step if self.sending else next((one.step for one in self.due), "")
+
+    def planned(self, step: str) -> PlannedStep:
+        """Returns the step of that id."""
+        return next(one for one in self.plan.steps if one.id == step)
 
     @property
     def next_update(self) -> PlannedStep | None:
@@ -152,7 +226,7 @@ class State(BaseModel):
     @property
     def randomised(self) -> bool:
         """Returns whether anyone was drawn into an arm: from then on the outreach ends measured."""
-        return any(r.wave is not None and r.wave.treated + r.wave.control > 0 for r in self.revisions)
+        return any(r.drawn for r in self.revisions)
 
     @property
     def recipients(self) -> int:
@@ -213,6 +287,16 @@ def falls_due(state: State, revision: Revision) -> PlannedStep | None:
     return None if known else update
 
 
+def wave_at(state: State, revision: Revision) -> datetime | None:
+    """Returns when the next wave of a revision is due; while it is held, only to give up whom it comes too late for."""
+    at = revision.next_wave
+    if at is None or state.aborted:
+        return None
+    if state.paused or state.attention:
+        return max(at, revision.plan.initial.not_after)
+    return max(at, state.retry_at or at)
+
+
 def hindrance(state: State, revision: Revision) -> str:
     """Returns why nothing new of this revision can leave now; empty when it can."""
     if state.attention:
@@ -242,10 +326,16 @@ def next_deadline(state: State) -> tuple[datetime, str] | None:
             deadlines.append((canary.decide_by, "expire"))
         if (update := falls_due(state, revision)) is not None and update.act_at is not None:
             deadlines.append((update.act_at, "promise"))
+        if (at := wave_at(state, revision)) is not None:
+            deadlines.append((at, "wave"))
+        deadlines += [(later.at, "deferred") for later in revision.deferred]
+        if not (state.paused or state.attention or state.aborted):
+            deadlines += [(max(one.at, state.retry_at or one.at), "fallback") for one in revision.lookouts]
     if state.retry_at is not None:
         deadlines.append((state.retry_at, "retry"))
-    # What is on its way leaves before anything is measured, unless only a person can let it go on.
-    leaving = any(r.on_its_way for r in state.revisions) and not (state.paused or state.attention)
+    # What is on its way or may be lost leaves before anything is measured, unless only a person can let it go on.
+    leaving = any(r.on_its_way or r.lookouts for r in state.revisions) and not (state.paused or state.attention)
+    leaving |= any(r.deferred for r in state.revisions)
     if state.randomised and not owing(state) and not leaving and (end := state.window_end) is not None:
         deadlines.append((max(state.contacts_at or end, end), "window"))
     return min(deadlines, default=None)
@@ -262,6 +352,7 @@ def owing(state: State) -> bool:
     return state.to_plan or any(
         r.status == "pending"
         or (r.status == "approved" and r.wave is None)
+        or (r.next_wave is not None and not state.aborted)
         or (r.rest_is_open and not state.cleared and not state.aborted)
         or promised(state, r) is not None
         for r in state.revisions

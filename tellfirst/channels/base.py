@@ -1,7 +1,7 @@
 """The protocol every channel adapter keeps."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from tellfirst.domain.message import Answer, Outbound
@@ -19,6 +19,8 @@ class Adapter(Protocol):
 
     name: str
     idempotency: Idempotency
+    key_window: timedelta
+    """How long the provider keeps a key, less a margin: later a request with it may be a new message. Zero without."""
     in_flight: int
     """How many requests run at once: the size of a micro-batch, and so the most that one kill leaves in doubt."""
 
@@ -36,6 +38,13 @@ class Adapter(Protocol):
 
         `since` is the instant of the first attempt (UTC). Where the provider holds no send id (`lookup`), a message is
         known by recipient, sender, text and time, so the caller adopts a `provider_id` only if no other send has it.
+        """
+        ...
+
+    async def status(self, provider_id: str) -> tuple[str, str] | None:
+        """Returns what the provider says now of a message it accepted, as a receipt would: its status and error code.
+
+        `None` when it cannot be asked, or cannot say.
         """
         ...
 

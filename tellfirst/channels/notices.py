@@ -15,6 +15,7 @@ from typing import Protocol
 
 import aiosmtplib
 
+from tellfirst.channels.smtp import MailServer
 from tellfirst.channels.webhook import Delivery, Hook
 from tellfirst.domain.base import Frozen
 
@@ -102,45 +103,24 @@ class SignedNotices:
         await self._hook.close()
 
 
-class MailServer(Frozen):
-    """Says how mail leaves: `security` is `starttls`, `tls` from the first byte, or `none` on a trusted network."""
-
-    host: str
-    port: int
-    sender: str
-    security: str = "starttls"
-    username: str = ""
-    password: str = ""
-    timeout: float = 15.0
-
-
 class Mail:
     """Sends one mail to one address, a person's or a group's; SMTP has no key against a second copy."""
 
-    def __init__(self, server: MailServer, address: str) -> None:
-        self._server, self._address = server, address
+    def __init__(self, server: MailServer, sender: str, address: str) -> None:
+        self._server, self._sender, self._address = server, sender, address
 
     async def tell(self, alert: Alert, *, now: datetime) -> Delivery:
         """Sends once."""
         message = EmailMessage()
-        message["From"], message["To"] = self._server.sender, self._address
+        message["From"], message["To"] = self._sender, self._address
         message["Subject"] = " ".join(f"[{alert.kind.replace('_', ' ')}] {alert.about}".split())
         message["Date"] = format_datetime(now)
-        message["Message-ID"] = f"<{alert.key}@{self._server.sender.rpartition('@')[2]}>"
+        message["Message-ID"] = f"<{alert.key}@{self._sender.rpartition('@')[2]}>"
         until = f"\nUntil {alert.deadline:%d %b %Y, %H:%M} UTC." if alert.deadline else ""
         message.set_content(f"{alert.text}\n\nFor {alert.to}.{until}\nRun: {alert.what_to_do}\n")
-        server = self._server
         try:
-            await aiosmtplib.send(
-                message,
-                hostname=server.host,
-                port=server.port,
-                username=server.username or None,
-                password=server.password or None,
-                timeout=server.timeout,
-                use_tls=server.security == "tls",
-                start_tls=server.security == "starttls",
-            )
+            async with self._server.connection() as smtp:
+                await smtp.send_message(message)
         except aiosmtplib.SMTPRecipientsRefused as error:
             return Delivery(acknowledged=False, detail=str(error.recipients[0].code))
         except aiosmtplib.SMTPResponseException as error:

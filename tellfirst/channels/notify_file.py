@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from tellfirst.channels.notices import CONSOLE, Mail, MailServer, Notifier, Notifiers, SignedNotices
+from tellfirst.channels.notices import CONSOLE, Mail, Notifier, Notifiers, SignedNotices
+from tellfirst.channels.smtp import MailServer
 from tellfirst.channels.webhook import Webhook
 from tellfirst.domain.base import Outside
 from tellfirst.errors import SettingsError
@@ -71,7 +72,8 @@ def read_notifiers(path: Path | None) -> Notifiers:
         return Notifiers({}, {})
     try:
         file = NotifyFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        return Notifiers({name: _notifier(way, file.smtp) for name, way in file.ways.items()}, file.to)
+        ways = {name: _notifier(way, file.smtp, f"{path}, ways.{name}") for name, way in file.ways.items()}
+        return Notifiers(ways, file.to)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"it cannot be read ({type(error).__name__})", where=str(path), remedy="check TELLFIRST_NOTIFY"
@@ -88,7 +90,7 @@ def read_notifiers(path: Path | None) -> Notifiers:
         ) from None
 
 
-def _notifier(way: Way, smtp: Smtp | None) -> Notifier:
+def _notifier(way: Way, smtp: Smtp | None, where: str) -> Notifier:
     if way.email and smtp is not None:
-        return Mail(MailServer(**smtp.model_dump()), way.email)
-    return SignedNotices(Webhook(way.webhook, way.secret))
+        return Mail(MailServer(**smtp.model_dump(exclude={"sender"})), smtp.sender, way.email)
+    return SignedNotices(Webhook(way.webhook, way.secret, where=where))

@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import AwareDatetime, ValidationError
@@ -33,6 +33,8 @@ class OutboxMessage(Outside):
     subject: str
     body: str
     not_after: AwareDatetime
+    unsubscribe_url: str = ""
+    preferences_url: str = ""
 
 
 class Outbox:
@@ -43,6 +45,7 @@ class Outbox:
 
     name = "outbox"
     idempotency: Idempotency = "key"
+    key_window = timedelta(days=3650)  # a file stays
     in_flight = 200
 
     def __init__(self, directory: Path, channel: str) -> None:
@@ -65,6 +68,9 @@ class Outbox:
     async def look_up(self, message: Outbound, since: datetime) -> Answer | None:
         """Returns `accepted` when the message's file is there."""
         return _accepted(message) if self._path(message).exists() else None
+
+    async def status(self, provider_id: str) -> None:
+        """Has no receipts: a file is written and that is all."""
 
     async def close(self) -> None:
         """Has nothing to close."""
@@ -104,9 +110,11 @@ class Outbox:
             subject=message.rendered.subject,
             body=message.rendered.body,
             not_after=message.not_after,
+            unsubscribe_url=message.unsubscribe_url,
+            preferences_url=message.preferences_url,
         )
         try:
-            _write_whole(path, content.model_dump_json(indent=2).encode() + b"\n")
+            _write_whole(path, content.model_dump_json(indent=2, exclude_defaults=True).encode() + b"\n")
         except OSError as error:
             return Answer(send_id=message.send_id, kind=AnswerKind.NOT_SENT, detail=type(error).__name__)
         return _accepted(message)

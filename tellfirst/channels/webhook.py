@@ -38,8 +38,8 @@ class Hook(Protocol):
         ...
 
 
-def read_secret(text: str) -> bytes:
-    """Returns the key in a secret such as `whsec_MfKQ9r8G…`; raises SettingsError for anything else."""
+def read_secret(text: str, *, where: str) -> bytes:
+    """Returns the key in a secret such as `whsec_MfKQ9r8G…`; raises SettingsError for anything else, naming `where`."""
     try:
         key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
@@ -47,35 +47,43 @@ def read_secret(text: str) -> bytes:
     if not text.startswith(PREFIX) or len(key) < MIN_SECRET_BYTES:
         raise SettingsError(
             "the secret of a webhook is not one",
+            where=where,
             remedy=f"give {PREFIX} and the base64 of {MIN_SECRET_BYTES} random bytes or more",
         )
     return key
 
 
-def signed_headers(id_: str, body: bytes, *, secret: bytes, now: datetime) -> dict[str, str]:
-    """Returns the three headers of Standard Webhooks for this body at this instant (aware)."""
-    signer = standardwebhooks.Webhook(secret)
+def signed_headers(id_: str, body: bytes, *secrets: bytes, now: datetime) -> dict[str, str]:
+    """Returns the three headers of Standard Webhooks for this body at this instant (aware), signed with each secret."""
+    # The library takes any instant for one in UTC.
+    signed = [standardwebhooks.Webhook(secret).sign(id_, now.astimezone(UTC), body.decode()) for secret in secrets]
     return {
         "webhook-id": id_,
         "webhook-timestamp": str(int(now.timestamp())),
-        # The library takes any instant for one in UTC.
-        "webhook-signature": signer.sign(id_, now.astimezone(UTC), body.decode()),
+        "webhook-signature": " ".join(signed),
     }
 
 
 class Webhook:
-    """Posts to one address that is configured, never to one that is given with a message."""
+    """Posts to one address that is configured, never to one that is given with a message.
 
-    def __init__(self, url: str, secret: str, *, timeout: float = 10.0) -> None:
+    Several secrets are for the time in which one replaces another: the receiver needs one of them. `where` it is
+    configured stands in what is raised when it is not an address or a secret.
+    """
+
+    def __init__(self, url: str, *secrets: str, where: str = "", timeout: float = 10.0) -> None:
         parsed = httpx.URL(url)
         if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
-            raise SettingsError("the address of a webhook is not one", remedy="give a full https:// address")
-        self._url, self._secret, self._timeout = url, read_secret(secret), timeout
+            raise SettingsError(
+                "the address of a webhook is not one", where=where, remedy="give a full https:// address"
+            )
+        self._url, self._timeout = url, timeout
+        self._secrets = [read_secret(secret, where=where) for secret in secrets or ("",)]
         self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
 
     async def deliver(self, id_: str, body: bytes, *, now: datetime) -> Delivery:
         """Posts once; only 2xx acknowledges, for a redirect or an error may mean that nobody has understood it."""
-        headers = {"content-type": "application/json", **signed_headers(id_, body, secret=self._secret, now=now)}
+        headers = {"content-type": "application/json", **signed_headers(id_, body, *self._secrets, now=now)}
         try:
             # The client's own time-out begins anew with every byte. The status says all: no body is read.
             async with (

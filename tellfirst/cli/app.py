@@ -7,8 +7,11 @@ import typer
 from typer.core import TyperGroup
 
 from tellfirst.cli.addenda import correct, update
+from tellfirst.cli.calls import calls
+from tellfirst.cli.channels import channels
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
+from tellfirst.cli.events import events
 from tellfirst.cli.exceptions import exceptions
 from tellfirst.cli.forget import forget
 from tellfirst.cli.go_on import continue_
@@ -18,6 +21,7 @@ from tellfirst.cli.outcomes import report
 from tellfirst.cli.output import fail
 from tellfirst.cli.permits import permits
 from tellfirst.cli.playbooks import playbooks
+from tellfirst.cli.replies import holds, replies
 from tellfirst.cli.show import pending, show
 from tellfirst.cli.steer import abort, ack, escalate, pause, resume
 from tellfirst.cli.stuck import stuck
@@ -51,13 +55,16 @@ app.add_typer(customers, name="customers")
 app.add_typer(contacts, name="contacts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
-    *(pause, resume, abort, escalate, ack, stuck, report, verify),
-    *(who, correct, update),
+    *(pause, resume, abort, escalate, ack, stuck, report, verify, events),
+    *(who, correct, update, replies),
 )
 for command in COMMANDS:
     app.command()(command)
 app.command("continue")(continue_)
+app.add_typer(channels, name="channels")
 app.add_typer(playbooks, name="playbooks")
 app.add_typer(permits, name="permits")
 app.add_typer(exceptions, name="exceptions")
+app.add_typer(calls, name="calls")
+app.add_typer(holds, name="holds")
 app.add_typer(keys, name="keys")

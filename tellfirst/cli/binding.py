@@ -1,6 +1,7 @@
 """Before a person signs: everything the proposal binds is recomputed here from what would really be sent."""
 
 import hashlib
+from collections import Counter
 
 from tellfirst.cli.output import progress
 from tellfirst.cli.picture import SAMPLES, render_row
@@ -35,7 +36,7 @@ def check_binding(here: Installation, revision: RevisionRecord) -> None:
         texts = {
             name: digest
             for name, digest in template_digests(playbook, step.id).items()
-            if name.partition(".")[0] in proposal.channels
+            if name.partition(".")[0] in plan.channels
         }
         if bound is None or bound.templates != texts:
             raise _differs(f"another text of step '{step.id}' than its playbook's")
@@ -70,14 +71,15 @@ def _check_audience(here: Installation, revision: RevisionRecord) -> None:
     proposal, plan = revision.proposal, revision.plan
     playbook = parse(revision.playbook_text, "the planned playbook").playbook
     digests: list[str] = []
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    fallbacks: Counter[str] = Counter()
     templates: dict[str, Template] = {}
     with progress("checking the audience", sum(pages.count for pages in plan.pages)) as step:
         for pages in plan.pages:
             for number in range(pages.first, pages.first + pages.count):
                 rows = here.recipients.page(revision.outreach, revision.number, number)
                 digests.append(page_digest([leaf_of(row, row.content_digest) for row in rows]))
-                counts[pages.channel] = counts.get(pages.channel, 0) + len(rows)
+                (fallbacks if pages.alternate else counts)[pages.channel] += len(rows)
                 if number == pages.first:
                     # What was shown as samples is what the root covers, word for word.
                     for row in [row for row in rows if not row.leaf][:SAMPLES]:
@@ -86,7 +88,8 @@ def _check_audience(here: Installation, revision: RevisionRecord) -> None:
                 step(1)
     if root(digests) != proposal.audience_root:
         raise _differs("another audience than the one that would be written to")
-    if counts != proposal.channels or sum(counts.values()) != proposal.audience_count:
+    told = (proposal.channels, proposal.fallbacks, proposal.audience_count)
+    if (counts, fallbacks, sum(counts.values())) != told:
         raise _differs("another number of recipients")
 
 

@@ -1,5 +1,6 @@
 """`customers import` and `contacts import`: files from outside, checked whole before anything of them is kept."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -22,8 +23,10 @@ from tellfirst.store.contacts import Contact
 from tellfirst.store.customers import CustomerRecord, Customers
 
 CHANNELS: tuple[str, ...] = get_args(Channel)
-CUSTOMER_COLUMNS = ("id", "first_name", "locale", "timezone", "cluster", *CHANNELS, "opt_out")
+ABOUT = ("id", "first_name", "locale", "timezone", "region", "business", "high_value", "preferred", "cluster")
+CUSTOMER_COLUMNS = (*ABOUT, *CHANNELS, "opt_out")
 CONTACT_COLUMNS = ("id", "customer_id", "reason_code", "occurred_at", "channel")
+YES, NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0", ""})
 CHUNK = 500
 PART = 2_000
 """Customers of one transaction: whoever else writes waits for one part, not for the whole file."""
@@ -51,10 +54,11 @@ def _contacts() -> None:
 def import_customers(file: File, strict: Strict = False, as_json: Annotated[bool, Json] = False) -> None:
     """Add or replace customers from a CSV file.
 
-    Columns: id, first_name, locale, timezone, cluster (account), sms, email, in_app, opt_out. Only id is required;
-    the others are emptied where they are left out. opt_out lists channels separated by semicolons, or * for all; an
-    opt-out is never undone by an import. The whole file is checked before its first row is saved; after an
-    interruption import it again.
+    Columns: id, first_name, locale, timezone, region (ISO 3166: DE or US-CA), business, high_value (yes or no),
+    preferred (a channel), cluster (account), sms, whatsapp, voice, email, push, in_app, person, opt_out. Only id is
+    required; the others are emptied where they are left out. opt_out lists channels separated by semicolons, or * for
+    all. An import never undoes an opt-out, nor what a customer chose themselves. The whole file is checked before its
+    first row is saved; after an interruption import it again.
     """
     if file.exists() and not file.is_file():
         raise InputError("is not a file that can be read twice", where=str(file), remedy="save it as a file")
@@ -185,12 +189,16 @@ def read_customer(row: dict[str, str]) -> CustomerRecord:
     zone = row.get("timezone") or None
     if zone is not None:
         read_zone(zone, "timezone", error=RowError)
-    addresses = {c: read(row[c]) for c, read in READ_ADDRESS.items() if row.get(c)}
+    addresses = {c: read(row[c], c) for c, read in READ_ADDRESS.items() if row.get(c)}
     return CustomerRecord(
         id=id_,
         first_name=name,
         locale=_locale(row.get("locale") or "en"),
         timezone=zone,
+        region=_region(row.get("region", "")),
+        business=_yes(row, "business"),
+        high_value=_yes(row, "high_value"),
+        preferred=_preferred(row.get("preferred", "")),
         cluster=_reference(row, "cluster") if row.get("cluster") else id_,
         addresses=addresses,
         opted_out=_opt_outs(row.get("opt_out", "")),
@@ -230,30 +238,65 @@ def _locale(text: str) -> str:
     return f"{language.lower()}_{country.upper()}" if country else language.lower()
 
 
-def _phone(text: str) -> str:
+def _region(text: str) -> str | None:
+    country, dash, part = text.upper().partition("-")
+    whole = country in phonenumbers.SUPPORTED_REGIONS and (not dash or re.fullmatch("[0-9A-Z]{1,3}", part))
+    if text and not whole:
+        raise RowError("'region' is not a country or a part of one like 'DE' or 'US-CA' (ISO 3166)")
+    return text.upper() or None
+
+
+def _yes(row: dict[str, str], column: str) -> bool:
+    said = row.get(column, "").lower()
+    if said not in YES | NO:
+        raise RowError(f"'{column}' is neither yes nor no")
+    return said in YES
+
+
+def _preferred(text: str) -> str | None:
+    if text.lower() not in ("", *CHANNELS):
+        raise RowError(f"'preferred' is not one of {', '.join(CHANNELS)}")
+    return text.lower() or None
+
+
+def _phone(text: str, column: str) -> str:
     try:
         number = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_valid_number(number):
-        raise RowError("'sms' is not a valid number with its country code (+…)")
+        raise RowError(f"'{column}' is not a valid number with its country code (+…)")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _email(text: str) -> str:
+def _email(text: str, column: str) -> str:
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError:
-        raise RowError("'email' is not a valid address") from None
+        raise RowError(f"'{column}' is not a valid address") from None
 
 
-def _in_app(text: str) -> str:
+def _in_app(text: str, column: str) -> str:
     if len(text) > 200:
-        raise RowError("'in_app' is longer than 200 characters")
+        raise RowError(f"'{column}' is longer than 200 characters")
     return text
 
 
-READ_ADDRESS = {"sms": _phone, "email": _email, "in_app": _in_app}
+def _push(text: str, column: str) -> str:
+    if len(text) > 2_000 or not re.fullmatch(r"[!-~]+", text):
+        raise RowError(f"'{column}' is not the registration token of a device")
+    return text
+
+
+READ_ADDRESS = {
+    "sms": _phone,
+    "whatsapp": _phone,
+    "voice": _phone,
+    "email": _email,
+    "push": _push,
+    "in_app": _in_app,
+    "person": _phone,
+}
 
 
 def _opt_outs(text: str) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ class Offer(Frozen):
     title: str
     purpose: str
     category: str
+    at_any_hour: bool
     plan: Plan
     holdout: float
     tripwire: int
@@ -102,6 +103,7 @@ class Picture(Frozen):
     offer: Offer | None
     decisions: tuple[Decided, ...]
     sends: tuple[StateCount, ...]
+    replies: dict[str, int]
     escalations: tuple[EscalationRecord, ...]
     notices: tuple[Told, ...]
 
@@ -112,7 +114,7 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
     number = revision.number if revision else 1
     verdicts = here.recipients.verdicts(outreach.id, number)
     offer = None if revision is None else _offer(here, revision)
-    ways = ways_out(here.settings, tuple(offer.channels) if offer else ())
+    ways = ways_out(here.settings, offer.plan.channels if offer else ())
     return Picture(
         **outreach.model_dump(exclude={"id", "audience"}),
         outreach=outreach.id,
@@ -131,6 +133,7 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
             ),
         ),
         sends=tuple(here.sends.states(outreach.id)),
+        replies=here.replies.counts(outreach.id),
         escalations=tuple(here.escalations.of(outreach.id)),
         notices=notices_of(here, outreach.id),
     )
@@ -138,7 +141,8 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
 
 def ways_out(settings: Settings, channels: Sequence[str]) -> dict[str, str]:
     """Returns by which provider each channel leaves as configured here; `outbox` reaches nobody."""
-    return {channel: "Twilio" if channel == "sms" and settings.sms == "twilio" else "outbox" for channel in channels}
+    named = {"twilio": "Twilio"}
+    return {channel: named.get(way := settings.providers[channel], way) for channel in channels}
 
 
 def render_row(playbook: Playbook, plan: Plan, row: Recipient, templates: dict[str, Template]) -> Rendered:
@@ -146,7 +150,7 @@ def render_row(playbook: Playbook, plan: Plan, row: Recipient, templates: dict[s
     name = f"{row.channel}.{row.locale}"
     if name not in templates:
         templates[name] = compile_step(playbook, playbook.initial.id, row.channel, row.locale)
-    promise = next_promise(plan.steps, playbook.initial.id)
+    promise = next_promise(plan.steps, playbook.initial.id, row.promises)
     return templates[name].render(row.facts, promise=promise, zone=row.timezone or playbook.timezone, others=row.others)
 
 
@@ -165,6 +169,7 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         title=playbook.title,
         purpose=playbook.purpose,
         category=playbook.category,
+        at_any_hour=playbook.timing.ignores_hours,
         plan=revision.plan,
         holdout=playbook.measure.holdout,
         tripwire=playbook.approval.tripwire,

@@ -13,6 +13,7 @@ from tellfirst.cli.disclosure import disclosure
 from tellfirst.cli.library import approve, diff, history, propose, reject, withdraw
 from tellfirst.cli.output import Json, counted, length, note, print_json, print_table, put, say
 from tellfirst.cli.owners import owners, registered, unheld
+from tellfirst.cli.templates import templates
 from tellfirst.cli.wiring import find_playbook, read_library
 from tellfirst.domain.base import Frozen
 from tellfirst.errors import PlaybookError
@@ -25,7 +26,7 @@ from tellfirst.settings import Settings
 
 playbooks = typer.Typer(help="What may be said to whom, and who approves it.", no_args_is_help=True)
 
-for command in (diff, propose, approve, reject, withdraw, history, owners, disclosure):
+for command in (diff, propose, approve, reject, withdraw, history, owners, disclosure, templates):
     playbooks.command()(command)
 
 EXAMPLE_DAY = datetime(2026, 9, 21, 9, tzinfo=UTC)
@@ -164,6 +165,8 @@ def _summary(book: Playbook) -> Iterator[tuple[str, str]]:
     )
     by = "its rule on the operational database" if book.detector.kind == "sql" else "the service that sees it"
     yield "detected by", f"{by}; told up to {length(book.detector.max_age)} after it began"
+    if book.timing.ignores_hours:
+        yield "leaves", "at any hour: it does not wait for the morning"
     for step in book.steps:
         yield f"{step.id}", _promise(step)
 

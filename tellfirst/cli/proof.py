@@ -36,7 +36,9 @@ from tellfirst.store.permits import differences as overdrawn
 
 OLD = timedelta(hours=1)
 """An intent without an answer for so long is as good as unknown."""
-EXCUSED = frozenset({"opted_out", "address_gone", "address_changed", "condition_cleared", "condition_still_true"})
+EXCUSED = frozenset(
+    {"opted_out", "held", "address_gone", "address_changed", "condition_cleared", "condition_still_true"}
+)
 """Why a promised update may be withheld from a customer without breaking the promise."""
 CHUNK = 500
 
@@ -230,16 +232,17 @@ class Prover:
             for s in sends
             if s.step == revision.plan.initial.id and s.state in (SendState.ACCEPTED, SendState.DELIVERED)
         }
-        kept = {
-            s.recipient
-            for s in sends
-            if s.step in answers
-            and (
-                (s.state in MAY_HAVE_LEFT and s.intent_at is not None and s.intent_at <= due)
-                or (s.step == step.id and s.state is SendState.WITHHELD and s.reason in EXCUSED)
-            )
-        }
-        return len(told - kept)
+
+        def keeps(s: AuditedSend) -> bool:
+            in_time = s.state in MAY_HAVE_LEFT and s.intent_at is not None and s.intent_at <= due
+            excused = s.step == step.id and s.state is SendState.WITHHELD and s.reason in EXCUSED
+            return s.step in answers and (in_time or excused)
+
+        missing = told - {s.recipient for s in sends if keeps(s)}
+        if missing and revision.plan.has_alternates:  # one that was lost here may have left by another channel
+            elsewhere = self._here.audit.sends_to_recipients(sorted(missing))
+            missing -= {s.recipient for s in elsewhere if keeps(s)}
+        return len(missing)
 
 
 def _opted_out(statements: Sequence[Consent], channel: str, purpose: str, at: datetime) -> bool:

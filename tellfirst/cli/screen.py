@@ -17,15 +17,31 @@ WORDS = {
     "unknown_customer": "not among our customers",
     "no_usable_address": "no usable address",
     "opted_out": "opted out",
+    "held": "may have opted out, and nobody has looked yet",
     "no_text_in_their_language": "no text in their language",
     "facts_missing_or_wrong": "facts missing or wrong",
     "told_in_another_message": "told in another message of this outreach",
     "text_does_not_fit": "the text would be too long",
     "not_continued": "behind the first few, and nobody let them be told",
+    "told_before": "reached by the channel before after all",
     "frequency_cap": "had enough messages lately",
+    "too_late": "no hour at which they may be disturbed came in time",
+    "unknown_zone": "nobody knows at which hours they may be disturbed",
+    "promise_in_quiet_hours": "what is promised would fall due at hours at which they may not be disturbed",
+    "quiet_hours": "until they may be disturbed",
     "condition_cleared": "over for them",
     "address_changed": "reached elsewhere by now",
 }
+
+REPLIES = {
+    "thanks": "says thanks",
+    "why": "asks why they get this",
+    "opt_out": "opted out",
+    "opt_in": "wants messages again",
+    "help": "asked the carrier for help",
+    "automatic": "written by a program",
+}
+"""What the tones and kinds of replies are called; others are their own names."""
 
 
 def show_picture(picture: Picture) -> None:
@@ -38,7 +54,7 @@ def show_picture(picture: Picture) -> None:
     for name, value in _lines(picture):
         table.add_row(name, Text(value))
     put(table)
-    for channel in picture.offer.channels if picture.offer else ():
+    for channel in picture.offer.plan.channels if picture.offer else ():
         samples = [s for s in picture.offer.samples if s.channel == channel] if picture.offer else []
         put(Text(f"{channel}: {counted(len(samples), 'sample')}, word for word", style="bold"))
         for sample in samples:
@@ -57,9 +73,10 @@ def short_summary(picture: Picture) -> str:
     if offer is None:
         return f"{picture.outreach}: not planned yet"
     channels = ", ".join(f"{count:,} by {channel}" for channel, count in offer.channels.items())
+    otherwise = f"; {also}" if (also := _otherwise(offer)) else ""
     return (
-        f"revision {offer.revision} of {picture.outreach}: {counted(offer.plan.recipients, 'recipient')} ({channels}), "
-        f"{_cost(offer)}, {_environment(picture)}, decide by {when(offer.plan.decide_by)}"
+        f"revision {offer.revision} of {picture.outreach}: {counted(offer.plan.recipients, 'recipient')} "
+        f"({channels}{otherwise}), {_cost(offer)}, {_environment(picture)}, decide by {when(offer.plan.decide_by)}"
     )
 
 
@@ -76,6 +93,10 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
         if offer.addendum is not None:
             yield "what", _added(offer.addendum, offer)
         yield "who", _audience(offer)
+        if otherwise := _otherwise(offer):
+            yield "", otherwise
+        if offer.at_any_hour:
+            yield "when", "at any hour: it does not wait for the morning"
         yield "cost", _cost(offer)
     elif not picture.closed_at:
         yield "who", "the affected customers are being found"
@@ -91,6 +112,9 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
             yield from _next(offer)
     for step, states in _sends(picture).items():
         yield "sent" if step == INITIAL else "", f"{step}: {states}"
+    if picture.replies:
+        said = ", ".join(f"{count:,} {REPLIES.get(name, name)}" for name, count in picture.replies.items())
+        yield "replies", f"{said}: tellfirst replies {picture.outreach}"
     for decided in picture.decisions:
         said = "accepted" if decided.accepted else f"refused ({decided.code})"
         who = f" by {decided.approver}" if decided.approver else ""
@@ -151,6 +175,12 @@ def _audience(offer: Offer) -> str:
     return f"{counted(offer.plan.recipients, 'recipient')}: {channels}; {share}"
 
 
+def _otherwise(offer: Offer) -> str:
+    """Returns who may be told by a further channel; empty when nobody may."""
+    by = [f"{count:,} by {channel}" for channel, count in offer.proposal.fallbacks.items()]
+    return f"where that does not reach them, {', '.join(by)}" if by else ""
+
+
 def _next(offer: Offer) -> Iterator[tuple[str, str]]:
     plan = offer.plan
     if offer.status == "pending":
@@ -176,6 +206,7 @@ def _sends(picture: Picture) -> dict[str, str]:
     steps: dict[str, dict[str, int]] = {}
     for count in sorted(picture.sends, key=lambda one: one.step != INITIAL):
         words = f"{count.state} ({WORDS.get(count.reason, count.reason)})" if count.reason else str(count.state)
+        words = f"lost by {count.channel} and sent on" if count.sent_on else words
         states = steps.setdefault(count.step, {})
         states[words] = states.get(words, 0) + count.count
     return {step: ", ".join(f"{n:,} {state}" for state, n in states.items()) for step, states in steps.items()}

@@ -28,8 +28,9 @@ ESCALATED = {
     "attention": "tellfirst show; mend it, then resume or abort",
     "overdue": DECIDE,
     "promise_at_risk": "tellfirst show; mend it, then resume",
-    "negative_reply": "tellfirst show; tellfirst ack --done when it is settled",
+    "negative_reply": "tellfirst replies --text; tellfirst ack --done when it is settled",
     "raised": "tellfirst show; tellfirst ack --done when it is settled",
+    "calls_waiting": "tellfirst calls; tellfirst ack --done when they are made",
     "unknown_sends": "tellfirst show; tellfirst ack --done when it is settled",
 }
 ELSEWHERE = {

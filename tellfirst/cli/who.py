@@ -12,8 +12,8 @@ from tellfirst.cli.wiring import opened
 from tellfirst.domain.message import SendState
 from tellfirst.domain.plan import INITIAL
 from tellfirst.errors import NotFoundError
+from tellfirst.store.opening import RECEIVED
 from tellfirst.store.receivers import StepSend
-from tellfirst.store.sends import RECEIVED
 
 MAY_HAVE = (SendState.UNKNOWN, SendState.INTENT)
 """States of a message of which nobody knows whether it arrived."""

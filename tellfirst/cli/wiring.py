@@ -10,6 +10,7 @@ from typing import TypeVar
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from tellfirst.channels import receipts
 from tellfirst.client import OutreachClient
 from tellfirst.contract import DATA_CONVERTER
 from tellfirst.errors import NotFoundError, SourceError, UnreachableError
@@ -17,8 +18,10 @@ from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.settings import Settings, temporal_connection
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.audit import Audit
+from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.canaries import Canaries
 from tellfirst.store.chain import Chain
+from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
@@ -27,14 +30,18 @@ from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.erasure import Erasure
 from tellfirst.store.escalations import Escalations
 from tellfirst.store.exceptions import Exceptions
+from tellfirst.store.feed import Feed
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import prepare
 from tellfirst.store.notices import Notices
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
 from tellfirst.store.permits import Permits
+from tellfirst.store.rates import Rates
+from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
+from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
 
 T = TypeVar("T")
@@ -47,8 +54,10 @@ class Installation:
     settings: Settings
     admissions: Admissions
     audit: Audit
+    call_tasks: CallTasks
     canaries: Canaries
     chain: Chain
+    consents: Consents
     contacts: Contacts
     controls: Controls
     customers: Customers
@@ -57,12 +66,16 @@ class Installation:
     exceptions: Exceptions
     erasure: Erasure
     escalations: Escalations
+    feed: Feed
     notices: Notices
     outcomes: Outcomes
     outreaches: Outreaches
     permits: Permits
+    rates: Rates
+    receipts: Receipts
     receivers: Receivers
     recipients: Recipients
+    replies: Replies
     sends: Sends
 
     def outreach(self, name: str) -> OutreachRecord:
@@ -118,8 +131,10 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             settings=settings,
             admissions=Admissions(database),
             audit=Audit(database),
+            call_tasks=CallTasks(database),
             canaries=Canaries(database),
             chain=Chain(database),
+            consents=Consents(database, everything=settings.opt_out == "everything"),
             contacts=Contacts(database),
             controls=Controls(database),
             customers=Customers(database),
@@ -128,12 +143,18 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             exceptions=Exceptions(database),
             erasure=Erasure(database),
             escalations=Escalations(database),
+            feed=Feed(database),
             notices=Notices(database),
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),
             permits=Permits(database),
+            rates=Rates(database, settings.rates),
+            receipts=Receipts(
+                database, judge=receipts.judge, meaning=receipts.meaning, everything=settings.opt_out == "everything"
+            ),
             receivers=Receivers(database),
             recipients=Recipients(database),
+            replies=Replies(database, everything=settings.opt_out == "everything"),
             sends=Sends(database),
         )
     finally:

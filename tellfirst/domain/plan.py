@@ -1,5 +1,6 @@
 """A plan: what one revision of an outreach will do, in counts, digests and deadlines; never an address or a text."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Literal
 
@@ -35,11 +36,33 @@ class PlannedStep(Frozen):
 
 
 class PageRange(Frozen):
-    """Says which pages leave on which channel: `first` and the `count` of pages from there."""
+    """Says which pages leave on which channel: `first` and the `count` of pages from there.
+
+    Those of an `alternate` channel are opened only for whom every channel before it has lost.
+    """
 
     channel: Channel
     first: int
     count: int
+    alternate: bool = False
+
+
+class PageSpan(Frozen):
+    """Says which pages, over all channels: from `first` up to before `end`."""
+
+    first: int
+    end: int
+
+
+def spans_of(pages: Iterable[int]) -> tuple[PageSpan, ...]:
+    """Returns pages as spans, in their order."""
+    spans: list[PageSpan] = []
+    for page in sorted(set(pages)):
+        if spans and spans[-1].end == page:
+            spans[-1] = PageSpan(first=spans[-1].first, end=page + 1)
+        else:
+            spans.append(PageSpan(first=page, end=page + 1))
+    return tuple(spans)
 
 
 class Rung(Frozen):
@@ -61,6 +84,7 @@ class Plan(Frozen):
     needed: int = 1  # distinct people who must approve
     ladder: tuple[Rung, ...] = ()  # who is told, level by level, while something needs a person
     planned_at: AwareDatetime
+    urgent: bool = False  # its pages leave by queues of their own, ahead of campaigns
     recipients: int
     not_told: int
     pages: tuple[PageRange, ...]
@@ -74,11 +98,18 @@ class Plan(Frozen):
     window: timedelta
     watermark_timeout: timedelta
     reconcile_after: timedelta
+    fallback_after: timedelta = timedelta(minutes=15)  # how long after a step left what was lost is looked for again
+    call_within: timedelta = timedelta(hours=1)  # how long a call may wait for somebody to make it
 
     @property
     def page_count(self) -> int:
-        """Returns how many pages there are, over all channels."""
-        return sum(pages.count for pages in self.pages)
+        """Returns how many pages there are, over all channels; those of alternates stand behind them."""
+        return sum(pages.count for pages in self.pages if not pages.alternate)
+
+    @property
+    def has_alternates(self) -> bool:
+        """Returns whether anybody may be told by another channel where one has lost a message."""
+        return any(pages.alternate for pages in self.pages)
 
     @property
     def channels(self) -> tuple[Channel, ...]:

@@ -5,8 +5,17 @@ from pydantic import AwareDatetime, Field
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Channel
+from tellfirst.domain.plan import PageSpan
 
 ELIGIBLE = "eligible"
+
+
+class Alternate(Frozen):
+    """Is one further channel by which a recipient may be told, should the ones before it fail."""
+
+    channel: Channel
+    locale: str
+    address_digest: str
 
 
 class Candidate(Frozen):
@@ -21,12 +30,16 @@ class Candidate(Frozen):
     timezone: str | None = None
     address_digest: str | None = None
     facts: Facts = Field(default_factory=dict)
+    promises: dict[str, AwareDatetime] = Field(default_factory=dict)
+    alternates: tuple[Alternate, ...] = ()
 
 
 class Recipient(Frozen):
     """Is one row of a page; `others` counts further affected things of the same customer told in the same message.
 
-    `leaf` is what is left of a customer who was forgotten; nothing may leave to such a row.
+    `leaf` is what is left of a customer who was forgotten; nothing may leave to such a row. `rank` is 0 on the channel
+    of choice; an alternate is a row of its own, with `rank` channels before it. `promises` are the instants promised to
+    them in place of the plan's, by step.
     """
 
     id: int
@@ -43,11 +56,20 @@ class Recipient(Frozen):
     leaf: str = ""
     verdict: str = ELIGIBLE
     cleared_at: AwareDatetime | None = None
+    rank: int = 0
+    promises: dict[str, AwareDatetime] = Field(default_factory=dict)
 
 
 class Wave(Frozen):
-    """Is what one randomisation came to, in counts."""
+    """Is what the waves of a revision came to so far, in counts.
+
+    `waiting` are those whose slot has not come, at `next_at` at the earliest; `drawn` are the pages on which the latest
+    wave drew somebody to be told.
+    """
 
     treated: int
     control: int
     withheld: int
+    waiting: int = 0
+    next_at: AwareDatetime | None = None
+    drawn: tuple[PageSpan, ...] = ()

@@ -11,6 +11,9 @@ from tellfirst.errors import NotFoundError, PlaybookError
 from tellfirst.playbooks.boundaries import AnswerText, Boundary
 from tellfirst.playbooks.fields import RenderError, format_locale
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
+from tellfirst.playbooks.per_channel import template_findings
+from tellfirst.playbooks.pushed import too_long
+from tellfirst.playbooks.registered import Registered
 from tellfirst.playbooks.render import compile_part, fill, names_used
 from tellfirst.playbooks.schema import Playbook
 
@@ -18,7 +21,7 @@ AMOUNT = "amount"
 REFERENCE = "reference"
 LONGEST_REFERENCE = 64
 """Characters of the longest id that a request may have."""
-_HAS_SUBJECT = frozenset({"email", "in_app"})
+_HAS_SUBJECT = frozenset({"email", "in_app", "push"})
 
 
 def major(amount_minor: int, currency: str) -> Decimal:
@@ -70,6 +73,7 @@ def _text_findings(
         yield "is on a channel that the playbook does not use", "remove it, or add the channel"
     if (text.subject is not None) != (channel in _HAS_SUBJECT):
         yield ("needs a subject", "add it") if text.subject is None else ("has a subject", f"{channel} has none")
+    yield from template_findings(channel, text.template, [text.body])
     try:
         format_locale(locale)
         parts = [_compile(part) for part in (text.subject, text.body) if part is not None]
@@ -97,10 +101,17 @@ def _lay_out(
 ) -> Rendered:
     amount = format_currency(major(amount_minor, boundary.currency), boundary.currency, locale=format_locale(locale))
     values = {AMOUNT: amount, REFERENCE: reference}
+    if channel == "whatsapp":
+        registered = Registered([text.body])
+        variables = registered.values(values)
+        return Rendered(body=registered.filled(variables), template=text.template or "", variables=variables)
     body = fill(_compile(text.body), values)
     if channel != "sms":
         subject = " ".join(fill(_compile(text.subject), values).split()) if text.subject else ""
-        return Rendered(subject=subject, body=body.strip())
+        rendered = Rendered(subject=subject, body=body.strip())
+        if channel == "push" and (told := too_long(rendered)) is not None:
+            raise RenderError(*told, remedy="shorten it")
+        return rendered
     rendered = Rendered(body=normalise_gsm7(" ".join(body.split())))
     if (count := segments(rendered.body)) > playbook.limits.sms_segments:
         limit = playbook.limits.sms_segments

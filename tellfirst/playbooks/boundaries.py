@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from tellfirst.domain.base import Outside
 from tellfirst.domain.message import Channel
-from tellfirst.playbooks.types import Duration, Person, Text
+from tellfirst.playbooks.types import Duration, Person, TemplateName, Text
 
 ExceptionKind = Literal["goodwill_credit", "refund", "expedited_shipping", "fee_reversal", "plan_change"]
 Amount = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -28,8 +28,12 @@ class Limit(Outside):
 
 
 class AnswerText(Outside):
-    """Is what a customer is told when the exception is granted, on one channel in one locale; each is Liquid."""
+    """Is what a customer is told when the exception is granted, on one channel in one locale; each is Liquid.
 
+    `template` names the words where the provider keeps them (WhatsApp).
+    """
+
+    template: TemplateName | None = None
     subject: Text | None = None
     body: Text
 

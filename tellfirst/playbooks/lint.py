@@ -13,6 +13,7 @@ from tellfirst.playbooks.answers import answer_findings
 from tellfirst.playbooks.fields import BUILT_IN, PROMISE, Plain, Reader, RenderError, format_locale, known_zone
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
 from tellfirst.playbooks.ladder import ladder_findings
+from tellfirst.playbooks.per_channel import channel_findings
 from tellfirst.playbooks.render import BODY_PARTS, compile_part, compile_step, fill, names_used, sample_facts
 from tellfirst.playbooks.schema import PERSONAL_FORBIDDEN, Parts, Playbook, Step
 from tellfirst.playbooks.wording import opens_with_company, says_what_to_do
@@ -21,8 +22,8 @@ from tellfirst.playbooks.wording import opens_with_company, says_what_to_do
 _SAMPLE_PROMISE = datetime(2026, 9, 23, 18, 0, tzinfo=UTC)
 _SAMPLE_ZONE = "Asia/Kathmandu"
 _SAMPLE_OTHERS = 99
-_NEEDS_WAY_OUT: frozenset[Channel] = frozenset({"sms", "email"})
-_HAS_SUBJECT: frozenset[Channel] = frozenset({"email", "in_app"})
+_NEEDS_WAY_OUT: frozenset[Channel] = frozenset({"sms", "whatsapp", "email"})
+_HAS_SUBJECT: frozenset[Channel] = frozenset({"email", "in_app", "push"})
 
 
 class Finding(Frozen):
@@ -71,6 +72,8 @@ def _durations(playbook: Playbook) -> Iterator[Finding]:
         "measure.window": measure.window,
         "measure.watermark_timeout": measure.watermark_timeout,
     }
+    positive["choice.fallback_after"] = playbook.choice.fallback_after
+    positive["choice.call_within"] = playbook.choice.call_within
     not_negative = {"detector.hold_down": detector.hold_down}
     for number, step in enumerate(playbook.steps):
         positive[f"steps[{number}].expires"] = step.expires
@@ -153,6 +156,28 @@ def _deadlines(playbook: Playbook) -> Iterator[Finding]:
         )
 
 
+def _choice(playbook: Playbook) -> Iterator[Finding]:
+    calls = "person" in playbook.channels
+    if calls and playbook.choice.high_value is None:
+        yield Finding(
+            key="channels",
+            reason="lists 'person', but nobody is called",
+            remedy="add high_value = \"person\" to [choice], or remove 'person'",
+        )
+    if playbook.choice.high_value is not None and not calls and playbook.addendum is None:
+        yield Finding(
+            key="choice.high_value",
+            reason="is 'person', which the playbook does not list",
+            remedy="add 'person' to 'channels', with a script in each step",
+        )
+    if calls and len(playbook.channels) == 1:
+        yield Finding(
+            key="channels",
+            reason="lists 'person' alone, so nobody but accounts of high value is told",
+            remedy="add a channel for everybody else",
+        )
+
+
 _PLAYBOOK_RULES: tuple[Callable[[Playbook], Iterator[Finding]], ...] = (
     _timezone,
     _owners,
@@ -160,6 +185,7 @@ _PLAYBOOK_RULES: tuple[Callable[[Playbook], Iterator[Finding]], ...] = (
     _durations,
     _fields,
     _deadlines,
+    _choice,
 )
 
 
@@ -212,8 +238,18 @@ def _message(
                 broken = True
                 yield finding
     yield from _frame(message)
-    if not broken and channel == "sms":
-        yield from _length(message)
+    if broken:
+        return
+    template = compile_step(playbook, step.id, channel, locale)
+    try:
+        texts = [template.lay_out(values) for values in samples]
+    except RenderError as error:
+        yield Finding(key=key, reason=error.what, remedy="leave it out on this channel, or make the field required")
+        return
+    for reason, remedy in channel_findings(channel, locale, parts, texts):
+        yield Finding(key=key, reason=reason, remedy=remedy)
+    if channel == "sms":
+        yield from _length(message, [text.body for text in texts])
 
 
 def _samples(playbook: Playbook, locale: str) -> tuple[dict[str, Plain], ...]:
@@ -313,9 +349,7 @@ def _frame(message: _Message) -> Iterator[Finding]:
         )
 
 
-def _length(message: _Message) -> Iterator[Finding]:
-    template = compile_step(message.playbook, message.step.id, message.channel, message.locale)
-    bodies = [template.lay_out(values).body for values in message.samples]
+def _length(message: _Message, bodies: list[str]) -> Iterator[Finding]:
     longest = max(bodies, key=segments)
     limit = message.playbook.limits.sms_segments
     if (count := segments(longest)) > limit:

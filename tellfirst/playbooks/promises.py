@@ -1,9 +1,11 @@
 """Promises: when each step falls due, fixed at planning so that the approver signs the very date customers read."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from tellfirst.domain.plan import PlannedStep
 from tellfirst.playbooks.schema import Playbook
+from tellfirst.policy.hours import Calendar, opening
 
 
 def planned_steps(playbook: Playbook, now: datetime) -> tuple[PlannedStep, ...]:
@@ -26,9 +28,34 @@ def planned_steps(playbook: Playbook, now: datetime) -> tuple[PlannedStep, ...]:
     return tuple(steps)
 
 
-def next_promise(steps: tuple[PlannedStep, ...], step: str) -> datetime | None:
-    """Returns when the customer who just got `step` hears from us next, None when nothing more is planned."""
-    dues = [(s.id, s.due) for s in steps if s.due is not None]
+def own_promises(steps: tuple[PlannedStep, ...], calendar: Calendar) -> dict[str, datetime] | None:
+    """Returns what a recipient is promised where their hours do not suit the plan's instants, by step.
+
+    A promise stands when some instant from its preparation on is open for them; else it is their next opening and the
+    time of preparation after that. Returns None when one could then not be kept before it is too late for its step.
+    """
+    own: dict[str, datetime] = {}
+    for step in steps:
+        if step.due is None or step.act_at is None:
+            continue
+        opens = opening(calendar, step.act_at)
+        if opens is None:
+            return None
+        if opens > step.due:
+            own[step.id] = opens + (step.due - step.act_at)
+            if own[step.id] >= step.not_after:
+                return None
+    return own
+
+
+def next_promise(
+    steps: tuple[PlannedStep, ...], step: str, own: Mapping[str, datetime] | None = None
+) -> datetime | None:
+    """Returns when the customer who just got `step` hears from us next, None when nothing more is planned.
+
+    `own` are the instants that were promised to them in place of the plan's, by step.
+    """
+    dues = [(s.id, (own or {}).get(s.id, s.due)) for s in steps if s.due is not None]
     ids = [id_ for id_, _ in dues]
     if step in ids:
         later = dues[ids.index(step) + 1 :]

@@ -15,6 +15,8 @@ from tellfirst.domain.message import Channel, Rendered
 from tellfirst.errors import NotFoundError, PlaybookError
 from tellfirst.playbooks.fields import Plain, Reader, RenderError, parse_fact
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
+from tellfirst.playbooks.pushed import too_long
+from tellfirst.playbooks.registered import Registered
 from tellfirst.playbooks.schema import DataField, Parts, Playbook, Step
 
 __all__ = [
@@ -56,6 +58,8 @@ class Template:
             compile_part(part, where)
         self._body = compile_part(_PARAGRAPH.join(bodies), where)
         self._subject = compile_part(parts.subject, where) if parts.subject else None
+        self._registered = Registered(bodies) if channel == "whatsapp" else None
+        self._name = parts.template or ""
         names = names_used(self._body) | (names_used(self._subject) if self._subject else frozenset())
         self._reader = Reader(playbook.data, locale, names)
 
@@ -66,20 +70,27 @@ class Template:
 
         `promise` is the aware instant of the next planned message, None when there is none; `zone` the IANA name of the
         recipient's time zone; `others` how many further affected things of the same customer this message speaks for.
-        Raises RenderError for a missing or wrong field, or an SMS longer than the playbook's limit.
+        Raises RenderError for a missing or wrong field, or an SMS or push message that is too long.
         """
         rendered = self.lay_out(self._reader.namespace(facts, promise=promise, zone=zone, others=others))
         if self.channel == "sms" and (count := segments(rendered.body)) > self._segment_limit:
             raise RenderError("body", f"takes {count} SMS segments and {self._segment_limit} are allowed")
+        if self.channel == "push" and (told := too_long(rendered)) is not None:
+            raise RenderError(*told)
         return rendered
 
     def lay_out(self, values: Mapping[str, Plain]) -> Rendered:
         """Returns the message made of the plain `values`, whatever its length in segments."""
+        if self._registered is not None:
+            variables = self._registered.values(values)
+            return Rendered(body=self._registered.filled(variables), template=self._name, variables=variables)
         body = fill(self._body, values)
         if self.channel == "sms":
             return Rendered(body=normalise_gsm7(_folded(body)))
-        paragraphs = filter(None, map(_folded, _BLANK_LINE.split(body)))
         subject = _folded(fill(self._subject, values)) if self._subject else ""
+        if self.channel == "push":
+            return Rendered(subject=subject, body=_folded(body))
+        paragraphs = filter(None, map(_folded, _BLANK_LINE.split(body)))
         return Rendered(subject=subject, body=_PARAGRAPH.join(paragraphs))
 
 

@@ -14,7 +14,9 @@ from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED, Rung, StepKind
 from tellfirst.playbooks.boundaries import Boundary, ExceptionKind
 from tellfirst.playbooks.ladder import Level, rungs
 from tellfirst.playbooks.standing import Standing
-from tellfirst.playbooks.types import Duration, Person, Text
+from tellfirst.playbooks.types import Duration, Person, TemplateName, Text
+from tellfirst.playbooks.when import When
+from tellfirst.policy.quiet import Timing
 
 Purpose = Literal["transactional", "service", "marketing"]
 Category = Literal["operational", "security", "fraud", "safety", "recall", "legal_notice"]
@@ -26,8 +28,8 @@ _UNPLANNED_ID = re.compile(rf"(?:{'|'.join(sorted(UNPLANNED))})-[0-9]+")
 NO_HOLDOUT: frozenset[Category] = frozenset({"security", "fraud", "safety", "recall", "legal_notice"})
 FIRST_FEW = 50
 """A canary has at most so many recipients, and no more than 5 % of all."""
-PERSONAL_FORBIDDEN: frozenset[Channel] = frozenset({"sms"})
-"""Channels on which a field of class `personal` may not travel: a text lies open on a lock screen."""
+PERSONAL_FORBIDDEN: frozenset[Channel] = frozenset({"sms", "whatsapp", "voice", "push"})
+"""Channels on which a field of class `personal` may not travel: they lie open on a lock screen, or are overheard."""
 
 
 class Owners(Outside):
@@ -108,8 +110,12 @@ class AudienceQuery(Outside):
 
 
 class Parts(Outside):
-    """Is one message on one channel in one locale: the five parts, why we write, and the way out; each is Liquid."""
+    """Is one message on one channel in one locale: the five parts, why we write, and the way out; each is Liquid.
 
+    Where the provider keeps the words (WhatsApp), `template` is the name that they are registered by.
+    """
+
+    template: TemplateName | None = None
     subject: Text | None = None
     know: Text
     doing: Text
@@ -210,6 +216,20 @@ class Limits(Outside):
     cap_exempt: bool = False
 
 
+class Choice(Outside):
+    """Says by which of its channels each recipient is told.
+
+    `order` is that of urgency, or of the playbook's own list. With `high_value` somebody of ours calls accounts of high
+    value, and is reminded after `call_within`. A message lost on one channel goes by the next, for which it is looked
+    at once, after `fallback_after` and once late.
+    """
+
+    order: Literal["urgency", "playbook"] = "urgency"
+    high_value: Literal["person"] | None = None
+    fallback_after: Duration = timedelta(minutes=15)
+    call_within: Duration = timedelta(hours=1)
+
+
 class Addendum(Outside):
     """Says what a text that nobody planned is added to: a playbook's version, and the step whose receivers it is for.
 
@@ -250,6 +270,8 @@ class Playbook(Outside):
     ladder: tuple[Level, ...] = Field(default=(), max_length=5)
     measure: Measure
     limits: Limits = Limits()
+    when: When = When()
+    choice: Choice = Choice()
     exceptions: dict[ExceptionKind, Boundary] = Field(default_factory=dict)
     addendum: Addendum | None = None
     steps: tuple[Step, ...] = Field(min_length=1)
@@ -271,6 +293,12 @@ class Playbook(Outside):
     def _live_is_gone_through(self) -> Self:
         if self.purpose_of_use == "live" and self.checklist is None:
             raise ValueError("a playbook that may go live has a [checklist]: facts, tone, exceptions, replies")
+        return self
+
+    @model_validator(mode="after")
+    def _wakes_whom_it_may(self) -> Self:
+        if self.when.quiet_hours == "ignore" and (self.urgency != "urgent" or self.purpose == "marketing"):
+            raise ValueError("only an urgent playbook, and none of marketing, may ignore quiet hours")
         return self
 
     @model_validator(mode="after")
@@ -298,6 +326,11 @@ class Playbook(Outside):
     def rungs(self) -> tuple[Rung, ...]:
         """Returns its escalation ladder, or the one of a playbook that has none."""
         return rungs(self.ladder, owner=self.owners.owner, accountable=self.owners.accountable)
+
+    @property
+    def timing(self) -> Timing:
+        """Returns what it holds its messages back for."""
+        return self.when.timing(self.category)
 
     @property
     def initial(self) -> Step:

@@ -17,3 +17,5 @@ def _iso_8601(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_iso_8601)]
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+"""The name by which an installation finds a message that its provider keeps."""

@@ -5,7 +5,9 @@ from datetime import datetime
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.plan import CORRECTION
 from tellfirst.policy.consent import may_contact
-from tellfirst.policy.verdict import ALLOW, Consent, Verdict, halt, withhold
+from tellfirst.policy.hours import ALWAYS, Calendar
+from tellfirst.policy.slots import slot
+from tellfirst.policy.verdict import ALLOW, TOLD_BEFORE, Consent, Verdict, defer, halt, withhold
 
 
 class PageFacts(Frozen):
@@ -39,6 +41,9 @@ class RowFacts(Frozen):
     content_unchanged: bool
     consents: tuple[Consent, ...]
     reserved: bool
+    held: bool = False
+    told_before: bool = False  # by a channel before this one, after all
+    calendar: Calendar = ALWAYS
 
 
 def judge_page(facts: PageFacts) -> Verdict:
@@ -75,6 +80,13 @@ def judge_row(page: PageFacts, row: RowFacts) -> Verdict:
         return withhold("content_changed")
     if not may_contact(row.consents, page.channel, page.purpose):
         return withhold("opted_out")
+    if row.held:
+        return withhold("held")
+    if row.told_before:
+        return withhold(TOLD_BEFORE)
     if not row.reserved:
         return withhold("frequency_cap")
-    return ALLOW
+    at = slot(row.calendar, page.now, not_after=page.not_after)
+    if isinstance(at, str):
+        return withhold(at)
+    return ALLOW if at == page.now else defer(at)

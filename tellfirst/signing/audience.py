@@ -32,7 +32,8 @@ def facts_digest(facts: Mapping[str, FactValue]) -> str:
 
 def content_digest(rendered: Rendered) -> str:
     """Returns the SHA-256 of a text exactly as it leaves, 64 hexadecimal digits."""
-    return _hash("content", rendered.subject, rendered.body)
+    kept_there = (rendered.template, *rendered.variables) if rendered.template else ()
+    return _hash("content", rendered.subject, rendered.body, *kept_there)
 
 
 def leaf(
@@ -45,12 +46,15 @@ def leaf(
     address: str,
     facts: str,
     content: str,
+    rank: int = 0,
 ) -> str:
     """Returns the leaf of one recipient, 64 hexadecimal digits; `address`, `facts`, `content` are their digests.
 
-    `timezone` is the recipient's own, empty when unknown: promises are told in it.
+    `timezone` is the recipient's own, empty when unknown: promises are told in it. `rank` is that of an alternate
+    channel: how many stand before it.
     """
-    return _hash("recipient", customer, subject_key, channel, locale, timezone, address, facts, content)
+    alternate = (rank,) if rank else ()
+    return _hash("recipient", customer, subject_key, channel, locale, timezone, address, facts, content, *alternate)
 
 
 def page_digest(leaves: Sequence[str]) -> str:

@@ -67,8 +67,9 @@ class Proposal(Bound):
 
     `cost_micros` is the estimate for everything promised, in millionths of `currency`. `proposer` and `editor` (who
     proposed the playbook's version) never count among the approvers. The first `canary` pages of the audience leave
-    first, and the others only under a signed `Continue`; with 0 all leave at once. `addendum` says what an unplanned
-    text is to which step, such as `correction/initial`.
+    first, and the others only under a signed `Continue`; with 0 all leave at once. `fallbacks` counts, by channel, who
+    may be told by it where the channels before it fail. `addendum` says what an unplanned text is to which step, such
+    as `correction/initial`.
     """
 
     kind: Literal["outreach"] = "outreach"
@@ -81,6 +82,7 @@ class Proposal(Bound):
     audience_count: Count
     canary: Count = 0
     channels: dict[Name, Count]
+    fallbacks: dict[Name, Count] = Field(default_factory=dict)
     purpose: Name
     promises: dict[Name, Instant]
     proposer: Annotated[str, StringConstraints(max_length=200)] = ""

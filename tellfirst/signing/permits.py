@@ -53,7 +53,7 @@ def uncovered(permit: Permit, proposal: Proposal, playbook: Playbook, used: Used
         return f"{name} ended {_when(permit.valid_until)}"
     if proposal.valid_until > permit.valid_until:
         return f"{name} ends {_when(permit.valid_until)}, before the last of these messages may leave"
-    if others := sorted(proposal.channels.keys() - set(permit.channels)):
+    if others := sorted((proposal.channels.keys() | proposal.fallbacks.keys()) - set(permit.channels)):
         return f"{name} is not for {' and '.join(others)}"
     if proposal.canary:
         return f"{name} covers nothing that goes to the first few alone"

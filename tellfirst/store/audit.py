@@ -10,8 +10,10 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import SendState
 from tellfirst.policy.verdict import Consent
 from tellfirst.store.engine import Database
+from tellfirst.store.rows import of_send
 from tellfirst.store.statements import chunks
 from tellfirst.store.tables import ConsentRow, ContactPointRow, OutreachRow, RecipientRow, RevisionRow, SendRow
+from tellfirst.store.tables_alternates import AlternateRow
 
 ACCEPTED = frozenset({SendState.ACCEPTED, SendState.DELIVERED, SendState.UNDELIVERED})
 """States of a message that a provider took."""
@@ -82,17 +84,26 @@ class Audit:
     def sends_on(self, outreach: str, revision: int, page: int) -> list[AuditedSend]:
         """Returns all sends to the recipients of one page, in the order of the audience."""
         query = (
-            select(SendRow, RecipientRow)
+            select(SendRow, RecipientRow, AlternateRow)
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
-            .where(RecipientRow.outreach_id == outreach, RecipientRow.revision == revision, RecipientRow.page == page)
+            .join(AlternateRow, of_send(), isouter=True)
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                func.coalesce(AlternateRow.page, RecipientRow.page) == page,
+            )
             .order_by(col(RecipientRow.position), col(SendRow.id))
         )
         with self._database.read() as session:
-            return [_send(row, to) for row, to in session.exec(query)]
+            return [_send(row, to, by) for row, to, by in session.exec(query)]
 
     def sends(self, ids: Sequence[str]) -> dict[str, AuditedSend]:
         """Returns those sends that exist, by id."""
         return {send.id: send for send in self._where(SendRow.id, ids)}
+
+    def sends_to_recipients(self, recipients: Sequence[int]) -> list[AuditedSend]:
+        """Returns all sends to these recipients, by whatever channel."""
+        return self._where(SendRow.recipient_id, recipients)
 
     def sends_as(self, provider_ids: Sequence[str]) -> list[AuditedSend]:
         """Returns the sends that a provider knows under these ids."""
@@ -104,9 +115,10 @@ class Audit:
         with self._database.read() as session:
             for chunk in chunks(addresses):
                 query = (
-                    select(ContactPointRow.address, SendRow, RecipientRow)
+                    select(ContactPointRow.address, SendRow, RecipientRow, AlternateRow)
                     .join(SendRow, col(SendRow.customer_id) == col(ContactPointRow.customer_id))
                     .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
+                    .join(AlternateRow, of_send(), isouter=True)
                     .where(
                         ContactPointRow.channel == channel,
                         SendRow.channel == channel,
@@ -114,8 +126,8 @@ class Audit:
                     )
                     .order_by(col(SendRow.id))
                 )
-                for address, row, to in session.exec(query):
-                    found.setdefault(address, []).append(_send(row, to))
+                for address, row, to, by in session.exec(query):
+                    found.setdefault(address, []).append(_send(row, to, by))
         return found
 
     def consents(self, customers: Sequence[str]) -> dict[str, list[Consent]]:
@@ -178,21 +190,23 @@ class Audit:
         with self._database.read() as session:
             return session.exec(query).one()
 
-    def _where(self, column: str, values: Sequence[str]) -> list[AuditedSend]:
+    def _where(self, column: object, values: Sequence[str] | Sequence[int]) -> list[AuditedSend]:
         found: list[AuditedSend] = []
         with self._database.read() as session:
             for chunk in chunks(values):
                 query = (
-                    select(SendRow, RecipientRow)
+                    select(SendRow, RecipientRow, AlternateRow)
                     .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
+                    .join(AlternateRow, of_send(), isouter=True)
                     .where(col(column).in_(chunk))
                     .order_by(col(SendRow.id))
                 )
-                found += [_send(row, to) for row, to in session.exec(query)]
+                found += [_send(row, to, by) for row, to, by in session.exec(query)]
         return found
 
 
-def _send(row: SendRow, to: RecipientRow) -> AuditedSend:
+def _send(row: SendRow, to: RecipientRow, by: AlternateRow | None) -> AuditedSend:
+    place = to if by is None else by
     return AuditedSend(
         id=row.id,
         outreach=row.outreach_id,
@@ -210,6 +224,6 @@ def _send(row: SendRow, to: RecipientRow) -> AuditedSend:
         adapter=row.adapter,
         provider_id=row.provider_id,
         body_digest=row.body_digest,
-        approved_text=to.content_digest or "",
-        misdirected=(row.customer_id, row.channel) != (to.customer_id, to.channel),
+        approved_text=place.content_digest or "",
+        misdirected=(row.customer_id, row.channel) != (to.customer_id, place.channel),
     )

@@ -9,7 +9,8 @@ from sqlmodel import Session, col, select, update
 from tellfirst.domain.base import Frozen
 from tellfirst.policy.verdict import Consent
 from tellfirst.store.engine import Database
-from tellfirst.store.statements import chunks, insert_new
+from tellfirst.store.preferences import NONE, Preference, preferences_of
+from tellfirst.store.statements import chunks
 from tellfirst.store.tables import ConsentRow, ContactPointRow, CustomerRow
 
 
@@ -30,6 +31,11 @@ class Customer(Frozen):
     cluster: str
     addresses: dict[str, Address]
     consents: tuple[Consent, ...]
+    region: str | None = None
+    business: bool = False
+    high_value: bool = False
+    preferred: str | None = None
+    preference: Preference = NONE
 
 
 class CustomerRecord(Frozen):
@@ -39,6 +45,10 @@ class CustomerRecord(Frozen):
     first_name: str | None = None
     locale: str = "en"
     timezone: str | None = None
+    region: str | None = None
+    business: bool = False
+    high_value: bool = False
+    preferred: str | None = None
     cluster: str = ""
     addresses: dict[str, str]
     opted_out: tuple[str, ...] = ()
@@ -71,6 +81,7 @@ class Customers:
                 addresses: dict[str, dict[str, Address]] = defaultdict(dict)
                 for p in session.exec(select(ContactPointRow).where(col(ContactPointRow.customer_id).in_(chunk))):
                     addresses[p.customer_id][p.channel] = Address(address=p.address, usable=p.usable)
+                chosen = preferences_of(session, chunk)
                 for row in session.exec(select(CustomerRow).where(col(CustomerRow.id).in_(chunk))):
                     found[row.id] = Customer(
                         id=row.id,
@@ -80,6 +91,11 @@ class Customers:
                         cluster=row.cluster,
                         addresses=addresses[row.id],
                         consents=tuple(consents[row.id]),
+                        region=row.region,
+                        business=row.business,
+                        high_value=row.high_value,
+                        preferred=row.preferred,
+                        preference=chosen.get(row.id, NONE),
                     )
         return found
 
@@ -95,27 +111,6 @@ class Customers:
         """Returns whether the customer is known."""
         with self._database.read() as session:
             return session.get(CustomerRow, customer) is not None
-
-    def opt_out(self, customers: Sequence[str], *, channel: str, purpose: str, at: datetime, source: str) -> None:
-        """Records that these customers want no more of this; one who was forgotten meanwhile gets nothing anyway."""
-        with self._database.write() as session:
-            known = set(session.exec(select(CustomerRow.id).where(col(CustomerRow.id).in_(customers))))
-            insert_new(
-                session,
-                ConsentRow,
-                [
-                    {
-                        "customer_id": c,
-                        "channel": channel,
-                        "purpose": purpose,
-                        "allowed": False,
-                        "at": at,
-                        "source": source,
-                    }
-                    for c in customers
-                    if c in known
-                ],
-            )
 
     def mark_unusable(self, customers: Mapping[str, str]) -> None:
         """Records that an address will never work: customer id to channel."""
@@ -137,6 +132,8 @@ def _save(session: Session, records: Sequence[CustomerRecord], *, now: datetime,
     for record in records:
         row = rows.setdefault(record.id, CustomerRow(id=record.id, cluster="", created_at=now))
         row.first_name, row.locale, row.timezone = record.first_name, record.locale, record.timezone
+        row.region, row.business, row.high_value = record.region, record.business, record.high_value
+        row.preferred = record.preferred
         row.cluster = record.cluster or record.id
     session.add_all(rows.values())
     session.flush()  # before what refers to them

@@ -4,16 +4,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, true
+from sqlalchemy import ColumnElement, and_, bindparam, case, null, or_, true
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import SendState
 from tellfirst.domain.recipient import Recipient
 from tellfirst.store.engine import Database
-from tellfirst.store.recipients import read_recipient
+from tellfirst.store.rows import of_send, read_recipient
 from tellfirst.store.statements import alone, table
 from tellfirst.store.tables import ContactPointRow, ReceiptRow, RecipientRow, SendRow
+from tellfirst.store.tables_alternates import AlternateRow
+from tellfirst.store.telling import tell_sends
+
+UNASKED = (SendState.PLANNED, SendState.DEFERRED)
+"""States of a message that provably nobody sent: it may leave later."""
 
 
 class OpenSend(Frozen):
@@ -33,6 +38,7 @@ class Settlement(Frozen):
     state: SendState
     reason: str = ""
     provider_id: str = ""
+    deferred_until: datetime | None = None
 
 
 class Doubts:
@@ -46,8 +52,9 @@ class Doubts:
     ) -> list[OpenSend]:
         """Returns intents without an answer, of one revision or of all, in the order of their ids from `after` on."""
         query = (
-            select(SendRow, RecipientRow, ContactPointRow.address)
+            select(SendRow, RecipientRow, AlternateRow, ContactPointRow.address)
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
+            .join(AlternateRow, of_send(), isouter=True)
             .join(
                 ContactPointRow,
                 and_(
@@ -72,12 +79,12 @@ class Doubts:
             return [
                 OpenSend(
                     id=send.id,
-                    recipient=read_recipient(row),
+                    recipient=read_recipient(row, by),
                     address=address or "",
                     adapter=send.adapter,
                     intent_at=send.intent_at,
                 )
-                for send, row, address in session.exec(query)
+                for send, row, by, address in session.exec(query)
                 if send.intent_at is not None
             ]
 
@@ -92,9 +99,12 @@ class Doubts:
             return sum(settle(session, one, now=now, body_digest="", only=_unclaimed(one)) for one in settlements)
 
     def receipts_of(self, send: str) -> list[tuple[str, str]]:
-        """Returns (provider id, status) of every provider event that names this send."""
+        """Returns (provider id, status) of every event that names this send, of the provider it was given to."""
+        given_to = select(SendRow.adapter).where(SendRow.id == send).scalar_subquery()
         with self._database.read() as session:
-            query = select(ReceiptRow.provider_id, ReceiptRow.status).where(ReceiptRow.send_id == send)
+            query = select(ReceiptRow.provider_id, ReceiptRow.status).where(
+                ReceiptRow.send_id == send, ReceiptRow.provider == given_to
+            )
             return [(provider_id, status) for provider_id, status in session.exec(query)]
 
 
@@ -109,16 +119,23 @@ def _unclaimed(one: Settlement) -> ColumnElement[bool]:
 def settle(
     session: Session, one: Settlement, *, now: datetime, body_digest: str, only: ColumnElement[bool] | None = None
 ) -> bool:
-    """Records one answer inside a transaction and returns whether it still could; an ambiguous one keeps its intent."""
+    """Records one answer inside a transaction and returns whether it still could; an ambiguous one keeps its intent.
+
+    What was provably not sent and is planned again has been asked for by nobody yet: its intent is forgotten.
+    """
     if one.state is SendState.INTENT:
         values: dict[str, object] = {"reason": one.reason}
     else:
         values = {"state": one.state, "reason": one.reason, "provider_id": one.provider_id, "settled_at": now}
+        if one.state in UNASKED:
+            values |= {"intent_at": None, "deferred_until": one.deferred_until}
     if body_digest:
         values["body_digest"] = body_digest
     still = (col(SendRow.id) == one.id, col(SendRow.state) == SendState.INTENT, true() if only is None else only)
     done = session.execute(update(SendRow).where(*still).values(**values))
-    return bool(done.rowcount)  # type: ignore[attr-defined]
+    if settled := bool(done.rowcount):  # type: ignore[attr-defined]
+        tell_sends(session, [one.id], at=now)
+    return settled
 
 
 def settle_batch(
@@ -132,7 +149,14 @@ def settle_batch(
     # All texts can be tried against a bare hash: of a customer who was forgotten meanwhile none is kept.
     body = case((forgotten.correlate(row).exists(), ""), else_=bindparam("body"))
     told: dict[str, Any] = {"reason": bindparam("why"), "body_digest": body}
-    known: dict[str, Any] = {"state": bindparam("known"), "provider_id": bindparam("sid"), "settled_at": now}
+    asked_at = case((or_(*(bindparam("known") == state for state in UNASKED)), null()), else_=row.c.intent_at)
+    known: dict[str, Any] = {
+        "state": bindparam("known"),
+        "provider_id": bindparam("sid"),
+        "settled_at": now,
+        "intent_at": asked_at,
+        "deferred_until": bindparam("until"),
+    }
     answers: list[dict[str, Any]] = []
     doubts: list[dict[str, Any]] = []
     for one in settlements:
@@ -140,8 +164,9 @@ def settle_batch(
         if one.state is SendState.INTENT:
             doubts.append(values)
         else:
-            answers.append({**values, "known": one.state, "sid": one.provider_id})
+            answers.append({**values, "known": one.state, "sid": one.provider_id, "until": one.deferred_until})
     if answers:
         session.connection().execute(update(row).where(*still).values({**told, **known}), answers)
+        tell_sends(session, [one["send"] for one in answers], at=now)
     if doubts:
         session.connection().execute(update(row).where(*still).values(told), doubts)

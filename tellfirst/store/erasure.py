@@ -13,7 +13,7 @@ from tellfirst.signing.leaves import leaf_of
 from tellfirst.signing.trail import Entry, Link
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
-from tellfirst.store.recipients import read_recipient
+from tellfirst.store.rows import of_recipient, read_recipient
 from tellfirst.store.tables import (
     AdmissionRow,
     ContactPointRow,
@@ -22,8 +22,15 @@ from tellfirst.store.tables import (
     SendRow,
     SubjectRow,
 )
+from tellfirst.store.tables_alternates import AlternateRow
+from tellfirst.store.tables_arrivals import EventRow
 from tellfirst.store.tables_audit import AuditRow
+from tellfirst.store.tables_call_tasks import CallTaskRow
 from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
+from tellfirst.store.tables_feed import FeedEventRow
+from tellfirst.store.tables_inbox import InboxRow
+from tellfirst.store.tables_preferences import PreferenceRow
+from tellfirst.store.tables_replies import ReplyRow
 
 ERASURE = "customer_forgotten"
 FORGOTTEN = "forgotten"
@@ -47,12 +54,19 @@ class Erasure:
         with self._database.write() as session:
             shared = select(func.count()).where(CustomerRow.cluster == customer, CustomerRow.id != customer)
             alone = not session.exec(shared).one()
-            known = session.get(CustomerRow, customer)
+            # Locked: nothing is put into their inbox any more.
+            known = session.get(CustomerRow, customer, with_for_update=True)
+            _forget_replies(session, customer)
+            session.execute(delete(PreferenceRow).where(col(PreferenceRow.customer_id) == customer))
             if known is not None:
                 cluster = alias if known.cluster == customer and alone else known.cluster
-                session.add(CustomerRow(id=alias, cluster=cluster, created_at=known.created_at))
+                # Their language stays: whoever opens an old link can read that nothing else is kept.
+                session.add(CustomerRow(id=alias, cluster=cluster, locale=known.locale, created_at=known.created_at))
                 session.flush()  # before what refers to it
                 session.execute(delete(ContactPointRow).where(col(ContactPointRow.customer_id) == customer))
+                session.execute(delete(CallTaskRow).where(col(CallTaskRow.customer_id) == customer))
+                session.execute(delete(InboxRow).where(col(InboxRow.customer_id) == customer))
+                session.execute(delete(FeedEventRow).where(col(FeedEventRow.customer_id) == customer))
             leaves = _forget_recipients(session, customer, alias, alone=alone)
             mine = col(SendRow.customer_id) == customer
             waiting = col(SendRow.state).in_([SendState.PLANNED, SendState.DEFERRED])
@@ -61,6 +75,8 @@ class Erasure:
             session.execute(update(SendRow).where(mine).values(body_digest=""))
             session.execute(update(AdmissionRow).where(col(AdmissionRow.customer_ref) == customer).values(facts={}))
             session.execute(update(SubjectRow).where(col(SubjectRow.customer_ref) == customer).values(facts={}))
+            told = update(EventRow).where(col(EventRow.customer_id) == customer)
+            session.execute(told.values(subject="", data={}))
             _rename_budgets(session, customer, alias)
             found = _rename(session, customer, alias)
             if known is None and not found:
@@ -83,9 +99,11 @@ def unexplained(session: Session, links: Sequence[Link]) -> list[str]:
     """Returns a sentence when rows of audiences are without content and no entry says that they were erased so."""
     told = {link.about: link.facts.get("leaves") for link in links if link.kind == ERASURE and link.facts.get("rows")}
     leaves: dict[str, list[str]] = {}
-    query = select(RecipientRow.customer_id, RecipientRow.leaf).where(col(RecipientRow.leaf).is_not(None))
-    for customer, leaf in session.exec(query):
-        leaves.setdefault(customer, []).append(leaf or "")
+    of_choice = select(RecipientRow.customer_id, RecipientRow.leaf).where(col(RecipientRow.leaf).is_not(None))
+    alternate = select(RecipientRow.customer_id, AlternateRow.leaf).join(AlternateRow, of_recipient())
+    for query in (of_choice, alternate.where(col(AlternateRow.leaf).is_not(None))):
+        for customer, leaf in session.exec(query):
+            leaves.setdefault(customer, []).append(leaf or "")
     found = {customer: _of(of_one) for customer, of_one in leaves.items()}
     wrong = sum(found.get(name) != told.get(name) for name in {*found, *told})
     return [f"audit log: {wrong:,} erasures are not as they were written down"] if wrong else []
@@ -100,12 +118,38 @@ def _forget_recipients(session: Session, customer: str, alias: str, *, alone: bo
             leaves.append(row.leaf)
         elif row.verdict == ELIGIBLE:
             row.verdict = FORGOTTEN
+        leaves += _forget_alternates(session, row)
         if row.cluster == customer and alone:
             row.cluster = alias
         row.facts, row.timezone, row.address_digest, row.content_digest = {}, None, None, None
+        row.promises = None
         session.add(row)
     session.flush()
     return leaves
+
+
+def _forget_alternates(session: Session, row: RecipientRow) -> list[str]:
+    query = select(AlternateRow).where(
+        AlternateRow.outreach_id == row.outreach_id,
+        AlternateRow.revision == row.revision,
+        AlternateRow.position == row.position,
+    )
+    leaves = []
+    for alternate in session.exec(query):
+        if alternate.page is not None:
+            kept = leaf_of(read_recipient(row, alternate), alternate.content_digest or "")
+            alternate.leaf = alternate.leaf or kept
+            leaves.append(alternate.leaf)
+        alternate.address_digest, alternate.content_digest = None, None
+        session.add(alternate)
+    return leaves
+
+
+def _forget_replies(session: Session, customer: str) -> None:
+    """Empties what a customer wrote, also before anybody knew whose address it came from."""
+    theirs = select(ContactPointRow.address).where(ContactPointRow.customer_id == customer)
+    written = (col(ReplyRow.customer_id) == customer) | col(ReplyRow.address).in_(theirs)
+    session.execute(update(ReplyRow).where(written).values(text="", address=""))
 
 
 def _rename_budgets(session: Session, customer: str, alias: str) -> None:

@@ -5,8 +5,10 @@ from datetime import datetime
 from sqlmodel import col, select
 
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.feed import EscalationRaised
 from tellfirst.store.engine import Database
 from tellfirst.store.tables_escalations import EscalationRow
+from tellfirst.store.telling import tell
 
 
 class EscalationRecord(Frozen):
@@ -31,10 +33,12 @@ class Escalations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def keep(self, record: EscalationRecord) -> None:
-        """Keeps how an escalation stands now."""
+    def keep(self, record: EscalationRecord, *, at: datetime) -> None:
+        """Keeps how an escalation stands now; other systems are told of each level it reaches."""
         with self._database.write() as session:
             session.merge(EscalationRow(**record.model_dump()))
+            if record.level:
+                tell(session, EscalationRaised.model_validate({**record.model_dump(), "escalation": record.id}), at=at)
 
     def of(self, about: str) -> list[EscalationRecord]:
         """Returns the escalations of one workflow in the order they were opened."""

@@ -3,12 +3,13 @@
 Their step is the name of the request, `exception/…`, which no step of a playbook can have.
 """
 
-from sqlmodel import col, select, update
+from sqlmodel import col, select
 
 from tellfirst.contract import exception_id
 from tellfirst.domain.message import SendState
 from tellfirst.store.engine import Database
 from tellfirst.store.leases import PageKey, hold_lease
+from tellfirst.store.repeats import Repeat, plan_again
 from tellfirst.store.sends import send_id
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import RecipientRow, SendRow
@@ -30,8 +31,8 @@ class ExceptionSends:
             return None  # planned under another one too, they would be answered twice
         return PageKey(outreach=row.outreach_id, revision=row.revision, step=exception_id(request), page=row.page)
 
-    def open(self, key: PageKey, recipient: int, channel: str, *, retry_intents: bool, token: int) -> None:
-        """Plans the answer, once; with `retry_intents` an intent of an earlier token is planned again."""
+    def open(self, key: PageKey, recipient: int, channel: str, *, repeat: Repeat | None, token: int) -> None:
+        """Plans the answer, once; an intent of an earlier token is planned again where it may be asked for again."""
         with self._database.write() as session:
             hold_lease(session, key, token)
             row = session.get_one(RecipientRow, recipient)
@@ -47,17 +48,8 @@ class ExceptionSends:
                 "state": SendState.PLANNED,
             }
             insert_new(session, SendRow, [planned])
-            if retry_intents:
-                session.execute(
-                    update(SendRow)
-                    .where(
-                        col(SendRow.outreach_id) == key.outreach,
-                        col(SendRow.step) == key.step,
-                        col(SendRow.state) == SendState.INTENT,
-                        col(SendRow.token) < token,
-                    )
-                    .values(state=SendState.PLANNED)
-                )
+            its = (col(SendRow.outreach_id) == key.outreach, col(SendRow.step) == key.step)
+            plan_again(session, its, repeat, token)
 
     def state(self, key: PageKey) -> tuple[SendState, str]:
         """Returns how the answer stands, and why."""

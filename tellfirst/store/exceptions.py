@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, or_
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.feed import ExceptionChanged
 from tellfirst.domain.recipient import ELIGIBLE
 from tellfirst.signing.trail import Entry, Fact, Link
 from tellfirst.store.chain import Chain
@@ -16,6 +17,7 @@ from tellfirst.store.engine import Database
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import RecipientRow
 from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
+from tellfirst.store.telling import tell
 
 PENDING = "pending"
 GRANTED = "granted"
@@ -230,6 +232,8 @@ class Exceptions:
         """Writes down how a request stands; who decided it stands in the entries of the decisions."""
         entry = Entry(kind=KIND, about=f"exception/{record.id}", actor=by, at=at, facts=_facts(record))
         self._chain.append(entry, session)
+        changed = {**record.model_dump(), "customer": record.customer_id, "request": record.id}
+        tell(session, ExceptionChanged.model_validate({**changed, "outreach": record.outreach_id}), at=at)
 
 
 def differences(session: Session, links: Sequence[Link]) -> list[str]:

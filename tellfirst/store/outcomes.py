@@ -7,9 +7,11 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.feed import OutcomeRecorded
 from tellfirst.domain.outcome import Outcome
 from tellfirst.store.engine import Database
 from tellfirst.store.tables import OutcomeRow, OutreachRow
+from tellfirst.store.telling import tell
 
 
 class ReportLine(Frozen):
@@ -65,6 +67,8 @@ class Outcomes:
                 if _figures(before) == _figures(rows):
                     return
             session.add_all(rows)
+            of = {**outcome.model_dump(), "outreach": outreach, "version": (latest or 0) + 1}
+            tell(session, OutcomeRecorded.model_validate(of), at=at)
 
     def report(self, *, reason: str | None = None, since: datetime | None = None) -> list[ReportLine]:
         """Returns the latest version of every outcome, by reason code and time."""

@@ -8,6 +8,7 @@ from sqlmodel import col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Audience, Condition, Facts, Subject
+from tellfirst.domain.feed import OutreachPlanned
 from tellfirst.domain.plan import Plan
 from tellfirst.signing.kinds import Proposal
 from tellfirst.signing.trail import Entry
@@ -15,6 +16,7 @@ from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import chunks, insert_new
 from tellfirst.store.tables import OutreachRow, PlaybookVersionRow, RecipientRow, RevisionRow, SubjectRow
+from tellfirst.store.telling import tell
 
 
 class OutreachRecord(Frozen):
@@ -171,7 +173,7 @@ class Outreaches:
     def freeze(self, outreach: str, plan: Plan, proposal: Proposal) -> None:
         """Freezes a revision: from here on it is only read."""
         with self._database.write() as session:
-            session.execute(
+            done = session.execute(
                 update(RevisionRow)
                 .where(
                     col(RevisionRow.outreach_id) == outreach,
@@ -180,6 +182,8 @@ class Outreaches:
                 )
                 .values(plan=plan.model_dump(mode="json"), proposal=proposal.model_dump(mode="json"), status="pending")
             )
+            if done.rowcount:  # type: ignore[attr-defined]
+                tell(session, _planned(outreach, plan, proposal), at=plan.planned_at)
 
     def revision(self, outreach: str, number: int) -> RevisionRecord | None:
         """Returns a frozen revision, or None while it is not."""
@@ -261,6 +265,20 @@ class Outreaches:
                 .where(col(OutreachRow.id) == outreach, col(OutreachRow.closed_at).is_(None))
                 .values(ending=ending, reason=reason, closed_at=at)
             )
+
+
+def _planned(outreach: str, plan: Plan, proposal: Proposal) -> OutreachPlanned:
+    return OutreachPlanned(
+        outreach=outreach,
+        playbook=plan.playbook,
+        reason_code=plan.reason_code,
+        owner=plan.owner,
+        revision=plan.revision,
+        recipients=plan.recipients,
+        channels=dict(proposal.channels),
+        steps=tuple(step.id for step in plan.steps),
+        decide_by=plan.decide_by,
+    )
 
 
 def _record(row: OutreachRow) -> OutreachRecord:

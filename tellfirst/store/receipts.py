@@ -2,13 +2,18 @@
 
 from datetime import datetime
 
-from sqlmodel import col, select, update
+from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.message import SendState
+from tellfirst.domain.message import AnswerKind, SendState
+from tellfirst.domain.receipt import Judge, Judgement, Meaning, Receipt
+from tellfirst.store.consents import opt_out
 from tellfirst.store.engine import Database
-from tellfirst.store.statements import alone, insert_new, table
-from tellfirst.store.tables import ReceiptRow, SendRow
+from tellfirst.store.statements import alone, insert_new
+from tellfirst.store.tables import ContactPointRow, OutreachRow, ReceiptRow, SendRow
+from tellfirst.store.telling import tell_sends
+
+__all__ = ["Receipt", "Receipts"]
 
 # What a receipt may change, by what the receipts amount to: always forwards, so that any order ends alike. It never
 # touches a send that was not let go, nor one whose request was refused.
@@ -17,26 +22,28 @@ _FROM = {
     SendState.UNDELIVERED: (SendState.INTENT, SendState.UNKNOWN, SendState.ACCEPTED),
     SendState.DELIVERED: (SendState.INTENT, SendState.UNKNOWN, SendState.ACCEPTED, SendState.UNDELIVERED),
 }
+_DOUBTFUL = (SendState.INTENT, SendState.UNKNOWN)
 
 
-class Receipt(Frozen):
-    """Is one provider event about one message; `send` is our id for it, empty when the event does not name it."""
+class SilentSend(Frozen):
+    """Is one send of which its provider has not said what became of it."""
 
+    id: str
     provider: str
     provider_id: str
-    status: str
-    error: str = ""
-    send: str = ""
 
 
 class Receipts:
-    """Keeps provider events and moves sends by them."""
+    """Keeps provider events and moves sends by them; `everything` is whether an opt-out closes every channel."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, judge: Judge, meaning: Meaning, everything: bool = True) -> None:
+        self._database, self._judge, self._meaning, self._everything = database, judge, meaning, everything
 
-    def keep(self, receipt: Receipt, *, now: datetime) -> bool:
-        """Keeps an event, also about a send nobody knows; returns whether it is new."""
+    def take(self, receipt: Receipt, *, now: datetime) -> bool:
+        """Keeps an event, also about a send nobody knows, and moves its send; returns whether the event is new.
+
+        In one transaction: a provider that is not answered comes again, and finds all done or nothing.
+        """
         row = {
             "provider": receipt.provider,
             "provider_id": receipt.provider_id,
@@ -46,34 +53,114 @@ class Receipts:
             "received_at": now,
         }
         with self._database.write() as session:
-            return insert_new(session, ReceiptRow, [row]) == 1
+            # Two events of one message at once would each be judged without the other.
+            alone(session, f"receipts of {receipt.provider_id}")
+            new = insert_new(session, ReceiptRow, [row]) == 1
+            self._move(session, receipt, now=now)
+            if new and (kind := self._meaning(receipt)) is not None:
+                self._obey(session, receipt, kind, now=now)
+        return new
 
-    def of_message(self, provider: str, provider_id: str) -> list[tuple[str, str]]:
-        """Returns (status, error) of every event about a message."""
+    def silent(
+        self, channel: str, adapter: str, since: datetime, until: datetime, *, after: str, limit: int
+    ) -> list[SilentSend]:
+        """Returns sends of a channel and adapter, accepted in a span of time and since then without a final receipt."""
         query = (
-            select(ReceiptRow.status, ReceiptRow.error)
-            .where(ReceiptRow.provider == provider, ReceiptRow.provider_id == provider_id)
-            .order_by(col(ReceiptRow.id))
+            select(SendRow)
+            .where(
+                SendRow.state == SendState.ACCEPTED,
+                col(SendRow.settled_at) >= since,
+                col(SendRow.settled_at) < until,
+                SendRow.channel == channel,
+                SendRow.adapter == adapter,
+                SendRow.provider_id != "",
+                SendRow.id > after,
+            )
+            .order_by(col(SendRow.id))
+            .limit(limit)
         )
         with self._database.read() as session:
-            return [(status, error) for status, error in session.exec(query)]
+            return [
+                SilentSend(id=row.id, provider=row.adapter, provider_id=row.provider_id) for row in session.exec(query)
+            ]
 
-    def apply(self, send: str, provider_id: str, state: SendState, *, reason: str, now: datetime) -> bool:
-        """Moves the send of a message forwards to `state` and returns whether it moved.
+    def judge_again(self, send: SilentSend, *, now: datetime) -> None:
+        """Moves a send by the events that are here, among them those that came before we knew its provider id."""
+        for provider_id in (send.provider_id, send.id):
+            known = Receipt(provider=send.provider, provider_id=provider_id, status="", send=send.id)
+            with self._database.write() as session:
+                alone(session, f"receipts of {provider_id}")
+                self._move(session, known, now=now)
 
-        The send is the one that has this provider id; when none has, it is `send`, if that is in doubt: the receipt
-        proves that it was accepted, and its provider id is adopted. Nothing else is changed.
-        """
-        if state not in _FROM:
-            return False
-        may, other = col(SendRow.state).in_(_FROM[state]), table(SendRow).alias("other")
-        moved = update(SendRow).values(state=state, provider_id=provider_id, reason=reason, settled_at=now)
-        with self._database.write() as session:
-            done = session.execute(moved.where(col(SendRow.provider_id) == provider_id, may))
-            if not done.rowcount and send:  # type: ignore[attr-defined]
-                alone(session, "adopt a provider id")
-                taken = select(other.c.id).where(other.c.provider_id == provider_id).exists()
-                doubtful = col(SendRow.state).in_([SendState.INTENT, SendState.UNKNOWN])
-                nameless = col(SendRow.provider_id) == ""
-                done = session.execute(moved.where(col(SendRow.id) == send, doubtful, nameless, may, ~taken))
-            return bool(done.rowcount)  # type: ignore[attr-defined]
+    def _move(self, session: Session, receipt: Receipt, *, now: datetime) -> None:
+        events = _events(session, receipt)
+        judged = self._judge(receipt.provider, events)
+        if judged.state is not None and (send := _own(session, receipt)) is not None:
+            _advance(session, send, receipt.provider_id, judged, now=now)
+
+    def _obey(self, session: Session, receipt: Receipt, kind: AnswerKind, *, now: datetime) -> None:
+        """Does what an event asks for beyond its message; whoever it is about is known by the send it names."""
+        send = _known_by(session, receipt) or session.get(SendRow, receipt.send)
+        if send is None or send.adapter != receipt.provider:
+            return
+        source = f"{receipt.provider} {receipt.status}"
+        if kind is AnswerKind.OPTED_OUT:
+            opt_out(
+                session, [send.customer_id], channel=send.channel, everything=self._everything, at=now, source=source
+            )
+        elif kind is AnswerKind.PERMANENT:
+            point = col(ContactPointRow.customer_id) == send.customer_id, col(ContactPointRow.channel) == send.channel
+            session.execute(update(ContactPointRow).where(*point).values(usable=False))
+        elif kind is AnswerKind.POLICY_BLOCK:
+            open_ = col(OutreachRow.id) == send.outreach_id, col(OutreachRow.blocked).is_(None)
+            session.execute(update(OutreachRow).where(*open_).values(blocked=f"provider_block:{receipt.error}"))
+
+
+def _events(session: Session, receipt: Receipt) -> list[tuple[str, str]]:
+    query = select(ReceiptRow.status, ReceiptRow.error).where(
+        ReceiptRow.provider == receipt.provider, ReceiptRow.provider_id == receipt.provider_id
+    )
+    return [(status, error) for status, error in session.exec(query)]
+
+
+def _known_by(session: Session, receipt: Receipt) -> SendRow | None:
+    its = SendRow.provider_id == receipt.provider_id, SendRow.adapter == receipt.provider
+    return session.exec(select(SendRow).where(*its).limit(1).with_for_update()).first()
+
+
+def _own(session: Session, receipt: Receipt) -> SendRow | None:
+    """Returns the send whose message this is: the one that has its provider id, or else the one that it names.
+
+    A named send is taken at its word where the provider knows it by our id alone. Elsewhere it must be in doubt and
+    without a provider id, so that one message is never the proof of two sends: the event proves that it was accepted.
+    Nobody reports on what left through another.
+    """
+    if (send := _known_by(session, receipt)) is not None:
+        return send
+    if not receipt.send:
+        return None
+    alone(session, "adopt a provider id")
+    if (send := _known_by(session, receipt)) is not None:
+        return send
+    named = session.get(SendRow, receipt.send, with_for_update=True)
+    if named is None or named.adapter != receipt.provider:
+        return None
+    if receipt.provider_id == receipt.send:
+        return named
+    return named if named.state in _DOUBTFUL and not named.provider_id else None
+
+
+def _advance(session: Session, send: SendRow, provider_id: str, judged: Judgement, *, now: datetime) -> bool:
+    """Moves a send forwards, or corrects the reason of one that stands there already; returns whether it moved."""
+    state = SendState(judged.state or "")
+    moves = send.state in _FROM[state]
+    if moves:
+        send.state, send.reason, send.settled_at = state, judged.reason, now
+        send.provider_id = send.provider_id or provider_id
+    elif send.state == state and send.reason.startswith("receipt"):
+        send.reason = judged.reason
+    session.add(send)
+    if moves:
+        session.flush()
+        tell_sends(session, [send.id], at=now)
+    return moves

@@ -12,10 +12,11 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Channel, SendState
 from tellfirst.domain.recipient import ELIGIBLE, Recipient
 from tellfirst.store.engine import Database
-from tellfirst.store.recipients import read_recipient
-from tellfirst.store.sends import RECEIVED
+from tellfirst.store.opening import RECEIVED
+from tellfirst.store.rows import of_send, read_recipient
 from tellfirst.store.statements import table
 from tellfirst.store.tables import RecipientRow, SendRow
+from tellfirst.store.tables_alternates import AlternateRow
 
 CHUNK = 2_000
 
@@ -141,16 +142,19 @@ class Receivers:
 
 def _receivers(outreach: str, step: str) -> Subquery:
     """Returns the recipients who received a step, ranked per customer; of one who was forgotten nothing is left."""
-    row, send = table(RecipientRow), table(SendRow)
+    row, send, by = table(RecipientRow), table(SendRow), table(AlternateRow)
     customer = row.c.customer_id
+    # As it reached them: by the alternate channel where it went by one.
+    reached = {name: func.coalesce(by.c[name], row.c[name]) for name in ("channel", "locale", "address_digest")}
     everything = func.sum(row.c.others).over(partition_by=customer) + func.count().over(partition_by=customer)
     return (
         select_columns(
-            *row.c,
+            *(reached[column.name].label(column.name) if column.name in reached else column for column in row.c),
             func.row_number().over(partition_by=customer, order_by=row.c.id).label("place"),
             everything.label("everything"),
         )
         .join(send, send.c.recipient_id == row.c.id)
+        .join(by, of_send(), isouter=True)
         .where(send.c.outreach_id == outreach, send.c.step == step, send.c.state.in_(RECEIVED), row.c.leaf.is_(None))
         .subquery()
     )

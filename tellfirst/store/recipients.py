@@ -2,17 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import cast
 
 from sqlalchemy import case, func
 from sqlmodel import col, delete, select, update
 
 from tellfirst.domain.message import Channel
+from tellfirst.domain.plan import INITIAL, PageSpan, spans_of
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient, Wave
+from tellfirst.store.alternates import alternates_of, on_page
 from tellfirst.store.engine import Database
+from tellfirst.store.rows import read_recipient as read_recipient
 from tellfirst.store.statements import chunks, insert_new, table
-from tellfirst.store.tables import PageRow, RecipientRow
+from tellfirst.store.tables import PageRow, RecipientRow, SendRow
+from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.waves import Randomisation as Randomisation
 from tellfirst.store.waves import randomise_page
 
@@ -30,7 +34,7 @@ class Recipients:
     def discard(self, outreach: str, revision: int) -> None:
         """Removes the rows of a revision whose planning did not finish."""
         with self._database.write() as session:
-            for row in (PageRow, RecipientRow):
+            for row in (PageRow, AlternateRow, RecipientRow):
                 columns = table(row).c
                 session.execute(delete(row).where(columns.outreach_id == outreach, columns.revision == revision))
 
@@ -48,6 +52,7 @@ class Recipients:
                 "timezone": c.timezone,
                 "cluster": c.cluster,
                 "facts": c.facts,
+                "promises": {step: at.astimezone(UTC).isoformat() for step, at in c.promises.items()} or None,
                 "others": 0,
                 "address_digest": c.address_digest,
                 "verdict": c.verdict,
@@ -56,6 +61,7 @@ class Recipients:
         ]
         with self._database.write() as session:
             insert_new(session, RecipientRow, values)
+            insert_new(session, AlternateRow, alternates_of(outreach, revision, first, candidates))
 
     def fold_customers(self, outreach: str, revision: int) -> None:
         """Leaves each customer one row: the first of their subjects speaks for the others, and counts them."""
@@ -155,7 +161,7 @@ class Recipients:
     # -- reading
 
     def page(self, outreach: str, revision: int, number: int) -> list[Recipient]:
-        """Returns a page in its frozen order, whatever became of its rows since."""
+        """Returns a page in its frozen order, be it one of alternates, whatever became of its rows since."""
         query = (
             select(RecipientRow)
             .where(
@@ -166,7 +172,8 @@ class Recipients:
             .order_by(col(RecipientRow.position))
         )
         with self._database.read() as session:
-            return [read_recipient(row) for row in session.exec(query)]
+            rows = [read_recipient(row) for row in session.exec(query)]
+            return rows or on_page(session, outreach, revision, number)
 
     def page_digests(self, outreach: str, revision: int) -> list[str]:
         """Returns the digests of all pages in order."""
@@ -294,10 +301,52 @@ class Recipients:
 
     # -- waves
 
-    def randomise(self, outreach: str, revision: int, by: Randomisation, *, page: int) -> None:
-        """Reserves the frequency cap and draws the arm for one page, both arms alike; what is drawn stays."""
+    def undrawn(self, outreach: str, revision: int, *, end: int) -> list[int]:
+        """Returns the pages before `end` on which somebody has neither an arm nor a reason to get none."""
+        query = (
+            select(RecipientRow.page)
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                col(RecipientRow.page) < end,
+                col(RecipientRow.arm).is_(None),
+                col(RecipientRow.withheld).is_(None),
+            )
+            .distinct()
+            .order_by(col(RecipientRow.page))
+        )
+        with self._database.read() as session:
+            return [page for page in session.exec(query) if page is not None]
+
+    def randomise(self, outreach: str, revision: int, by: Randomisation, *, page: int) -> list[datetime]:
+        """Reserves the frequency cap and draws the arm for those of a page whose slot has come; what is drawn stays.
+
+        Both arms alike. Returns when each of the others may be looked at again.
+        """
         with self._database.write() as session:
-            randomise_page(session, outreach, revision, by, page=page)
+            return randomise_page(session, outreach, revision, by, page=page)
+
+    def unopened(self, outreach: str, revision: int) -> tuple[PageSpan, ...]:
+        """Returns the pages on which somebody was drawn to be told, by whichever attempt, and is not in the effect log.
+
+        What is read of the rows alone is the same however often a wave is tried, and at whatever instant.
+        """
+        opened = select(SendRow.id).where(
+            col(SendRow.recipient_id) == col(RecipientRow.id), col(SendRow.step) == INITIAL
+        )
+        query = (
+            select(RecipientRow.page)
+            .where(
+                RecipientRow.outreach_id == outreach,
+                RecipientRow.revision == revision,
+                RecipientRow.arm == "treated",
+                RecipientRow.verdict == ELIGIBLE,
+                ~opened.exists(),
+            )
+            .distinct()
+        )
+        with self._database.read() as session:
+            return spans_of(page for page in session.exec(query) if page is not None)
 
     def let_rest_go(self, outreach: str, revision: int, *, first: int, reason: str) -> None:
         """Sets aside whoever stands on the pages from `first` on and has no arm yet."""
@@ -313,37 +362,25 @@ class Recipients:
 
     def wave(self, outreach: str, revision: int, *, end: int | None = None) -> Wave:
         """Returns what the randomisation of a revision came to; with `end`, on its pages before that one."""
+        set_aside = col(RecipientRow.withheld).is_not(None)
         query = (
-            select(RecipientRow.arm, func.count())
+            select(RecipientRow.arm, set_aside, func.count())
             .where(
                 RecipientRow.outreach_id == outreach,
                 RecipientRow.revision == revision,
                 RecipientRow.verdict == ELIGIBLE,
             )
-            .group_by(col(RecipientRow.arm))
+            .group_by(col(RecipientRow.arm), set_aside)
         )
         if end is not None:
             query = query.where(col(RecipientRow.page) < end)
         with self._database.read() as session:
-            counts: Counter[str] = Counter({name or "": n for name, n in session.exec(query)})
-        return Wave(treated=counts["treated"], control=counts["control"], withheld=counts[""])
-
-
-def read_recipient(row: RecipientRow) -> Recipient:
-    """Returns a row as the domain knows it."""
-    return Recipient(
-        id=row.id or 0,
-        position=row.position,
-        customer=row.customer_id,
-        subject_key=row.subject_key,
-        channel=cast("Channel", row.channel),  # the model checks it
-        locale=row.locale or "",
-        timezone=row.timezone,
-        facts=row.facts,
-        others=row.others,
-        address_digest=row.address_digest or "",
-        content_digest=row.content_digest or "",
-        leaf=row.leaf or "",
-        verdict=row.verdict,
-        cleared_at=row.cleared_at,
-    )
+            counts: Counter[str] = Counter()
+            for arm, aside, count in session.exec(query):
+                counts[arm or ("withheld" if aside else "waiting")] += count
+        return Wave(
+            treated=counts["treated"],
+            control=counts["control"],
+            withheld=counts["withheld"],
+            waiting=counts["waiting"],
+        )

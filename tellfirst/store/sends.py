@@ -3,51 +3,42 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, case, func, literal
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.message import SendState
-from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED
-from tellfirst.domain.recipient import ELIGIBLE, Recipient
+from tellfirst.domain.message import Channel, SendState
+from tellfirst.domain.recipient import Recipient
 from tellfirst.policy.gate import RowFacts
-from tellfirst.policy.verdict import Consent, Verdict
+from tellfirst.policy.hours import ALWAYS
+from tellfirst.policy.slots import TOO_LATE
+from tellfirst.policy.verdict import TOLD_BEFORE, Verdict
+from tellfirst.store.alternates import sent_on, told_before, turns
 from tellfirst.store.doubts import Settlement, settle_batch
 from tellfirst.store.engine import Database
+from tellfirst.store.gate_facts import Switches, read_facts, read_switches
 from tellfirst.store.leases import PageKey, hold_lease
-from tellfirst.store.recipients import read_recipient
+from tellfirst.store.opening import recipients_of
+from tellfirst.store.repeats import Repeat, plan_again
+from tellfirst.store.rows import of_send, read_recipient
 from tellfirst.store.statements import insert_new, table
-from tellfirst.store.tables import (
-    ConsentRow,
-    ContactPointRow,
-    ControlRow,
-    OutreachRow,
-    RecipientRow,
-    ReservationRow,
-    SendRow,
-)
+from tellfirst.store.tables import RecipientRow, SendRow
+from tellfirst.store.tables_alternates import AlternateRow
+from tellfirst.store.whereabouts import HourRules, calendars_of
 
-RECEIVED = (SendState.ACCEPTED, SendState.DELIVERED)
-"""States of a first message that a follow-up may refer to."""
-
-
-class Switches(Frozen):
-    """Is everything a person or a breaker may have switched, read in the transaction of the intents."""
-
-    pause_all: bool
-    paused: bool
-    blocked: str
-    channel_halted: str
-    cleared: bool
+WAITING = (SendState.PLANNED, SendState.DEFERRED)
+"""States of a message that nobody was asked to send."""
 
 
 class PlannedSend(Frozen):
-    """Is one send that may be next."""
+    """Is one send that may be next; `in_doubt` when an earlier request may have left, which only its key allows."""
 
     id: str
     recipient: Recipient
     attempts: int
+    in_doubt: bool = False
 
 
 class Tally(Frozen):
@@ -59,16 +50,21 @@ class Tally(Frozen):
     failed: int = 0
     unknown: int = 0
     in_doubt: int = 0
+    deferred: int = 0
 
 
 class StateCount(Frozen):
-    """Counts the sends of one step that stand in one state for one reason."""
+    """Counts the sends of one step that stand in one state for one reason.
+
+    What was lost and then `sent_on` by another channel is told there.
+    """
 
     step: str
     channel: str
     state: SendState
     reason: str
     count: int
+    sent_on: bool = False
 
 
 class Sends:
@@ -79,35 +75,12 @@ class Sends:
 
     # -- one page
 
-    def open_page(self, key: PageKey, *, kind: str, channel: str, retry_intents: bool, token: int) -> None:
+    def open_page(self, key: PageKey, *, kind: str, channel: str, repeat: Repeat | None, token: int) -> None:
         """Plans the sends of a page: its treated recipients, and of promised steps only who got the first message.
 
-        With `retry_intents` the intents of earlier tokens are planned again (the provider drops a second one);
-        without it they stay in doubt until they are reconciled.
+        Intents of earlier tokens are planned again where they may be asked for again (`repeat`); the others, and
+        without it all, stay in doubt until they are reconciled.
         """
-        row, first = table(RecipientRow), table(SendRow).alias("first")
-        query = select(row.c.id, row.c.position, row.c.customer_id).where(
-            row.c.outreach_id == key.outreach,
-            row.c.revision == key.revision,
-            row.c.page == key.page,
-            row.c.channel == channel,  # planned under another one too, they would be told twice
-            row.c.arm == "treated",
-            row.c.verdict == ELIGIBLE,
-        )
-        if kind != INITIAL and kind not in UNPLANNED:
-            # A recipient's sends stand on its own page: saying so keeps the look-up short however many there are.
-            mine = (
-                first.c.recipient_id == row.c.id,
-                first.c.outreach_id == key.outreach,
-                first.c.revision == key.revision,
-                first.c.page == key.page,
-            )
-            told = select(first.c.id).where(*mine, first.c.step == INITIAL, first.c.state.in_(RECEIVED)).exists()
-            over = (first.c.step == RESOLVED, first.c.state != SendState.WITHHELD)
-            ended = select(first.c.id).where(*mine, *over).exists()
-            query = query.where(told, ~ended if kind == "update" else row.c.cleared_at.is_not(None))
-            if kind == "update":
-                query = query.where(row.c.cleared_at.is_(None))
         with self._database.write() as session:
             hold_lease(session, key, token)
             insert_new(
@@ -125,33 +98,36 @@ class Sends:
                         "page": key.page,
                         "state": SendState.PLANNED,
                     }
-                    for recipient, position, customer in session.execute(query.order_by(row.c.position))
+                    for recipient, position, customer in _who(session, key, kind, channel)
                 ],
             )
-            if retry_intents:
-                session.execute(
-                    update(SendRow)
-                    .where(*_sends_of(key), col(SendRow.state) == SendState.INTENT, col(SendRow.token) < token)
-                    .values(state=SendState.PLANNED)
-                )
+            plan_again(session, _sends_of(key), repeat, token)
 
-    def planned(self, key: PageKey, limit: int) -> list[PlannedSend]:
-        """Returns the next sends of a page in the order of the audience, each on its recipient's own channel."""
+    def planned(self, key: PageKey, limit: int, *, now: datetime | None = None) -> list[PlannedSend]:
+        """Returns the next sends of a page in the order of the audience, each on a channel of its recipient.
+
+        Those that were deferred are among them where their hour has come by `now`.
+        """
+        state, until = col(SendRow.state), col(SendRow.deferred_until)
+        due = state == SendState.PLANNED
+        if now is not None:
+            due |= (state == SendState.DEFERRED) & (until <= now)
         query = (
-            select(SendRow.id, SendRow.attempts, RecipientRow)
+            select(SendRow.id, SendRow.attempts, SendRow.intent_at, RecipientRow, AlternateRow)  # type: ignore[call-overload]
             .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
+            .join(AlternateRow, of_send(), isouter=True)
             .where(
                 *_sends_of(key),
-                col(SendRow.state) == SendState.PLANNED,
-                col(SendRow.channel) == col(RecipientRow.channel),
+                due,
+                col(SendRow.channel) == func.coalesce(AlternateRow.channel, RecipientRow.channel),
             )
             .order_by(col(RecipientRow.position))
             .limit(limit)
         )
         with self._database.read() as session:
             return [
-                PlannedSend(id=id_, recipient=read_recipient(row), attempts=attempts)
-                for id_, attempts, row in session.exec(query)
+                PlannedSend(id=id_, recipient=read_recipient(row, by), attempts=attempts, in_doubt=asked_at is not None)
+                for id_, attempts, asked_at, row, by in session.exec(query)
             ]
 
     def intend(
@@ -168,64 +144,56 @@ class Sends:
         not_after: datetime,
         judge: Callable[[Switches, dict[str, RowFacts]], dict[str, Verdict] | str],
         facts: Callable[[PlannedSend, str | None], tuple[bool, bool, bool]],
+        hours: HourRules | None = None,
     ) -> dict[str, str] | str:
         """Gates a micro-batch on facts read now and commits its intents, in one transaction under the token.
 
         `facts` says of a send and its current address whether the condition holds, the address is unchanged and the
         content is; `judge` turns all facts into verdicts, or into the reason why the page halts. Returns the address
-        of each send that may leave, or that reason. Raises FencedOffError when the page belongs to another worker.
+        of each send that may leave, or that reason; without `hours` any hour will do. Raises FencedOffError when the
+        page belongs to another worker.
         """
         with self._database.write() as session:
             hold_lease(session, key, token, until=lease_until)
             customers = [s.recipient.customer for s in sends]
-            points = {
-                p.customer_id: p
-                for p in session.exec(
-                    select(ContactPointRow).where(
-                        col(ContactPointRow.customer_id).in_(customers), ContactPointRow.channel == channel
-                    )
-                )
-            }
-            consents: dict[str, list[Consent]] = {}
-            for c in session.exec(select(ConsentRow).where(col(ConsentRow.customer_id).in_(customers))):
-                consents.setdefault(c.customer_id, []).append(
-                    Consent(channel=c.channel, purpose=c.purpose, allowed=c.allowed, at=c.at)
-                )
-            reserved = set(
-                session.exec(
-                    select(ReservationRow.customer_id).where(
-                        col(ReservationRow.customer_id).in_(customers), ReservationRow.outreach_id == key.outreach
-                    )
-                )
-            )
+            known = read_facts(session, key.outreach, channel, customers)
+            calendars = {} if hours is None else calendars_of(session, customers, cast("Channel", channel), hours)
+            further = [send.id for send in sends if send.recipient.rank]
+            needless = told_before(session, further) if further else set()
             rows: dict[str, RowFacts] = {}
             for send in sends:
-                point = points.get(send.recipient.customer)
-                holds, same_address, same_content = facts(send, point.address if point else None)
+                about = known[send.recipient.customer]
+                holds, same_address, same_content = facts(send, about.address)
                 rows[send.id] = RowFacts(
                     condition_holds=holds,
-                    address=point.address if point else None,
-                    address_usable=bool(point and point.usable),
+                    address=about.address,
+                    address_usable=about.usable,
                     address_unchanged=same_address,
                     content_unchanged=same_content,
-                    consents=tuple(consents.get(send.recipient.customer, ())),
-                    reserved=send.recipient.customer in reserved,
+                    consents=about.consents,
+                    held=about.held,
+                    told_before=send.id in needless,
+                    reserved=about.reserved,
+                    calendar=calendars.get(send.recipient.customer, ALWAYS),
                 )
-            verdicts = judge(_switches(session, key.outreach, channel), rows)
+            verdicts = judge(read_switches(session, key.outreach, channel), rows)
             if isinstance(verdicts, str):
                 return verdicts
-            self._withhold(session, verdicts, now)
+            self._set_aside(session, verdicts, now)
             allowed = [send.id for send in sends if verdicts[send.id].kind == "allow"]
             if not allowed:
                 return {}
+            asked_at = table(SendRow).c.intent_at
             intended = session.execute(
                 update(SendRow)
-                .where(col(SendRow.id).in_(allowed), col(SendRow.state) == SendState.PLANNED)
+                .where(col(SendRow.id).in_(allowed), col(SendRow.state).in_(WAITING))
                 .values(
                     state=SendState.INTENT,
+                    deferred_until=None,
                     token=token,
                     attempts=SendRow.attempts + 1,
-                    intent_at=now,
+                    # Of one in doubt the first request counts: the provider's key is as old as that.
+                    intent_at=func.coalesce(asked_at, literal(now, asked_at.type)),
                     not_after=not_after,
                     nonce=nonce,
                     adapter=adapter,
@@ -234,18 +202,25 @@ class Sends:
             )
             # Only what was still planned is ours to send, and to whom the audience says, not the effect log.
             ours = set(intended.scalars())
-            return {send.id: points[send.recipient.customer].address for send in sends if send.id in ours}
+            return {send.id: known[send.recipient.customer].address or "" for send in sends if send.id in ours}
 
-    def _withhold(self, session: Session, verdicts: dict[str, Verdict], now: datetime) -> None:
-        reasons: dict[str, list[str]] = {}
+    def _set_aside(self, session: Session, verdicts: dict[str, Verdict], now: datetime) -> None:
+        # What may have left already was not withheld, whatever holds now.
+        aside = case((col(SendRow.intent_at).is_not(None), SendState.INTENT), else_=SendState.WITHHELD)
+        alike: dict[Verdict, list[str]] = {}
         for id_, verdict in verdicts.items():
-            if verdict.kind == "withhold":
-                reasons.setdefault(verdict.reason, []).append(id_)
-        for reason, ids in reasons.items():
+            if verdict.kind != "allow":
+                alike.setdefault(verdict, []).append(id_)
+        for verdict, ids in alike.items():
+            until = verdict.until
+            values: dict[str, object] = {
+                "state": SendState.DEFERRED if until else aside,
+                "deferred_until": until,
+            }
             session.execute(
                 update(SendRow)
-                .where(col(SendRow.id).in_(ids), col(SendRow.state) == SendState.PLANNED)
-                .values(state=SendState.WITHHELD, reason=reason, settled_at=now)
+                .where(col(SendRow.id).in_(ids), col(SendRow.state).in_(WAITING))
+                .values(reason=verdict.reason, settled_at=None if until else now, **values)
             )
 
     def settle(
@@ -257,18 +232,22 @@ class Sends:
             settle_batch(session, settlements, now=now, bodies=bodies)
 
     def tally(self, outreach: str, *, step: str | None = None, page: PageKey | None = None) -> Tally:
-        """Counts the sends of an outreach, of one step of it, or of one page."""
+        """Counts the sends of an outreach, of one step of it, or of one page.
+
+        Beyond a page, of a message that was sent on by another channel only the last send counts.
+        """
         query = select(SendRow.state, func.count()).group_by(col(SendRow.state))
         if page is not None:
             query = query.where(*_sends_of(page))
         else:
-            query = query.where(SendRow.outreach_id == outreach)
+            query = query.where(SendRow.outreach_id == outreach, SendRow.reason != TOLD_BEFORE, ~sent_on())
             if step is not None:
                 query = query.where(SendRow.step == step)
         with self._database.read() as session:
             counts = {SendState(state): n for state, n in session.exec(query)}
         return Tally(
-            planned=counts.get(SendState.PLANNED, 0) + counts.get(SendState.DEFERRED, 0),
+            planned=counts.get(SendState.PLANNED, 0),
+            deferred=counts.get(SendState.DEFERRED, 0),
             withheld=counts.get(SendState.WITHHELD, 0),
             accepted=counts.get(SendState.ACCEPTED, 0) + counts.get(SendState.DELIVERED, 0),
             failed=counts.get(SendState.FAILED, 0) + counts.get(SendState.UNDELIVERED, 0),
@@ -276,19 +255,37 @@ class Sends:
             in_doubt=counts.get(SendState.INTENT, 0),
         )
 
+    def next_hour(self, key: PageKey) -> datetime | None:
+        """Returns when the first of a page's deferred sends may leave; None when none waits."""
+        query = select(func.min(SendRow.deferred_until)).where(
+            *_sends_of(key), col(SendRow.state) == SendState.DEFERRED
+        )
+        with self._database.read() as session:
+            return session.exec(query).one()
+
+    def too_late(self, key: PageKey) -> int:
+        """Returns how many messages of a page were withheld because it was too late for them."""
+        query = select(func.count()).where(
+            *_sends_of(key), col(SendRow.state) == SendState.WITHHELD, col(SendRow.reason) == TOO_LATE
+        )
+        with self._database.read() as session:
+            return session.exec(query).one()
+
     def states(self, outreach: str) -> list[StateCount]:
-        """Counts the sends of an outreach by step, channel, state and reason."""
-        kinds = (col(SendRow.step), col(SendRow.channel), col(SendRow.state), col(SendRow.reason))
+        """Counts the sends of an outreach by step, channel, state and reason, and whether they were sent on."""
+        kinds = (col(SendRow.step), col(SendRow.channel), col(SendRow.state), col(SendRow.reason), sent_on())
         query = (
-            select(SendRow.step, SendRow.channel, SendRow.state, SendRow.reason, func.count())  # type: ignore[call-overload]
+            select(*kinds, func.count())  # type: ignore[call-overload]
             .where(SendRow.outreach_id == outreach)
             .group_by(*kinds)
             .order_by(*kinds)
         )
         with self._database.read() as session:
             return [
-                StateCount(step=step, channel=channel, state=SendState(state), reason=reason, count=count)
-                for step, channel, state, reason, count in session.exec(query)
+                StateCount(
+                    step=step, channel=channel, state=SendState(state), reason=reason, sent_on=bool(on), count=count
+                )
+                for step, channel, state, reason, on, count in session.exec(query)
             ]
 
 
@@ -298,25 +295,18 @@ def send_id(outreach: str, revision: int, position: int, step: str, channel: str
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def _who(session: Session, key: PageKey, kind: str, channel: str) -> Sequence[tuple[int, int, str]]:
+    """Returns (recipient id, position, customer) of those on a page who get a step."""
+    if rows := session.execute(recipients_of(key, kind=kind, channel=channel)).all():
+        return [(recipient, position, customer) for recipient, position, customer in rows]
+    mine = turns(session, key.outreach, key.revision, key.step, kind=kind, page=key.page)
+    return [(one.recipient, one.position, one.customer) for one in mine if one.channel == channel]
+
+
 def _sends_of(key: PageKey) -> tuple[ColumnElement[bool], ...]:
     return (
         col(SendRow.outreach_id) == key.outreach,
         col(SendRow.revision) == key.revision,
         col(SendRow.step) == key.step,
         col(SendRow.page) == key.page,
-    )
-
-
-def _switches(session: Session, outreach: str, channel: str) -> Switches:
-    row = session.get_one(OutreachRow, outreach)
-    controls = {
-        c.name: c.value
-        for c in session.exec(select(ControlRow).where(col(ControlRow.name).in_(["pause-all", f"channel:{channel}"])))
-    }
-    return Switches(
-        pause_all="pause-all" in controls,
-        paused=row.paused,
-        blocked=row.blocked or "",
-        channel_halted=controls.get(f"channel:{channel}", ""),
-        cleared=row.cleared_at is not None,
     )

@@ -26,6 +26,10 @@ class CustomerRow(SQLModel, table=True):
     first_name: str | None = None
     locale: str = "en"
     timezone: str | None = None
+    region: str | None = None  # ISO 3166, a country or one of its parts: whose quiet hours hold
+    business: bool = False  # reached at work, in business hours
+    high_value: bool = False  # a person calls, where the playbook says so
+    preferred: str | None = None  # the channel they asked for; what they chose themselves goes before it
     cluster: str = Field(index=True)  # household or account: randomised together
     created_at: datetime = _instant(nullable=False)
 
@@ -39,7 +43,7 @@ class ContactPointRow(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     customer_id: str = Field(foreign_key="customers.id", index=True)
     channel: str
-    address: str
+    address: str = Field(index=True)  # whoever writes back is looked up by it
     usable: bool = True
 
 
@@ -202,6 +206,8 @@ class RecipientRow(SQLModel, table=True):
     content_digest: str | None = None
     leaf: str | None = None  # of one whose customer was forgotten: all that is left of what was signed
     verdict: str  # eligible, or why not
+    # Promised instants by step, where an hour that suits this recipient differs from the plan's.
+    promises: dict[str, str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     withheld: str | None = None  # why an eligible recipient was set aside before randomisation
     arm: str | None = None
     share: float | None = None
@@ -219,6 +225,7 @@ class SendRow(SQLModel, table=True):
         Index("sends_step", "outreach_id", "step", "state"),
         Index("sends_page", "outreach_id", "revision", "step", "page", "state"),
         Index("sends_provider", "provider_id"),
+        Index("sends_settled", "state", "settled_at"),
     )
 
     id: str = Field(primary_key=True)
@@ -231,6 +238,7 @@ class SendRow(SQLModel, table=True):
     page: int
     state: str
     reason: str = ""
+    deferred_until: datetime | None = _instant()  # the hour that it waits for
     token: int = 0
     attempts: int = 0
     nonce: str = ""  # of the decision that let it leave
@@ -335,6 +343,7 @@ class ReservationRow(SQLModel, table=True):
     customer_id: str
     outreach_id: str = Field(index=True)
     at: datetime = _instant(nullable=False)
+    urgency: str = "normal"  # of the outreach: less urgent ones do not take its place
 
 
 class OutcomeRow(SQLModel, table=True):

@@ -1,20 +1,28 @@
-"""Waves: who has a place under the frequency cap, and in which arm their cluster stands."""
+"""Waves: whose slot has come, who has a place under the frequency cap, and in which arm their cluster stands."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.message import Channel
 from tellfirst.measurement.assignment import arm, draw
-from tellfirst.policy.caps import FrequencyCap
+from tellfirst.policy.caps import FrequencyCap, Urgency, counted_against
+from tellfirst.policy.hours import ALWAYS, Calendar
+from tellfirst.policy.slots import APART, slot
 from tellfirst.store.statements import chunks, insert_new
 from tellfirst.store.tables import CustomerRow, RecipientRow, ReservationRow
+from tellfirst.store.whereabouts import HourRules, calendars_of, last_written
 
 
 class Randomisation(Frozen):
-    """Is what a wave is randomised by: hold-out share, salt, t0, window and the frequency cap."""
+    """Is what a wave is randomised by: hold-out share, salt, t0, window, the frequency cap, and whose hour has come.
+
+    Without `hours` everybody may be told at any.
+    """
 
     share: float
     salt: str
@@ -22,10 +30,16 @@ class Randomisation(Frozen):
     window: timedelta
     cap: FrequencyCap
     cap_exempt: bool
+    urgency: Urgency = "normal"
+    not_after: datetime = datetime.max.replace(tzinfo=UTC)
+    hours: HourRules | None = None
 
 
-def randomise_page(session: Session, outreach: str, revision: int, by: Randomisation, *, page: int) -> None:
-    """Reserves places and draws arms for the rows of a page that have none, within the session's transaction."""
+def randomise_page(session: Session, outreach: str, revision: int, by: Randomisation, *, page: int) -> list[datetime]:
+    """Reserves places and draws arms for the rows of a page whose slot has come, within the session's transaction.
+
+    Returns when each of the others may be looked at again.
+    """
     # Locked, so that a second attempt on PostgreSQL waits and then finds nothing left to draw.
     rows = session.exec(
         select(RecipientRow)
@@ -40,21 +54,48 @@ def randomise_page(session: Session, outreach: str, revision: int, by: Randomisa
         .with_for_update()
     ).all()
     customers = sorted({row.customer_id for row in rows})
-    held = {} if by.cap_exempt else _held_places(session, outreach, customers, since=by.t0 - by.cap.period)
+    _lock(session, customers)
+    held = {} if by.cap_exempt else _held_places(session, outreach, customers, by)
+    slots = _slots(session, outreach, rows, by)
     drawn = _drawn(session, outreach, sorted({row.cluster for row in rows}))
-    reserve = []
+    reserve, waiting = [], []
     for row in rows:
+        slot_of = slots[row.customer_id]
         if row.cleared_at is not None:
             row.withheld = "condition_cleared"
+        elif isinstance(slot_of, str):
+            row.withheld = slot_of
+        elif slot_of > by.t0:
+            waiting.append(slot_of)
+            continue
         elif not by.cap_exempt and not by.cap.has_room(held.get(row.customer_id, 0)):
             row.withheld = "frequency_cap"
         else:
             new = (arm(draw(by.salt, outreach, row.cluster), by.share), by.share)
             row.arm, row.share = drawn.get(row.cluster, new)
             row.t0, row.window_end = by.t0, by.t0 + by.window
-            reserve.append({"customer_id": row.customer_id, "outreach_id": outreach, "at": by.t0})
+            reserve.append(
+                {"customer_id": row.customer_id, "outreach_id": outreach, "at": by.t0, "urgency": by.urgency}
+            )
         session.add(row)
     insert_new(session, ReservationRow, reserve)
+    return waiting
+
+
+def _slots(
+    session: Session, outreach: str, rows: Sequence[RecipientRow], by: Randomisation
+) -> dict[str, datetime | str]:
+    customers = sorted({row.customer_id for row in rows})
+    last = {} if by.urgency == "urgent" else last_written(session, outreach, customers, since=by.t0 - APART)
+    calendars: dict[str, Calendar] = {}
+    if by.hours is not None:
+        for channel in sorted({row.channel for row in rows if row.channel}):
+            on_it = [row.customer_id for row in rows if row.channel == channel]
+            calendars |= calendars_of(session, on_it, cast("Channel", channel), by.hours)
+    return {
+        customer: slot(calendars.get(customer, ALWAYS), by.t0, not_after=by.not_after, last=last.get(customer))
+        for customer in customers
+    }
 
 
 def _drawn(session: Session, outreach: str, clusters: Sequence[str]) -> dict[str, tuple[str, float]]:
@@ -70,19 +111,23 @@ def _drawn(session: Session, outreach: str, clusters: Sequence[str]) -> dict[str
     return found
 
 
-def _held_places(session: Session, outreach: str, customers: Sequence[str], *, since: datetime) -> dict[str, int]:
+def _lock(session: Session, customers: Sequence[str]) -> None:
     # Two outreaches that randomise the same person at once must not both see the last free place. SQLite has one
     # writer anyway; PostgreSQL locks the customers, all of a page in one order, so that two pages cannot deadlock.
     session.exec(
         select(CustomerRow.id).where(col(CustomerRow.id).in_(customers)).order_by(col(CustomerRow.id)).with_for_update()
     ).all()
+
+
+def _held_places(session: Session, outreach: str, customers: Sequence[str], by: Randomisation) -> dict[str, int]:
     held: dict[str, int] = {}
     for chunk in chunks(customers):
         query = (
             select(ReservationRow.customer_id, func.count())
             .where(
                 col(ReservationRow.customer_id).in_(chunk),
-                col(ReservationRow.at) > since,
+                col(ReservationRow.at) > by.t0 - by.cap.period,
+                col(ReservationRow.urgency).in_(counted_against(by.urgency)),
                 ReservationRow.outreach_id != outreach,
             )
             .group_by(col(ReservationRow.customer_id))

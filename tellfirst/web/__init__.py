@@ -1,1 +1,1 @@
-"""The web process: delivery receipts and a health check."""
+"""The web process: webhooks, the pages of customers, the inbox of an app, and a health check."""

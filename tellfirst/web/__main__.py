@@ -18,6 +18,7 @@ def main() -> int:
     try:
         settings = Settings.load()
         database = Database(open_engine(settings.database), anchor=settings.anchor)
+        app = create_app(settings, database)
     except TellfirstError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -26,7 +27,7 @@ def main() -> int:
         signal.signal(name, lambda *_: None)
     # No access log: a request line holds whatever anybody on the internet puts there.
     config = uvicorn.Config(
-        create_app(settings, database),
+        app,
         host=settings.web_host,
         port=settings.web_port,
         log_config=None,

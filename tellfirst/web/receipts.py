@@ -1,79 +1,43 @@
-"""Delivery receipts from Twilio: verified, kept raw, and folded into the state of their send."""
+"""Delivery receipts from Twilio, of messages and calls: verified, kept raw, and folded into the state of their send."""
 
 from collections.abc import Callable
 from datetime import datetime
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import ImmutableMultiDict
-from twilio.request_validator import RequestValidator
 
-from tellfirst.channels.receipts import fold, rank
-from tellfirst.domain.message import SendState
-from tellfirst.store.receipts import Receipt, Receipts
+from tellfirst.domain.receipt import Receipt
+from tellfirst.store.receipts import Receipts
+from tellfirst.web.signatures import ANSWERS
+from tellfirst.web.twilio_forms import FORMS, TwilioForms
 
 PATH = "/twilio/status"
-BODY_LIMIT = 65_536
 PROVIDER = "twilio"
 
 
-def twilio_receipts(
-    receipts: Receipts, *, public_url: str, auth_token: str, clock: Callable[[], datetime]
-) -> APIRouter:
-    """Returns the route to which Twilio reports; without `public_url` or `auth_token` it says what is missing."""
+def twilio_receipts(receipts: Receipts, forms: TwilioForms, *, clock: Callable[[], datetime]) -> APIRouter:
+    """Returns the route to which Twilio reports; our id for the message is the `d` of the address it was given."""
     router = APIRouter()
-    base = public_url.rstrip("/")
-    validator = RequestValidator(auth_token)
 
-    @router.post(PATH, status_code=204, response_class=Response)
-    async def status(request: Request) -> None:
-        if not (base and auth_token):
-            raise HTTPException(503, "receipts need TELLFIRST_PUBLIC_URL and TWILIO_AUTH_TOKEN; see docs/operations.md")
-        form = read_form(await read_body(request))
-        # What Twilio signed is the public address, and not the one a proxy made of it; the query as it was written.
-        query = request.scope["query_string"].decode("latin-1")
-        url = base + PATH + ("?" + query if query else "")
-        if not validator.validate(url, form, request.headers.get("X-Twilio-Signature", "")):
-            raise HTTPException(403, "the signature does not fit; check TELLFIRST_PUBLIC_URL and TWILIO_AUTH_TOKEN")
-        message, word = form.get("MessageSid", ""), form.get("MessageStatus", "")
-        if not (message and word):
-            raise HTTPException(400, "a receipt names a MessageSid and a MessageStatus")
+    @router.post(PATH, status_code=204, response_class=Response, responses=ANSWERS, openapi_extra=FORMS)
+    async def post_twilio_status(request: Request, d: str = "") -> None:
+        form = await forms.read(request, PATH)
+        message, word = form.get("MessageSid") or form.get("SmsSid", ""), form.get("MessageStatus", "")
+        message, word = (message, word) if message else (form.get("CallSid", ""), form.get("CallStatus", ""))
+        if not (_plain(message) and _plain(word)):
+            raise HTTPException(400, "a receipt names a MessageSid and a MessageStatus, or a CallSid and a CallStatus")
+        error = form.get("ErrorCode", "")
         receipt = Receipt(
             provider=PROVIDER,
             provider_id=message[:64],
             status=word[:32],
-            error=form.get("ErrorCode", "")[:16],
-            send=request.query_params.get("d", "")[:64],
+            error=error[:16] if _plain(error) else "",
+            send=d[:64] if _plain(d) else "",
         )
-        await run_in_threadpool(take, receipts, receipt, now=clock())
+        await run_in_threadpool(receipts.take, receipt, now=clock())
 
     return router
 
 
-def take(receipts: Receipts, receipt: Receipt, *, now: datetime) -> None:
-    """Keeps a receipt and moves its send to what all receipts of its message amount to; repeating changes nothing."""
-    receipts.keep(receipt, now=now)
-    # Also after a receipt that was here already: the process may have ended between keeping and moving.
-    events = receipts.of_message(receipt.provider, receipt.provider_id)
-    state = fold(status for status, _ in events)
-    if state is None:
-        return
-    _, error = max(events, key=lambda event: (rank(event[0]), event))
-    reason = f"receipt:{error}" if state is SendState.UNDELIVERED and error else "receipt"
-    receipts.apply(receipt.send, receipt.provider_id, state, reason=reason, now=now)
-
-
-async def read_body(request: Request) -> bytes:
-    """Returns the body; raises 413 as soon as it grows past the limit."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise HTTPException(413, f"a receipt is at most {BODY_LIMIT} bytes long")
-    return body
-
-
-def read_form(body: bytes) -> ImmutableMultiDict[str, str]:
-    """Returns the fields of a form, blank ones too: Twilio signs them."""
-    return ImmutableMultiDict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
+def _plain(word: str) -> bool:
+    return bool(word) and word.isascii() and word.isprintable()

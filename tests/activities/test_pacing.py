@@ -1,69 +1,76 @@
-"""A pace spreads messages over time, whoever sends them."""
+"""What leaves together is a second's worth at most, counted as the channel's provider counts."""
 
-import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from activities.pacing import Pace
+from tellfirst.domain.message import Rendered
+from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.migrations import migrate
+from tellfirst.store.rates import Rates
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
+def pace(folder: Path, **rates: float) -> Pace:
+    engine = open_engine(f"sqlite:///{folder / 'tellfirst.db'}")
+    migrate(engine)
+    return Pace(Rates(Database(engine), rates), now=lambda: NOW)
 
-    def __call__(self) -> float:
-        return self.now
 
-    def rest(self, seconds: float) -> None:
-        self.now += seconds
+def texts(*sizes: int) -> list[Rendered]:
+    """Returns texts of so many segments."""
+    return [Rendered(body="x" * (153 * size if size > 1 else 10)) for size in sizes]
 
 
 @pytest.mark.parametrize(
-    ("rate", "in_flight", "together"), [(0.5, 8, 1), (1, 8, 1), (1.9, 8, 1), (5, 8, 5), (100, 8, 8), (100, 200, 100)]
+    ("rate", "sizes", "together", "units"),
+    [
+        (0.5, [1, 1], 1, 1),
+        (1.9, [1, 1], 1, 1),
+        (5, [1] * 8, 5, 5),
+        (100, [1] * 8, 8, 8),
+        (5, [3, 2, 1], 2, 5),
+        (5, [3, 3], 1, 3),
+        (1, [3, 1], 1, 3),
+    ],
 )
-def test_what_leaves_together_is_a_second_at_most(rate: float, in_flight: int, together: int) -> None:
-    assert Pace(rate).at_once(in_flight) == together
+def test_what_leaves_together_is_a_second_at_most(
+    tmp_path: Path, rate: float, sizes: list[int], together: int, units: int
+) -> None:
+    batch, taken = pace(tmp_path, sms=rate).fit("sms", texts(*sizes), lambda text: text)
+    assert (len(batch), taken) == (together, units)
 
 
-@pytest.mark.parametrize("rate", [0.25, 1, 7, 80])
-def test_no_more_leave_in_any_stretch_of_time_than_its_rate_allows(rate: float) -> None:
-    clock = Clock()
-    pace = Pace(rate, monotonic=clock, rest=clock.rest)
-    left: list[float] = []
-    count = pace.at_once(8)
-    while len(left) < 40 * count:
-        if wait := pace.take(count):
-            pace.rest(wait)
-        else:
-            left += [clock.now] * count
-    for n, first in enumerate(left):
-        for last in range(n, len(left)):
-            assert last - n + 1 <= (left[last] - first) * rate + count + 1e-6
-    assert len(left) >= (left[-1] - left[0]) * rate, "and none of its time is lost"
+def test_elsewhere_a_message_is_a_message(tmp_path: Path) -> None:
+    batch, taken = pace(tmp_path, email=5).fit("email", texts(6, 6, 6), lambda text: text)
+    assert (len(batch), taken) == (3, 3)
 
 
-def test_time_that_was_not_used_is_not_made_up_for() -> None:
-    clock = Clock()
-    pace = Pace(1, monotonic=clock)
-    assert pace.take(1) == 0
-    clock.rest(60)
-    assert pace.take(1) == 0
-    assert pace.take(1) == 1
+def test_a_text_that_cannot_be_made_takes_the_time_of_one(tmp_path: Path) -> None:
+    assert pace(tmp_path, sms=5).fit("sms", texts(2), lambda _: None)[1] == 1
 
 
-def test_of_many_pages_one_takes_the_turn() -> None:
-    clock = Clock()
-    pace = Pace(2, monotonic=clock)
-    waits: list[float] = []
-    together = threading.Barrier(8)
+def test_without_a_pace_all_leave_and_nothing_is_counted(tmp_path: Path) -> None:
+    free = pace(tmp_path)
+    batch, taken = free.fit("sms", texts(3, 3), lambda _: pytest.fail("it is not even rendered"))
+    assert (len(batch), taken, free.take("sms", taken, urgent=False)) == (2, 0, 0)
 
-    def page() -> None:
-        together.wait()
-        waits.append(pace.take(1))
 
-    threads = [threading.Thread(target=page) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(waits) == [0] + [0.5] * 7
+def test_a_pace_set_meanwhile_is_heard_half_a_second_later(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'tellfirst.db'}")
+    migrate(engine)
+    rates = Rates(Database(engine))
+    seconds = iter((0.0, 0.4, 0.5, -9.0))
+    free = Pace(rates, now=lambda: NOW + timedelta(seconds=next(seconds)))
+    assert free.fit("sms", texts(1, 1), lambda text: text)[1] == 0
+    rates.change("sms", 1, by="ana", at=NOW)
+    taken = [free.fit("sms", texts(1, 1), lambda text: text)[1] for _ in range(3)]
+    assert taken == [0, 1, 1], "nor is a clock that was put back believed"
+
+
+def test_the_clock_is_the_real_one(tmp_path: Path) -> None:
+    slow = pace(tmp_path, sms=0.5)
+    assert [slow.take("sms", 1, urgent=False) for _ in range(2)] == [0, 2]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest_asyncio
 from temporalio.testing import ActivityEnvironment
 
-from activities.dispatch import PageReport, PageRequest
+from activities.pages import PageReport, PageRequest
 from tellfirst.domain.message import Channel
 from tests.world import World
 

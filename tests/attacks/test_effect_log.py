@@ -16,7 +16,10 @@ async def test_sends_that_point_at_people_nobody_approved(approved: Approved, to
         " token, attempts, nonce, adapter, provider_id, body_digest) SELECT 'forged', ?, 1, id, customer_id, 'initial',"
         " 'sms', 0, 'planned', '', 0, 0, '', '', '', '' FROM recipients WHERE customer_id = 'c-7'"
     )
-    reserve = "INSERT INTO reservations (customer_id, outreach_id, at) SELECT 'c-7', ?, at FROM reservations LIMIT 1"
+    reserve = (
+        "INSERT INTO reservations (customer_id, outreach_id, at, urgency)"
+        " SELECT 'c-7', ?, at, urgency FROM reservations LIMIT 1"
+    )
     codes = []
     for more in ([], [("UPDATE recipients SET facts = ? WHERE customer_id = 'c-7'", ('{"order_id": "x"}',))]):
 

@@ -82,7 +82,7 @@ async def test_the_text_of_another_sender_is_not_ours(make: Make) -> None:
 async def test_a_provider_that_cannot_be_asked_says_nothing(make: Make) -> None:
     message = outbound()
     await send_one(make(), message)
-    assert await make(auth_token="wrong").look_up(message, now()) is None
+    assert await make(token="wrong").look_up(message, now()) is None
     assert await make(base_url="http://127.0.0.1:9", timeout=0.5).look_up(message, now()) is None
 
 

@@ -194,6 +194,13 @@ def test_the_file_of_the_documentation_can_be_read(tmp_path: Path) -> None:
     assert notifiers(tmp_path, shown).ways_to(["Service lead", "somebody"]) == ("oncall", "leads", "console")
 
 
+def test_a_way_whose_secret_is_not_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "notify.toml"
+    path.write_text('[ways.oncall]\nwebhook = "https://oncall.example.com"\nsecret = "abc"\n')
+    with pytest.raises(SettingsError, match=r"notify\.toml, ways\.oncall: the secret"):
+        read_notifiers(path)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="check TELLFIRST_NOTIFY"):
         read_notifiers(tmp_path / "none.toml")

@@ -60,6 +60,13 @@ async def test_a_message_of_another_channel_is_refused(directory: Path) -> None:
         await Outbox(directory, "email").send([outbound(not_after=LATER)], now=NOW)
 
 
+async def test_the_links_of_a_message_can_be_tried_from_its_file(directory: Path) -> None:
+    links = {"unsubscribe_url": "http://127.0.0.1:8090/u/x", "preferences_url": "http://127.0.0.1:8090/p/x"}
+    await Outbox(directory, "sms").send([outbound("s-1", not_after=LATER, **links)], now=NOW)
+    (kept,) = read_outbox(directory)
+    assert {name: getattr(kept, name) for name in links} == links
+
+
 async def test_a_message_past_its_time_is_not_written(directory: Path) -> None:
     (answer,) = await Outbox(directory, "sms").send([outbound(not_after=NOW)], now=NOW)
     assert (answer.kind, answer.detail) == (AnswerKind.NOT_SENT, "too_late")

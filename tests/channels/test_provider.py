@@ -8,22 +8,21 @@ import pytest
 
 from tellfirst.channels.sms import TwilioSms
 from tellfirst.domain.message import AnswerKind
-from tests.channels.conftest import Make, outbound
+from tests.channels.conftest import Make, account, outbound
 from tests.provider import Provider
 from tests.twilio_server import MESSAGES
 
 
 async def test_a_killed_provider_remembers_what_it_accepted(tmp_path: Path) -> None:
     log, message, since = tmp_path / "log.jsonl", outbound(), datetime.now(UTC)
-    account = (Provider.account_sid, Provider.auth_token, Provider.service_sid)
     with Provider(log) as provider:
         provider.fault("reset_after")
-        sms = TwilioSms(*account, base_url=provider.base_url)
+        sms = TwilioSms(account(provider), provider.service_sid)
         (answer,) = await sms.send([message], now=since)
         await sms.close()
     assert answer.kind is AnswerKind.AMBIGUOUS
     with Provider(log) as provider:
-        sms = TwilioSms(*account, base_url=provider.base_url)
+        sms = TwilioSms(account(provider), provider.service_sid)
         found = await sms.look_up(message, since)
         await sms.close()
     assert [record["sid"] for record in provider.accepted()] == [found and found.provider_id]

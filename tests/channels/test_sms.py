@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tellfirst.channels.sms import TwilioSms
+from tellfirst.channels.twilio_account import TwilioAccount
 from tellfirst.channels.twilio_errors import ERRORS, classify
 from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered
 from tellfirst.errors import SettingsError
@@ -56,16 +57,17 @@ REFUSALS = [
     pytest.param({"mode": "rate_limit"}, AnswerKind.NOT_SENT, "20429", None, id="rate limit without a hint"),
     pytest.param({"mode": "refuse", "code": 21610}, AnswerKind.OPTED_OUT, "21610", None, id="opted out"),
     pytest.param({"mode": "refuse", "code": 21614}, AnswerKind.PERMANENT, "21614", None, id="not a mobile"),
+    pytest.param({"mode": "refuse", "code": 30003}, AnswerKind.UNREACHED, "30003", None, id="switched off"),
     pytest.param({"mode": "refuse", "code": 21611}, AnswerKind.NOT_SENT, "21611", None, id="queue full"),
-    pytest.param({"mode": "refuse", "code": 30610}, AnswerKind.NOT_SENT, "30610", None, id="provider's quiet hours"),
+    pytest.param({"mode": "refuse", "code": 30610}, AnswerKind.QUIET_HOURS, "30610", None, id="provider's quiet hours"),
     pytest.param({"mode": "refuse", "code": 30007}, AnswerKind.POLICY_BLOCK, "30007", None, id="filtered"),
     pytest.param({"mode": "refuse", "code": 21606}, AnswerKind.CONFIGURATION, "21606", None, id="sender not ours"),
-    pytest.param({"mode": "refuse", "code": 99999}, AnswerKind.PERMANENT, "unknown code 99999", None, id="unknown"),
+    pytest.param({"mode": "refuse", "code": 99999}, AnswerKind.UNREACHED, "unknown code 99999", None, id="unknown"),
     pytest.param(
         {"mode": "refuse", "code": 99999, "http_status": 403}, AnswerKind.CONFIGURATION, "99999", None, id="forbidden"
     ),
     pytest.param(
-        {"mode": "refuse", "code": "+15550100001"}, AnswerKind.PERMANENT, "unknown code http_400", None, id="no number"
+        {"mode": "refuse", "code": "+15550100001"}, AnswerKind.UNREACHED, "unknown code http_400", None, id="no number"
     ),
     pytest.param(
         {"mode": "refuse", "code": 0, "http_status": 307}, AnswerKind.CONFIGURATION, "http_307", None, id="307"
@@ -82,9 +84,9 @@ REFUSALS = [
     pytest.param({"mode": "garbage"}, AnswerKind.AMBIGUOUS, "JSONDecodeError", None, id="no JSON"),
     pytest.param({"mode": "empty"}, AnswerKind.AMBIGUOUS, "no message id", None, id="no id"),
     pytest.param({"mode": "born_dead", "code": 30036}, AnswerKind.NOT_SENT, "30036", None, id="201 but expired"),
-    pytest.param({"mode": "born_dead", "code": 30999}, AnswerKind.PERMANENT, "unknown code 30999", None, id="201, new"),
+    pytest.param({"mode": "born_dead", "code": 30999}, AnswerKind.UNREACHED, "unknown code 30999", None, id="201, new"),
     pytest.param(
-        {"mode": "born_dead", "status": "canceled"}, AnswerKind.PERMANENT, "canceled", None, id="201 canceled"
+        {"mode": "born_dead", "status": "canceled"}, AnswerKind.UNREACHED, "canceled", None, id="201 canceled"
     ),
     pytest.param(
         {"mode": "born_dead", "status": "queued", "code": 30007}, AnswerKind.POLICY_BLOCK, "30007", None, id="201, code"
@@ -184,7 +186,7 @@ async def test_a_message_that_found_no_free_connection_is_not_sent(provider: Pro
     assert len(provider.accepted()) == 1
 
 
-@pytest.mark.parametrize("wrong", [{"auth_token": "wrong"}, {"account_sid": "AC" + "f" * 32}])
+@pytest.mark.parametrize("wrong", [{"token": "wrong"}, {"sid": "AC" + "f" * 32}])
 async def test_wrong_credentials_stop_the_channel_and_not_the_recipient(make: Make, wrong: dict[str, str]) -> None:
     answer = await send_one(make(**wrong))
     assert (answer.kind, answer.detail) == (AnswerKind.CONFIGURATION, "20003")
@@ -273,18 +275,17 @@ async def test_the_environment_decides_nothing(make: Make, monkeypatch: pytest.M
     }.items():
         monkeypatch.setenv(name, value)
     sms = make()
-    assert sms._client.region is None
-    assert sms._client.edge is None
+    assert sms._account.client.region is None
+    assert sms._account.client.edge is None
     assert (await send_one(sms)).kind is AnswerKind.ACCEPTED
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"account_sid": ""}, {"auth_token": ""}, {"sender": ""}, {"base_url": "api.twilio.example"}]
-)
+@pytest.mark.parametrize("wrong", [{"sid": ""}, {"token": ""}, {"sender": ""}, {"base_url": "api.twilio.example"}])
 def test_settings_that_cannot_work_are_refused_at_once(wrong: dict[str, str]) -> None:
-    given: dict[str, str] = {"account_sid": "AC1", "auth_token": "t", "sender": "MG1"} | wrong
+    given: dict[str, str] = {"sid": "AC1", "token": "t"} | wrong
+    sender = given.pop("sender", "MG1")
     with pytest.raises(SettingsError):
-        TwilioSms(**given)  # type: ignore[arg-type]
+        TwilioSms(TwilioAccount(**given), sender)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("code", sorted(ERRORS))

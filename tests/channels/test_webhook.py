@@ -60,9 +60,9 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=30))])
 def test_the_example_of_the_specification_is_signed_alike(zone: timezone) -> None:
-    secret = read_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    secret = read_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", where="X")
     at = datetime.fromtimestamp(1614265330, zone)
-    headers = signed_headers("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', secret=secret, now=at)
+    headers = signed_headers("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', secret, now=at)
     assert headers == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "webhook-timestamp": "1614265330",
@@ -143,8 +143,8 @@ async def test_an_answer_that_comes_drop_by_drop_is_given_up() -> None:
 
 @pytest.mark.parametrize("secret", ["", "k" * 40, "whsec_", "whsec_c2hvcnQ=", "whsec_%%%"])
 def test_a_weak_secret_is_refused(secret: str) -> None:
-    with pytest.raises(SettingsError):
-        read_secret(secret)
+    with pytest.raises(SettingsError, match=r"^TELLFIRST_X_SECRETS: "):
+        read_secret(secret, where="TELLFIRST_X_SECRETS")
 
 
 @pytest.mark.parametrize("url", ["ftp://host/", "/grants", "https://user:word@host/"])

@@ -14,14 +14,15 @@ from tellfirst.cli.app import app
 from tests.cli.conftest import NOWHERE, Shell
 
 COMMANDS = {
-    "abort", "ack", "approve", "contacts import", "continue", "correct", "customers forget", "customers import",
-    "detect", "escalate", "exceptions approve", "exceptions deny", "exceptions list", "exceptions request",
-    "exceptions show", "keys add", "keys check", "keys list", "keys revoke", "keys whoami", "pause", "pending",
-    "permits approve", "permits list", "permits propose", "permits reject", "permits revoke", "permits show",
-    "playbooks approve", "playbooks check", "playbooks diff", "playbooks disclosure", "playbooks history",
-    "playbooks list", "playbooks owners", "playbooks propose", "playbooks reject", "playbooks show",
-    "playbooks withdraw", "reject", "report", "request-changes", "resume", "show", "start", "stuck", "update",
-    "verify", "who",
+    "abort", "ack", "approve", "calls done", "calls show", "channels list", "channels rate", "channels resume",
+    "channels when", "contacts import", "continue", "correct", "customers forget", "customers import", "detect",
+    "escalate", "events", "exceptions approve", "exceptions deny", "exceptions list", "exceptions request",
+    "exceptions show", "holds end", "keys add", "keys check", "keys list", "keys revoke", "keys whoami", "pause",
+    "pending", "permits approve", "permits list", "permits propose", "permits reject", "permits revoke",
+    "permits show", "playbooks approve", "playbooks check", "playbooks diff", "playbooks disclosure",
+    "playbooks history", "playbooks list", "playbooks owners", "playbooks propose", "playbooks reject",
+    "playbooks show", "playbooks templates", "playbooks withdraw", "reject", "replies", "report", "request-changes",
+    "resume", "show", "start", "stuck", "update", "verify", "who",
 }  # fmt: skip
 
 
@@ -49,7 +50,24 @@ def test_every_command_and_option_has_help(shell: Shell, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], *([group] for group in ("customers", "contacts", "playbooks", "permits", "exceptions", "keys"))]
+    "words",
+    [
+        [],
+        *(
+            [group]
+            for group in (
+                "customers",
+                "contacts",
+                "playbooks",
+                "permits",
+                "exceptions",
+                "keys",
+                "channels",
+                "calls",
+                "holds",
+            )
+        ),
+    ],
 )
 def test_a_list_of_commands_is_not_cut_short(shell: Shell, words: list[str]) -> None:
     done = shell(*words, "--help")

@@ -79,7 +79,7 @@ def test_an_import_replaces_but_never_undoes_an_opt_out(shell: Shell, database: 
         ("c-2,,,,,+1415555,,,", "'sms' is not a valid number"),
         (f"c-2,,,,,,{SECRET}@nowhere,,", "'email' is not a valid address"),
         (f"c-2,,,,,,,{SECRET * 20},", "'in_app' is longer"),
-        (f"c-2,,,,,,,,{SECRET}", "'opt_out' may name sms, email, in_app"),
+        (f"c-2,,,,,,,,{SECRET}", "'opt_out' may name sms, whatsapp, voice, email, push, in_app, person"),
         (f"c-2,{SECRET}", "has 2 cells instead of 9"),
         (f"c-2,,,,,,,,,{SECRET}", "has 10 cells instead of 9"),
         (f"c-2,{SECRET}\x00,,,,,,,", "holds a NUL character"),
@@ -324,4 +324,44 @@ def test_a_wrong_option_is_named(shell: Shell, more: list[str], says: str) -> No
     path = contacts_file(shell, "k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,")
     done = shell("contacts", "import", str(path), "--source", "desk", *more)
     assert (done.code, done.out) == (2, "")
+    assert says in done.err
+
+
+def test_addresses_of_every_channel_are_read(shell: Shell, database: Database) -> None:
+    token = "fXk3:APA91b-" + "x" * 150
+    rows = f"c-1,+1 415 555 0123,+14155550124,{token},+14155550125\nc-2,,,two words,\n"
+    done = shell("customers", "import", shell.file("c.csv", "id,whatsapp,voice,push,person\n" + rows))
+    assert "'push' is not the registration token of a device" in done.err
+    found = Customers(database).resolve(["c-1"])["c-1"]
+    assert {c: a.address for c, a in found.addresses.items()} == {
+        "whatsapp": "+14155550123",
+        "voice": "+14155550124",
+        "push": token,
+        "person": "+14155550125",
+    }
+
+
+WHO = "id,region,business,high_value,preferred\n"
+
+
+def test_who_a_customer_is_decides_how_they_are_reached(shell: Shell, database: Database) -> None:
+    shell("customers", "import", shell.file("c.csv", WHO + "c-1,us-ca,yes,TRUE,Email\nc-2,,no,,\n"))
+    one, two = (Customers(database).resolve([id_])[id_] for id_ in ("c-1", "c-2"))
+    assert (one.region, one.business, one.high_value, one.preferred) == ("US-CA", True, True, "email")
+    assert (two.region, two.business, two.high_value, two.preferred) == (None, False, False, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("c-1,Bavaria,,,", "'region' is not a country or a part of one"),
+        ("c-1,XX-CA,,,", "'region' is not a country or a part of one"),
+        ("c-1,US-CALI,,,", "'region' is not a country or a part of one"),
+        ("c-1,,maybe,,", "'business' is neither yes nor no"),
+        ("c-1,,,very,", "'high_value' is neither yes nor no"),
+        ("c-1,,,,pigeon", "'preferred' is not one of sms, whatsapp, voice, email, push, in_app, person"),
+    ],
+)
+def test_what_is_not_said_clearly_of_a_customer_is_refused(shell: Shell, row: str, says: str) -> None:
+    done = shell("customers", "import", shell.file("c.csv", WHO + row + "\n"))
     assert says in done.err

@@ -63,6 +63,11 @@ def test_playbooks_are_listed(shell: Shell) -> None:
     assert set(document[0]) == {"id", "title", "industry", "reason_code", "channels", "owner", "version"}
 
 
+def test_it_is_shown_that_a_playbook_does_not_wait_for_the_morning(shell: Shell) -> None:
+    assert "leaves      at any hour" in shell("playbooks", "show", "service_disruption").out
+    assert "at any hour" not in shell("playbooks", "show", "late_delivery").out
+
+
 def test_every_text_of_a_playbook_is_shown_with_its_owners_and_promises(shell: Shell) -> None:
     done = shell("playbooks", "show", "late_delivery")
     assert done.code == 0
@@ -79,7 +84,7 @@ def test_every_text_of_a_playbook_is_shown_with_its_owners_and_promises(shell: S
     assert {(s["step"], s["channel"], s["locale"]) for s in samples} == {
         (step, channel, locale)
         for step in ("initial", "update-1", "resolved")
-        for channel in ("sms", "email", "in_app")
+        for channel in ("sms", "whatsapp", "email", "in_app")
         for locale in ("en", "de")
     }
     assert all(sample["body"] for sample in samples)

@@ -52,6 +52,16 @@ async def test_pending_lists_what_waits_and_for_whom(office: Office) -> None:
     assert f"tellfirst show {outreach}" in listed
 
 
+async def test_an_approver_sees_that_it_rings_at_night(office: Office) -> None:
+    plain = await sent_to_six(office)
+    assert "at any hour" not in (await office.run("show", plain)).out
+    urgent = {'urgency = "normal"': 'urgency = "urgent"', "[limits]": '[when]\nquiet_hours = "ignore"\n\n[limits]'}
+    office.world.override("late_delivery", urgent)
+    handle = await office.world.start(office.world.late("o-1", key="urgent"))
+    await office.world.planned(handle.id)
+    assert "at any hour: it does not wait for the morning" in (await office.run("show", handle.id)).out
+
+
 async def test_one_screen_says_what_an_approver_needs(office: Office) -> None:
     outreach = await sent_to_six(office)
     done = await office.run("show", outreach)

@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tellfirst import contract
+from tests.architecture.documents import settings_rows
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.temporal.yml"
@@ -118,6 +119,16 @@ def test_no_secret_is_written_down_and_none_is_shared() -> None:
     assert "TEMPORAL_DB_PASSWORD" not in str(SERVICES["worker"]["environment"])
     assert "TELLFIRST_DB_PASSWORD" not in str(SERVICES["temporal"]["environment"])
     assert "POSTGRES_PASSWORD" not in str([service for name, service in SERVICES.items() if name != "postgresql"])
+
+
+def test_every_setting_reaches_the_application() -> None:
+    """A provider whose settings stop at the compose file would leave its channel in the outbox, without a word."""
+    by_whoever_signs = {"TELLFIRST_KEY", "TELLFIRST_PRINCIPAL"}
+    of_workers_alone = {"TELLFIRST_EMAIL_API_KEY", "TELLFIRST_SMTP_PASSWORD", "TELLFIRST_EXCEPTIONS_SECRET"}
+    known = dict(settings_rows()).keys()
+    for name in ("migrate", "worker", "web"):
+        given = {variable for variable in SERVICES[name]["environment"] if not variable.startswith("TEMPORAL_")}
+        assert given == known - by_whoever_signs - (set() if name == "worker" else of_workers_alone)
 
 
 def test_the_application_runs_without_privileges() -> None:

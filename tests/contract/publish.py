@@ -1,4 +1,4 @@
-"""`python -m tests.contract.publish`: writes docs/contract/<Model>.json; look at the difference before committing it.
+"""`python -m tests.contract.publish`: writes docs/contract/; look at the difference before committing it.
 
 A field that is taken away, renamed or newly required breaks services that were written against the old form.
 """
@@ -7,8 +7,13 @@ import json
 from pathlib import Path
 
 from pydantic import BaseModel
+from sqlalchemy import create_engine
 
 from tellfirst.contract import WIRE_MODELS
+from tellfirst.domain.feed import HAPPENINGS, VERSION, Happening
+from tellfirst.settings import Settings
+from tellfirst.store.engine import Database
+from tellfirst.web.app import create_app
 
 FOLDER = Path(__file__).parents[2] / "docs/contract"
 SENT_TO_US = {
@@ -33,6 +38,34 @@ def published(model: type[BaseModel]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
+def published_event(kind: type[Happening]) -> str:
+    """Returns the JSON schema of one type of event as other systems are sent it; what they do not know they ignore."""
+    data = kind.model_json_schema(mode="serialization")
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": kind.type,
+        "description": data.pop("description"),
+        "type": "object",
+        "required": ["type", "version", "timestamp", "data"],
+        "properties": {
+            "type": {"const": kind.type},
+            "version": {"const": VERSION},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "data": data,
+        },
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def published_api() -> str:
+    """Returns the OpenAPI description of the web process, as it serves it too."""
+    app = create_app(Settings.load(_env_file=None, secret="x" * 16), Database(create_engine("sqlite://")))
+    return json.dumps(app.openapi(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
 if __name__ == "__main__":
+    (FOLDER / "openapi.json").write_text(published_api(), encoding="utf-8")
+    for kind in HAPPENINGS.values():
+        (FOLDER / f"events/{kind.type}.json").write_text(published_event(kind), encoding="utf-8")
     for model in WIRE_MODELS:
         (FOLDER / f"{model.__name__}.json").write_text(published(model), encoding="utf-8")

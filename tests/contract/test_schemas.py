@@ -10,7 +10,8 @@ from temporalio import workflow
 
 from tellfirst import contract
 from tellfirst.contract import WIRE_MODELS
-from tests.contract.publish import FOLDER, published
+from tellfirst.domain.feed import HAPPENINGS
+from tests.contract.publish import FOLDER, published, published_api, published_event
 from workflows.detection import DetectionWorkflow
 from workflows.outreach import OutreachWorkflow
 
@@ -27,7 +28,13 @@ def test_the_published_schema_is_the_models(model: type[BaseModel]) -> None:
 
 
 def test_nothing_else_is_published() -> None:
-    assert {path.stem for path in FOLDER.glob("*.json")} == set(MODELS)
+    assert {path.stem for path in FOLDER.glob("*.json")} == {*MODELS, "openapi"}
+
+
+def test_the_published_api_is_the_web_processs() -> None:
+    assert (FOLDER / "openapi.json").read_text() == published_api(), (
+        "the web API changed: if that is meant, run `python -m tests.contract.publish` and say so in CHANGELOG.md"
+    )
 
 
 def test_the_workflow_answers_to_the_published_names() -> None:
@@ -74,3 +81,14 @@ def test_a_typing_error_is_heard(name: str) -> None:
     example = json.loads(dict(EXAMPLES)[name])
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**example, "typo": 1}, schema)
+
+
+@pytest.mark.parametrize("type_", HAPPENINGS)
+def test_the_published_event_is_the_models(type_: str) -> None:
+    assert (FOLDER / f"events/{type_}.json").read_text() == published_event(HAPPENINGS[type_]), (
+        "run `python -m tests.contract.publish` and look at the difference"
+    )
+
+
+def test_no_event_is_published_that_is_not_told() -> None:
+    assert {path.stem for path in (FOLDER / "events").iterdir()} == set(HAPPENINGS)

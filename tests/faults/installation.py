@@ -36,7 +36,7 @@ from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.sends import Sends
 from tests.provider import Provider
 from tests.signing.make import ed25519, envelope
-from tests.world import FAR
+from tests.world import FAR, OPEN_HOURS
 
 ROOT = Path(__file__).parent.parent.parent
 TEMPORAL = Path(sysconfig.get_path("scripts")) / "temporal"
@@ -82,10 +82,11 @@ class Installation:
             "TELLFIRST_LIBRARY": "false",
             "TELLFIRST_PLAYBOOKS": str(playbooks),
             "TELLFIRST_APPROVERS": str(self.approvers),
+            "TELLFIRST_HOURS": str(OPEN_HOURS),
             "TELLFIRST_SMS": "twilio",
             "TELLFIRST_SMS_SENDER": self.provider.service_sid,
-            "TELLFIRST_SMS_TIMEOUT": "4",
-            "TELLFIRST_SMS_IN_FLIGHT": str(in_flight),
+            "TELLFIRST_PROVIDER_TIMEOUT": "4",
+            "TELLFIRST_PROVIDER_IN_FLIGHT": str(in_flight),
             "TELLFIRST_LEASE_SECONDS": "8",
             "TELLFIRST_RECONCILE_SECONDS": "1",
             "TELLFIRST_TWILIO_API_BASE": self.provider.base_url,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tellfirst.playbooks.gsm import segments
 from tests.faults.installation import TEMPORAL, Installation, until
 from tests.figures import Figure
 
@@ -86,10 +87,10 @@ async def test_nothing_begins_five_seconds_after_everything_was_paused(tmp_path:
 
 
 @pytest.mark.slow
-async def test_so_it_is_at_one_text_a_second(tmp_path: Path, figure: Figure) -> None:
-    people = 16
+async def test_so_it_is_on_a_paced_channel_whose_rate_people_change(tmp_path: Path, figure: Figure) -> None:
+    people, rate = 24, 3
     async with Installation(tmp_path) as place:
-        place.environment["TELLFIRST_SMS_RATE"] = "1"
+        place.environment["TELLFIRST_SMS_RATE"] = str(rate)
         place.environment["TELLFIRST_PAGE_SIZE"] = "5"
         place.people(people)
         place.worker(), place.worker()
@@ -99,17 +100,22 @@ async def test_so_it_is_at_one_text_a_second(tmp_path: Path, figure: Figure) -> 
         begun, said = await pause(place)
         await asyncio.sleep(PROMISED + 1)
         told = place.provider.accepted()
-        times = [m["at"] for m in told]
-        last = times[-1]
+        sizes = [(m["at"], segments(m["body"])) for m in told]
+        last = sizes[-1][0]
+        assert last - begun <= PROMISED
+        busiest = max(sum(size for at, size in sizes if first <= at < first + 3) for first, _ in sizes)
+        assert busiest <= 3 * rate + max(size for _, size in sizes), "both processes keep one pace"
+        figure(
+            f"pause --all at {rate} segments/s from two processes: {sum(size for _, size in sizes)} segments in "
+            f"{last - sizes[0][0]:.1f} s, at most {busiest} in any 3 s; the last request began {last - begun:+.3f} s "
+            f"after the pause was asked for, {last - said:+.3f} s after it was said to hold"
+        )
+        assert (await tellfirst(place, "channels", "rate", "sms", "300"))[0] == 0
         await place.resume_all("ana")
         await place.resume_all("ben")
         await finished(place, handle.id, people, 120)
+        rest = [m["at"] for m in place.provider.accepted()][len(told) :]
         figure(
-            f"pause --all at 1 text/s in each of two processes: {len(told)} of {people} in {last - times[0]:.1f} s; "
-            f"the last request began {last - begun:+.3f} s after the pause was asked for, {last - said:+.3f} s after "
-            "it was said to hold"
+            f"channels rate sms 300: the other {len(rest)} texts left in {rest[-1] - rest[0]:.1f} s, nothing restarted"
         )
-        assert last - begun <= PROMISED
-        every = [m["at"] for m in place.provider.accepted()]
-        busiest = max(sum(first <= at < first + 3 for at in every) for first in every)
-        assert busiest <= 2 * 3 + 2, "each process keeps its pace"
+        assert rest[-1] - rest[0] < len(rest) * 3 / rate / 2

@@ -143,7 +143,7 @@ def test_it_says_ready_when_the_worker_polls_and_the_web_answers(checkout: Path,
     assert (checkout / "asked.txt").read_text().count("asked") == 3
     web = f"http://127.0.0.1:{up.ports['TELLFIRST_WEB_PORT']}"
     socket.create_connection(("127.0.0.1", int(up.ports["TELLFIRST_WEB_PORT"]))).close()
-    assert f"{web}/twilio/status" in text
+    assert f"{web}/openapi.json" in text
     assert f"{web}/ " not in text
     assert "?query=ExecutionStatus%3D%27Running%27%20AND%20OutreachStage%20IN" in text
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tellfirst.errors import NotFoundError
-from tellfirst.playbooks.answers import major, render_answer
+from tellfirst.playbooks.answers import answer_findings, major, render_answer
 from tellfirst.playbooks.fields import RenderError
 from tellfirst.playbooks.lint import lint
 from tellfirst.playbooks.loader import LIBRARY, load_library
@@ -93,3 +93,25 @@ def test_every_shipped_answer_renders() -> None:
                         loaded.playbook, kind, channel, locale, amount_minor=boundary.most, reference="r"
                     )
                     assert told.body
+
+
+def test_an_answer_on_whatsapp_is_in_registered_words() -> None:
+    book = load_library([LIBRARY])["late_delivery"].playbook
+    told = render_answer(book, "refund", "whatsapp", "de", amount_minor=1_250, reference="r-1")
+    assert (told.template, told.variables) == ("late_delivery_refund_de", ("12,50 €", "r-1"))
+    assert told.body.startswith("Wir erstatten Ihnen 12,50")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ({"body": "We refund {{ amount }} to you, as you asked."}, "names no template"),
+        ({"template": "refund_en", "body": "We refund {{ amount | upcase }} to you now."}, "plain {{ field }}"),
+        ({"template": "refund_en", "body": "{{ amount }} is what we refund to you now."}, "begins or ends"),
+    ],
+)
+def test_an_answer_that_cannot_be_registered_is_found(text: dict[str, str], reason: str) -> None:
+    data = with_exceptions()
+    data["channels"] = [*data["channels"], "whatsapp"]
+    data["exceptions"]["refund"]["answers"]["whatsapp"] = {"en": text}
+    assert any(reason in found for _, found, _ in answer_findings(playbook(data)))

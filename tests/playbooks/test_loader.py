@@ -59,7 +59,11 @@ def test_any_other_change_makes_another_version() -> None:
             "",
             "'steps[1].messages.sms.en.next' is missing; add it (and 1 more)",
         ),
-        ("[steps.messages.sms.en]", "[steps.messages.smss.en]", "'steps[0].messages.smss' is not 'sms', 'email' or"),
+        (
+            "[steps.messages.sms.en]",
+            "[steps.messages.smss.en]",
+            "'steps[0].messages.smss' is not 'sms', 'whatsapp', 'voice', 'email', 'push', 'in_app' or 'person'",
+        ),
         ('after = "PT1H"', "after = 1", "'steps[1].after' is refused: a duration is ISO 8601 text such as"),
         ('after = "PT1H"', 'after = "1:00"', "'steps[1].after' is refused: a duration is ISO 8601 text such as"),
         ('after = "PT1H"', 'after = "PT1Q"', "'steps[1].after' is refused: input should be a valid timedelta"),

@@ -8,10 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
-from tellfirst.policy.verdict import ALLOW, Consent, Verdict, halt, withhold
+from tellfirst.policy.hours import Calendar, Span
+from tellfirst.policy.verdict import ALLOW, Consent, Verdict, defer, halt, withhold
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STOP = Consent(channel="sms", purpose="*", allowed=False, at=NOON)
+
+ALL_DAY = (Span(days=frozenset(range(7)), opens=0, closes=24 * 60),)
+NIGHT = Calendar(zones=("UTC",), rules=((Span(days=frozenset(range(7)), opens=20 * 60, closes=24 * 60),),))
 
 PAGE = PageFacts(
     now=NOON,
@@ -53,7 +57,11 @@ ROW_WRONGS: list[tuple[dict[str, object], str]] = [
     ({"address_unchanged": False}, "address_changed"),
     ({"content_unchanged": False}, "content_changed"),
     ({"consents": (STOP,)}, "opted_out"),
+    ({"held": True}, "held"),
+    ({"told_before": True}, "told_before"),
     ({"reserved": False}, "frequency_cap"),
+    ({"calendar": Calendar(rules=(ALL_DAY,))}, "unknown_zone"),
+    ({"calendar": NIGHT}, "too_late"),
 ]
 
 
@@ -68,6 +76,13 @@ def of_row(*wrongs: dict[str, object], **page: object) -> Verdict:
 
 def test_with_nothing_wrong_it_may_leave() -> None:
     assert judge_page(PAGE) == of_row() == ALLOW
+    assert of_row({"calendar": Calendar(zones=("UTC",), rules=(ALL_DAY,))}) == ALLOW
+
+
+def test_what_would_disturb_waits_for_its_hour_where_nothing_else_is_wrong() -> None:
+    night = {"calendar": NIGHT, "not_after": NOON + timedelta(hours=9)}
+    assert of_row(night) == defer(NOON + timedelta(hours=8))
+    assert of_row(night, reserved=False) == withhold("frequency_cap")
 
 
 @pytest.mark.parametrize(("wrong", "reason"), PAGE_WRONGS)
@@ -96,8 +111,10 @@ def test_earlier_reason_of_a_row_is_named(
 
 @given(st.lists(st.sampled_from(ROW_WRONGS), max_size=7))
 def test_first_of_everything_that_is_wrong_is_named(wrongs: list[tuple[dict[str, object], str]]) -> None:
-    first = min(wrongs, key=ROW_WRONGS.index, default=None)
-    assert of_row(*(wrong for wrong, _ in wrongs)) == (ALLOW if first is None else withhold(first[1]))
+    ranked = sorted(wrongs, key=ROW_WRONGS.index)
+    # Two may be wrong about one fact: the last one given is the one that holds.
+    verdict = of_row(*(wrong for wrong, _ in reversed(ranked)))
+    assert verdict == (withhold(ranked[0][1]) if ranked else ALLOW)
 
 
 @pytest.mark.parametrize("kind", ["initial", "update", "resolved"])

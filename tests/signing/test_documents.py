@@ -128,6 +128,7 @@ def changed(field: str) -> OutreachDecision:
         "canary": 3,
         "addendum": "correction/initial",
         "channels": {"sms": 1_001, "email": 233},
+        "fallbacks": {"email": 1},
         "purpose": "marketing",
         "promises": {"update-1": "2026-03-02T12:00:01Z"},
         "decide_by": "2026-03-01T16:00:01Z",

@@ -1,12 +1,14 @@
 """Our own database, migrated, on SQLite and on a real PostgreSQL: every test of this folder runs on both."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import QueuePool
 from sqlalchemy.engine import make_url
 from sqlmodel import SQLModel
 
@@ -62,7 +64,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     one: Database = request.getfixturevalue("one_postgresql")
     _empty(one)
     yield one
-    one.close()
+    _closed(one)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -115,6 +117,18 @@ def _opened(url: str) -> Iterator[Database]:
         yield opened
     finally:
         opened.close()
+
+
+def _closed(database: Database) -> None:
+    """Closes a database once nobody uses it any more: a connection that is out then would never be closed."""
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    give_up = time.monotonic() + 5
+    while pool.checkedout() and time.monotonic() < give_up:
+        time.sleep(0.01)  # nothing tells when a thread gives its connection back
+    left = pool.checkedout()
+    database.close()
+    assert not left, f"{left} connections were never given back"
 
 
 def _empty(database: Database) -> None:

@@ -1,7 +1,7 @@
 """An outreach whose page is sent by hand: a worker, its lease, its answers."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlmodel import col, select, update
 
@@ -10,8 +10,10 @@ from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.verdict import ALLOW, Verdict
 from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.engine import Database
+from tellfirst.store.gate_facts import Switches
 from tellfirst.store.leases import Leases, PageKey
-from tellfirst.store.sends import PlannedSend, Sends, Switches
+from tellfirst.store.repeats import Repeat
+from tellfirst.store.sends import PlannedSend, Sends
 from tellfirst.store.tables import RecipientRow, SendRow
 from tests.store.make import DAY, NOON, OUTREACH, by, candidate, claim, customers, paged
 
@@ -48,7 +50,13 @@ class Desk:
 
     def open(self, key: PageKey = INITIAL, *, kind: str = "initial", retry: bool = False, token: int = 0) -> int:
         token = token or self.take(key)
-        self.sends.open_page(key, kind=kind, channel="sms", retry_intents=retry, token=token)
+        self.sends.open_page(
+            key,
+            kind=kind,
+            channel="sms",
+            repeat=Repeat(adapter="fake", since=NOON - DAY) if retry else None,
+            token=token,
+        )
         return token
 
     def intend(
@@ -59,6 +67,7 @@ class Desk:
         key: PageKey = INITIAL,
         judge: Judge = allow,
         facts: Callable[[PlannedSend, str | None], tuple[bool, bool, bool]] = lambda *_: (True, True, True),
+        now: datetime = NOON,
     ) -> dict[str, str] | str:
         return self.sends.intend(
             key,
@@ -67,8 +76,8 @@ class Desk:
             channel="sms",
             adapter="fake",
             nonce="n-1",
-            now=NOON,
-            lease_until=NOON + 2 * LEASE,
+            now=now,
+            lease_until=now + 2 * LEASE,
             not_after=NOON + DAY,
             judge=judge,
             facts=facts,

@@ -12,13 +12,14 @@ from sqlalchemy import event
 from tellfirst.domain.condition import Condition, Subject
 from tellfirst.domain.plan import PageRange, Plan, PlannedStep
 from tellfirst.domain.recipient import ELIGIBLE, Candidate
-from tellfirst.policy.caps import FrequencyCap
+from tellfirst.policy.caps import FrequencyCap, Urgency
 from tellfirst.signing.kinds import Proposal
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.engine import Database
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.waves import Randomisation
+from tellfirst.store.whereabouts import HourRules
 
 T = TypeVar("T")
 
@@ -203,7 +204,11 @@ def by(
     t0: datetime = NOON,
     cap: int = 3,
     cap_exempt: bool = False,
+    urgency: Urgency = "urgent",
+    hours: HourRules | None = None,
+    not_after: datetime = NOON + 30 * DAY,
 ) -> Randomisation:
+    """Returns how to randomise; what is urgent waits for no other outreach."""
     return Randomisation(
         share=share,
         salt=salt,
@@ -211,4 +216,7 @@ def by(
         window=3 * DAY,
         cap=FrequencyCap(count=cap, period=7 * DAY),
         cap_exempt=cap_exempt,
+        urgency=urgency,
+        hours=hours,
+        not_after=not_after,
     )

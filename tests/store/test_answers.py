@@ -69,7 +69,7 @@ MOVES = st.lists(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_moves_a_terminal_state(desk: Desk, moves: list[tuple[int, SendState, str]]) -> None:
     with desk.database.write() as session:
-        session.execute(update(SendRow).values(state=SendState.PLANNED))
+        session.execute(update(SendRow).values(state=SendState.PLANNED, intent_at=None, deferred_until=None))
         session.execute(update(LeaseRow).values(expires_at=NOON))
     token = desk.open()
     sends = desk.sends.planned(INITIAL, 3)

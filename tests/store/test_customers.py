@@ -3,6 +3,7 @@
 import pytest
 
 from tellfirst.policy.consent import may_contact
+from tellfirst.store.consents import Consents
 from tellfirst.store.customers import Address, CustomerRecord, Customers
 from tellfirst.store.engine import Database
 from tests.store.make import DAY, HOUR, NOON
@@ -62,8 +63,8 @@ def test_import_replaces_and_removes_addresses(customers: Customers) -> None:
     assert one.addresses == {"sms": Address(address="+15550002", usable=True)}
 
 
-def test_import_does_not_undo_an_opt_out(customers: Customers) -> None:
-    customers.opt_out(["c-1"], channel="sms", purpose="*", at=NOON, source="STOP")
+def test_import_does_not_undo_an_opt_out(customers: Customers, database: Database) -> None:
+    Consents(database, everything=False).opt_out(["c-1"], channel="sms", at=NOON, source="STOP")
     customers.save([record()], now=NOON + DAY, source="import")
     assert not allows(customers)
     assert allows(customers, "email")
@@ -75,9 +76,9 @@ def test_imported_opt_out_holds_for_every_purpose_of_the_channel(customers: Cust
     assert allows(customers, "email")
 
 
-def test_opt_out_is_of_those_customers_alone(customers: Customers) -> None:
+def test_opt_out_is_of_those_customers_alone(customers: Customers, database: Database) -> None:
     customers.save([record("c-2"), record("c-3")], now=NOON, source="import")
-    customers.opt_out(["c-2", "c-3"], channel="*", purpose="*", at=NOON, source="page")
+    Consents(database).opt_out(["c-2", "c-3"], channel="", at=NOON, source="page")
     assert allows(customers)
     statements = customers.resolve(["c-2"])["c-2"].consents
     assert [(s.channel, s.purpose, s.allowed, s.at) for s in statements] == [("*", "*", False, NOON)]

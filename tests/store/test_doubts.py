@@ -117,6 +117,7 @@ def test_receipts_are_of_one_send(doubtful: Desk) -> None:
             [
                 {**event, "send_id": first, "provider_id": "p-1", "status": "sent"},
                 {**event, "send_id": second, "provider_id": "p-2", "status": "sent"},
+                {**event, "send_id": first, "provider_id": "p-3", "status": "sent", "provider": "another"},
             ],
         )
     assert doubtful.doubts.receipts_of(first) == [("p-1", "sent")]

@@ -11,6 +11,7 @@ from tellfirst.errors import NotFoundError
 from tellfirst.signing.audience import page_digest
 from tellfirst.signing.leaves import leaf_of
 from tellfirst.store.chain import Chain
+from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contact, Contacts
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.decisions import differences
@@ -142,10 +143,9 @@ def test_a_message_in_flight_is_settled_and_leaves_no_digest_of_its_text(known: 
 
 def test_an_opt_out_that_comes_after_the_erasure_stops_nothing(known: Desk, anchored: Database) -> None:
     Erasure(anchored).forget("c-1", "forgotten-1", by="ana", at=NOON + DAY)
-    people = Customers(anchored)
-    people.opt_out(["c-1", "c-2"], channel="sms", purpose="*", at=NOON + DAY, source="provider")
+    Consents(anchored).opt_out(["c-1", "c-2"], channel="sms", at=NOON + DAY, source="provider")
     assert "'c-1'" not in everything(anchored)
-    assert [c.channel for c in people.resolve(["c-2"])["c-2"].consents] == ["sms"]
+    assert [c.channel for c in Customers(anchored).resolve(["c-2"])["c-2"].consents] == ["*"]
 
 
 def test_who_comes_back_after_the_erasure_is_forgotten_again(known: Desk, anchored: Database) -> None:

@@ -6,12 +6,14 @@ from sqlmodel import col, update
 from tellfirst.domain.message import SendState
 from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.verdict import ALLOW, Verdict, withhold
+from tellfirst.store.consents import Consents
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import CustomerRecord
 from tellfirst.store.engine import Database
+from tellfirst.store.gate_facts import Switches
 from tellfirst.store.leases import FencedOffError
 from tellfirst.store.outreaches import Outreaches
-from tellfirst.store.sends import PlannedSend, Switches
+from tellfirst.store.sends import PlannedSend
 from tellfirst.store.tables import RecipientRow
 from tests.store.desk import INITIAL, LEASE, TERMINAL, Desk
 from tests.store.make import DAY, NOON, OUTREACH, candidate, claim, paged
@@ -76,7 +78,7 @@ def test_facts_are_those_of_now(desk: Desk) -> None:
     token = desk.open()
     seen: dict[str, RowFacts] = {}
     asked: dict[str, str | None] = {}
-    desk.customers.opt_out(["c-1"], channel="sms", purpose="*", at=NOON, source="test")
+    Consents(desk.database, everything=False).opt_out(["c-1"], channel="sms", at=NOON, source="test")
     desk.customers.mark_unusable({"c-2": "sms"})
     whose = desk.whose()
 

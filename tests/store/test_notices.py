@@ -53,11 +53,11 @@ def test_what_was_delivered_stays_so(database: Database) -> None:
 
 def test_escalation_stands_as_it_was_kept_last(database: Database) -> None:
     escalations = Escalations(database)
-    escalations.keep(escalation())
-    escalations.keep(escalation("e-2", about="exception/r-1", opened_at=NOON - HOUR))
+    escalations.keep(escalation(), at=NOON)
+    escalations.keep(escalation("e-2", about="exception/r-1", opened_at=NOON - HOUR), at=NOON)
     assert [one.id for one in escalations.open()] == ["e-2", "e-1"]
     on_it = escalation(level=2, acknowledged_by="eve", acknowledged_at=NOON + HOUR)
-    escalations.keep(on_it)
+    escalations.keep(on_it, at=NOON)
     assert escalations.of(OUTREACH) == [on_it]
-    escalations.keep(on_it.model_copy(update={"ended_at": NOON + HOUR}))
+    escalations.keep(on_it.model_copy(update={"ended_at": NOON + HOUR}), at=NOON)
     assert [one.id for one in escalations.open()] == ["e-2"]

@@ -14,6 +14,7 @@ from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.engine import Database
 from tellfirst.store.leases import Leases
 from tellfirst.store.recipients import Recipients
+from tellfirst.store.repeats import Repeat
 from tellfirst.store.sends import Sends
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import RecipientRow, ReservationRow, SendRow
@@ -56,7 +57,8 @@ def full(shared_database: Database) -> Database:
                 "page": r.page,
                 "state": [SendState.PLANNED, SendState.INTENT, *[SendState.ACCEPTED] * 18][(r.id or 0) % 20],
                 "provider_id": f"p-{r.id}",
-                "intent_at": NOON,
+                "adapter": "fake",
+                "intent_at": NOON if (r.id or 0) % 20 else None,
             }
             for r in rows
         ]
@@ -103,7 +105,7 @@ def dispatch(database: Database) -> None:
         key = PAGE.model_copy(update={"step": step})
         token = leases.take(key, now=NOON, until=NOON + LEASE)
         assert token is not None
-        sends.open_page(key, kind=kind, channel="sms", retry_intents=True, token=token)
+        sends.open_page(key, kind=kind, channel="sms", repeat=Repeat(adapter="fake", since=NOON), token=token)
         batch = sends.planned(key, 25)
         assert bool(batch) is (kind != "resolved")
         leaving = sends.intend(

@@ -7,9 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
+from tellfirst.domain.plan import PageSpan
+from tellfirst.domain.recipient import Wave
+from tellfirst.policy.quiet import Allowed, HoursTable
 from tellfirst.store.engine import Database
+from tellfirst.store.leases import Leases, PageKey
+from tellfirst.store.preferences import Preference, Preferences
 from tellfirst.store.recipients import Recipients
-from tellfirst.store.tables import RecipientRow, ReservationRow
+from tellfirst.store.sends import Sends
+from tellfirst.store.tables import CustomerRow, RecipientRow, ReservationRow
+from tellfirst.store.whereabouts import HourRules
 from tests.store.make import DAY, HOUR, NOON, OUTREACH, at_once, by, candidate, customers, meeting, paged
 
 OTHER = "outreach/late_delivery/k-2/1"
@@ -201,4 +208,100 @@ def test_wave_counts_the_eligible_of_one_revision(database: Database) -> None:
     assert wave.withheld == 1
     assert (wave.treated, wave.control) == (arms["treated"], arms["control"])
     assert wave.treated + wave.control == 30
-    assert recipients.wave(OUTREACH, 2).model_dump() == {"treated": 0, "control": 0, "withheld": 0}
+    assert recipients.wave(OUTREACH, 2) == Wave(treated=0, control=0, withheld=0)
+
+
+NIGHT = HourRules(
+    table=HoursTable(
+        allowed=(Allowed(regions=("*",), source="test", checked_on=NOON.date(), **{"from": "08:00", "to": "11:00"}),)
+    ),
+    default_zone="UTC",
+)
+MORNING = NOON + 20 * HOUR
+
+
+def test_whose_hour_has_not_come_waits_and_holds_no_place(database: Database) -> None:
+    recipients = fill(database, ["c-1", "c-2"], OUTREACH)
+    customers_in(database, {"c-2": "Asia/Tokyo"})  # nine in the evening
+    waiting = recipients.randomise(OUTREACH, 1, by(hours=NIGHT), page=0)
+    assert waiting == [MORNING, MORNING - 9 * HOUR]
+    assert [r.arm for r in rows(database)] == [None, None]
+    assert places(database) == []
+    assert recipients.undrawn(OUTREACH, 1, end=1) == [0]
+    assert recipients.randomise(OUTREACH, 1, by(hours=NIGHT, t0=waiting[1]), page=0) == [MORNING]
+    assert [(r.customer_id, r.t0) for r in rows(database) if r.arm] == [("c-2", waiting[1])]
+    assert recipients.wave(OUTREACH, 1) == Wave(treated=1, control=0, withheld=0, waiting=1)
+
+
+def open_page(database: Database, page: int) -> None:
+    """Plans the first messages of a page."""
+    key = PageKey(outreach=OUTREACH, revision=1, step="initial", page=page)
+    token = Leases(database).take(key, now=NOON, until=NOON + HOUR)
+    assert token is not None
+    Sends(database).open_page(key, kind="initial", channel="sms", repeat=None, token=token)
+
+
+def test_a_wave_says_where_it_drew_whichever_attempt_did(database: Database) -> None:
+    names = [f"c-{n}" for n in range(8)]
+    customers(database, names)
+    recipients = paged(database, [candidate(name) for name in names], size=2)
+    for page in (0, 1, 3):
+        recipients.randomise(OUTREACH, 1, by(), page=page)
+    recipients.randomise(OUTREACH, 1, by(t0=NOON + HOUR), page=2)
+    assert recipients.unopened(OUTREACH, 1) == (PageSpan(first=0, end=4),)
+    open_page(database, 1)
+    assert recipients.unopened(OUTREACH, 1) == (PageSpan(first=0, end=1), PageSpan(first=2, end=4))
+    assert recipients.undrawn(OUTREACH, 1, end=4) == []
+
+
+def test_whose_hour_comes_too_late_is_set_aside(database: Database) -> None:
+    recipients = fill(database, ["c-1", "c-2"], OUTREACH)
+    recipients.mark_cleared([rows(database)[0].id or 0], at=NOON)
+    assert recipients.randomise(OUTREACH, 1, by(hours=NIGHT, not_after=MORNING), page=0) == []
+    assert [(r.withheld, r.arm) for r in rows(database)] == [("condition_cleared", None), ("too_late", None)]
+    assert places(database) == []
+
+
+def test_a_customer_s_own_quiet_hours_are_read_when_the_wave_is_due(database: Database) -> None:
+    recipients = fill(database, ["c-1"], OUTREACH)
+    Preferences(database).choose("c-1", Preference(timezone="UTC", quiet=(11 * 60, 13 * 60)), at=NOON)
+    always = NIGHT.model_copy(update={"table": HoursTable(allowed=())})
+    assert recipients.randomise(OUTREACH, 1, by(hours=always), page=0) == [NOON + HOUR]
+
+
+@pytest.mark.parametrize(("urgency", "waits"), [("normal", [NOON + HOUR]), ("high", [NOON + HOUR]), ("urgent", [])])
+def test_the_later_of_two_outreaches_waits_an_hour(database: Database, urgency: str, waits: list[object]) -> None:
+    recipients = fill(database, ["c-1"], OTHER, OUTREACH)
+    recipients.randomise(OTHER, 1, by(), page=0)
+    assert recipients.randomise(OUTREACH, 1, by(urgency=urgency), page=0) == waits  # type: ignore[arg-type]
+    assert recipients.randomise(OUTREACH, 1, by(urgency=urgency, t0=NOON + HOUR), page=0) == []  # type: ignore[arg-type]
+    assert recipients.arms(OUTREACH) == {"treated": 1}
+
+
+def test_two_outreaches_at_once_are_still_an_hour_apart(database: Database) -> None:
+    names = [f"c-{n}" for n in range(10)]
+    recipients = fill(database, names, OUTREACH, OTHER)
+    with meeting(database, "INSERT INTO reservations"):
+        waiting = at_once(
+            [lambda o=o: recipients.randomise(o, 1, by(urgency="normal"), page=0) for o in (OUTREACH, OTHER)]  # type: ignore[misc]
+        )
+    assert sorted(waiting) == [[], [NOON + HOUR] * 10]
+
+
+def test_no_volume_of_others_keeps_an_outage_notice_from_a_customer(database: Database) -> None:
+    recipients = fill(database, ["c-1"], THIRD, OTHER, OUTREACH)
+    recipients.randomise(THIRD, 1, by(cap=1, urgency="normal"), page=0)
+    later = NOON + 2 * HOUR
+    recipients.randomise(OTHER, 1, by(cap=1, urgency="urgent", t0=later), page=0)
+    assert recipients.wave(OTHER, 1).treated == 1, "normal ones do not take its place"
+    recipients.randomise(OUTREACH, 1, by(cap=2, urgency="high", t0=later + 2 * HOUR), page=0)
+    assert recipients.wave(OUTREACH, 1).treated == 1, "one urgent place of two"
+    paged(database, [candidate("c-1", "o-9")], outreach="outreach/late_delivery/k-4/1")
+    recipients.randomise("outreach/late_delivery/k-4/1", 1, by(cap=3, t0=later + 4 * HOUR, urgency="normal"), page=0)
+    assert recipients.wave("outreach/late_delivery/k-4/1", 1).withheld == 1, "three places of every class"
+
+
+def customers_in(database: Database, zones: dict[str, str]) -> None:
+    with database.write() as session:
+        for name, zone in zones.items():
+            session.get_one(CustomerRow, name).timezone = zone

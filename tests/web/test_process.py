@@ -15,6 +15,8 @@ import pytest
 from tellfirst.store.engine import open_engine
 from tellfirst.store.migrations import migrate
 
+ROOT = Path(__file__).parents[2]
+
 
 def free_port() -> int:
     while True:
@@ -28,7 +30,7 @@ def start(folder: Path, **given: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tellfirst.web"],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "TELLFIRST_DATA_DIR": str(folder), **given},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TELLFIRST_DATA_DIR": str(folder), **given},
         stderr=subprocess.PIPE,
         text=True,
     )

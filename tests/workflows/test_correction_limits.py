@@ -63,6 +63,7 @@ async def test_a_full_frequency_cap_does_not_stop_a_correction(world: World) -> 
     await world.until(lambda: len(world.sms.sent) == 2)
     other = await world.start(condition.model_copy(update={"key": f"{world.key}-2"}))
     await world.approve(other.id)
+    await world.pass_time(other, hours=1.1)  # the other one leaves them an hour in between
     await world.until(lambda: len(world.sms.sent) == 4)
     await world.with_settings(cap_count=1)
     assert (await draft(world, handle)).recipients == 2

@@ -10,13 +10,14 @@ from tellfirst.contract import Result
 from tellfirst.domain.condition import Audience, Condition
 from tellfirst.domain.message import AnswerKind
 from tellfirst.signing.kinds import Continue
+from tellfirst.store.customers import CustomerRecord
 from tellfirst.store.matters import Matters
 from tests.signing.make import Signer
 from tests.workflows.test_canary import always, first_few, go_on, matter
 from tests.workflows.test_changes import broken, sending
 from tests.workflows.test_corrections import draft, told
 from tests.workflows.test_life import admit
-from tests.workflows.test_sending import people, states
+from tests.workflows.test_sending import people, states, subjects
 from tests.world import World
 
 
@@ -53,6 +54,21 @@ async def test_growth_that_cannot_be_planned_waits_for_a_person_beyond_the_windo
     await world.client.pause(handle.id, paused=False)
     await world.planned(handle.id, revision=2)
     assert (await ended(world, handle.id)).ending == "measured"
+
+
+async def test_whoever_was_drawn_by_a_wave_that_failed_is_told_with_the_others(world: World) -> None:
+    many = [CustomerRecord(id=f"c-{n}", addresses={"sms": f"+1415{n:07d}"}) for n in range(501)]
+    world.customers.save(many, now=datetime.now(UTC), source="test")
+    world.sms.in_flight, names = 100, subjects(501)
+    handle = await world.start(admit(world, names))
+    await world.planned(handle.id)
+    with broken(world, "BEFORE UPDATE ON recipients WHEN NEW.page = 1 AND NEW.arm IS NOT NULL"):
+        await world.approve(handle.id)
+        await world.pass_time(handle, hours=7)
+        await world.stuck(handle)
+    assert world.recipients.wave(handle.id, 1).treated == 500
+    await world.client.pause(handle.id, paused=False)
+    await world.until(lambda: len(world.sms.sent) == 501)
 
 
 async def test_a_draft_outlives_trouble_with_planning_it(world: World) -> None:

@@ -128,6 +128,7 @@ async def test_a_cause_that_comes_again_after_it_had_ended_climbs_anew(world: Wo
     await world.until(lambda: [one.acknowledged_by for one in world.escalations.of(handle.id)][:1] == ["eve"])
     await world.until(lambda: world.escalations.open() == [])
     await world.client.escalate(handle.id, "raised", note="call the carrier")
+    await world.until(lambda: told(world, handle.id, "raised") == [(1, "Service lead")])
     await world.client.acknowledge(handle.id, by="eve", done=True)
     await world.client.escalate(handle.id, "raised", note="call the carrier")
     await world.until(lambda: told(world, handle.id, "raised") == [(1, "Service lead")] * 2)

@@ -15,6 +15,7 @@ from activities.exception_claims import ExceptionClaim
 from activities.exceptions import ReceivedGrant
 from tellfirst.contract import ExceptionResult, ExceptionView, Stage, exception_id
 from tellfirst.domain.message import AnswerKind
+from tellfirst.store.consents import Consents
 from tellfirst.store.controls import PAUSE_ALL
 from tellfirst.store.exceptions import Spent
 from tests.channels.test_webhook import SECRET, Receiver
@@ -108,7 +109,7 @@ async def test_an_opted_out_customer_gets_the_credit_and_no_text(counter: Counte
     await counter.open()
     handle = await counter.put()
     await counter.pending()
-    counter.world.customers.opt_out(["c-1"], channel="*", purpose="*", at=datetime.now(UTC), source="test")
+    Consents(counter.world.app.database).opt_out(["c-1"], channel="", at=datetime.now(UTC), source="test")
     assert (await counter.decide()).accepted
     result = await handle.result()
     assert (result.ending, result.answer) == ("executed", "withheld")

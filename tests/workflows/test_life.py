@@ -87,6 +87,8 @@ async def test_what_recurs_is_told_by_its_own_outreach_alone(world: World) -> No
     await world.client.tell(first.id, "condition_changed")
     second = await world.start(again)
     await world.approve(second.id)
+    await world.until(lambda: len(world.sms.sent) == 2)
+    await world.pass_time(second, minutes=65)  # nobody hears of two things within an hour
     await world.until(lambda: len(world.sms.sent) == 3)
     assert [r.recipients for r in (await world.client.view(first.id)).revisions] == [1], "the new ones are not its own"
     assert [r.recipients for r in (await world.client.view(second.id)).revisions] == [2]

@@ -1,13 +1,17 @@
 """Lives in which people do more than say yes once, to their end; each history is what tests/replay replays."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from tellfirst.contract import Stage
+from tellfirst.domain.message import AnswerKind
 from tests.workflows.test_canary import always, first_few, go_on
 from tests.workflows.test_corrections import draft, told
 from tests.workflows.test_escalations import waiting
+from tests.workflows.test_fallback import told as text_answered
+from tests.workflows.test_hours import TABLE, zone_at
 from tests.workflows.test_library import demanding
 from tests.workflows.test_permits import Permitting
 from tests.world import World
@@ -43,6 +47,28 @@ async def escalated(world: World) -> str:
     return handle.id
 
 
+async def fallen_back(world: World) -> str:
+    handle = await text_answered(world, AnswerKind.UNREACHED)
+    await world.until(lambda: len(world.email.sent) == 1)
+    return handle.id
+
+
+async def in_two_waves(world: World) -> str:
+    """One is told at once; the other waits for the morning, and there for the carrier's hours."""
+    path: Path = world.folder / "hours.toml"
+    path.write_text(TABLE.format(opens="08:00", closes="20:00"))
+    await world.with_settings(hours=path)
+    for number, hour in enumerate((12, 6), start=1):
+        world.customer(f"c-{number}", timezone=zone_at(hour), addresses={"sms": f"+1415000000{number}"})
+    handle = await world.start(world.late("o-1", "o-2"))
+    await world.approve(handle.id)
+    await world.until(lambda: len(world.sms.sent) == 1)
+    world.sms.answers = [AnswerKind.QUIET_HOURS]
+    await world.pass_time(handle, hours=4)
+    await world.until(lambda: len(world.sms.sent) == 2)
+    return handle.id
+
+
 async def permitting(world: World) -> tuple[Permitting, str]:
     made = Permitting(world)
     await world.with_settings()
@@ -66,7 +92,9 @@ async def library_change(world: World) -> str:
     return await (await demanding(world)).let(world.library["late_delivery"])
 
 
-LIVES: dict[str, Story] = {one.__name__: one for one in (first_few_then_all, corrected, escalated, permitted)}
+LIVES: dict[str, Story] = {
+    one.__name__: one for one in (first_few_then_all, corrected, escalated, permitted, fallen_back, in_two_waves)
+}
 MATTERS: dict[str, Story] = {one.__name__: one for one in (permit, library_change)}
 
 

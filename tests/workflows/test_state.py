@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 from tellfirst.contract import Stage
-from tellfirst.domain.plan import Plan, PlannedStep
+from tellfirst.domain.plan import PageSpan, Plan, PlannedStep
 from tellfirst.domain.recipient import Wave
 from workflows.situation import situation
-from workflows.state import Revision, Sending, State, falls_due, next_deadline, owing
+from workflows.state import Canary, Lookout, Revision, Sending, State, falls_due, next_deadline, overdue, owing
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -63,6 +63,27 @@ def test_nothing_is_measured_while_messages_leave_unless_only_a_person_can_let_t
     assert next_deadline(state) == (T0 + 24 * HOUR, "window")
 
 
+def test_nothing_is_measured_while_it_is_still_looked_for_what_was_lost() -> None:
+    """The last promise was kept after the window had closed."""
+    revision, now = told(), T0 + 25 * HOUR
+    revision.lookouts = [Lookout(step="initial", at=now, since=now)]
+    state = State(trigger="t", revisions=[revision])
+    assert overdue(state, now) == "fallback"
+    state.paused = True
+    assert overdue(state, now) == "window"
+
+
+def test_nobody_is_waited_for_once_those_behind_the_first_few_are_not_told() -> None:
+    """Looked at again, a wave over the first few alone would forget what those behind them were promised."""
+    revision = told(updates=1)
+    revision.wave = Wave(treated=1, control=0, withheld=0, waiting=1, next_at=T0 + HOUR)
+    at = dict.fromkeys(("opened_at", "remind_at", "escalate_at", "decide_by"), T0)
+    revision.canary = Canary(told=1, rest=2, status="approved", drawn=True, **at)
+    assert revision.next_wave == T0 + HOUR
+    revision.canary.status = "rejected"
+    assert revision.next_wave is None
+
+
 def test_a_new_reason_to_ask_is_not_acknowledged_yet() -> None:
     state = State(trigger="t", revisions=[told()])
     state.ask("one thing", T0)
@@ -93,3 +114,52 @@ def test_nothing_is_measured_while_growth_waits_for_a_plan() -> None:
     state = State(trigger="t", revisions=[told()], grow=True)
     state.ask("plan failed", T0)
     assert next_deadline(state) is None
+
+
+def waiting(next_at: datetime = T0 + HOUR) -> Revision:
+    revision = told()
+    revision.wave = Wave(treated=1, control=0, withheld=0, waiting=1, next_at=next_at)
+    return revision
+
+
+def test_the_next_wave_is_due_at_its_slot_and_nothing_ends_before_it() -> None:
+    state = State(trigger="t", revisions=[waiting()])
+    assert next_deadline(state) == (T0 + HOUR, "wave")
+    assert owing(state)
+    shown = situation(state, T0)
+    assert (shown.stage, shown.deadline) == (Stage.SENDING, T0 + HOUR)
+    assert "1 recipient will be told" in shown.words
+
+
+def test_a_wave_that_is_held_is_not_due_again_and_again() -> None:
+    revision = waiting()
+    late = revision.plan.initial.not_after
+    state = State(trigger="t", revisions=[waiting(T0)], paused=True)
+    assert next_deadline(state) == (late, "wave"), "then those who wait are given up"
+    state = State(trigger="t", revisions=[waiting(T0)], retry_at=T0 + timedelta(seconds=30))
+    assert next_deadline(state) == (T0 + timedelta(seconds=30), "retry")
+    state = State(trigger="t", revisions=[waiting(T0)], aborted="enough", paused=True)
+    assert not owing(state)
+    assert next_deadline(state) == (T0 + 24 * HOUR, "window")
+
+
+def test_nothing_is_measured_while_messages_wait_for_their_hour() -> None:
+    revision = told()
+    step = Sending(step="initial", spans=[])
+    for page in (3, 1, 2):
+        revision.defer(step, page, T0 + 30 * HOUR)
+    state = State(trigger="t", revisions=[revision], paused=True)
+    assert next_deadline(state) == (T0 + 30 * HOUR, "deferred"), "the window closes at 24"
+    assert [later.sending.spans for later in revision.deferred] == [[PageSpan(first=1, end=4)]]
+    revision.resume_deferred(T0 + 30 * HOUR)
+    assert not revision.deferred
+    assert revision.on_its_way == "initial"
+    assert next_deadline(state) == (T0 + 24 * HOUR, "window"), "now it is held by a person"
+
+
+def test_what_waits_is_carried_on_into_a_new_run() -> None:
+    revision = waiting()
+    revision.defer(Sending(step="initial", fallback=1), 4, T0 + HOUR)
+    revision.due.append(Sending(step="update-1", spans=[PageSpan(first=0, end=2)], broken=1))
+    state = State(trigger="t", revisions=[revision])
+    assert State.model_validate_json(state.model_dump_json()) == state

@@ -34,6 +34,43 @@ def upgrade() -> None:
         batch_op.create_index("admissions_open", ["trigger", "closed_at"], unique=False)
 
     op.create_table(
+        "alternates",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("page", sa.Integer(), nullable=True),
+        sa.Column("address_digest", sa.String(), nullable=True),
+        sa.Column("content_digest", sa.String(), nullable=True),
+        sa.Column("leaf", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("outreach_id", "revision", "position", "channel"),
+    )
+    with op.batch_alter_table("alternates", schema=None) as batch_op:
+        batch_op.create_index("alternates_page", ["outreach_id", "revision", "page"], unique=False)
+        batch_op.create_index("alternates_unpaged", ["outreach_id", "revision", "channel", "position"], unique=False)
+
+    op.create_table(
+        "arrivals",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("source", "key"),
+    )
+    with op.batch_alter_table("arrivals", schema=None) as batch_op:
+        batch_op.create_index("arrivals_waiting", ["source", "done_at", "next_at"], unique=False)
+
+    op.create_table(
         "audit",
         sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -86,6 +123,10 @@ def upgrade() -> None:
         sa.Column("first_name", sa.String(), nullable=True),
         sa.Column("locale", sa.String(), nullable=False),
         sa.Column("timezone", sa.String(), nullable=True),
+        sa.Column("region", sa.String(), nullable=True),
+        sa.Column("business", sa.Boolean(), nullable=False),
+        sa.Column("high_value", sa.Boolean(), nullable=False),
+        sa.Column("preferred", sa.String(), nullable=True),
         sa.Column("cluster", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -130,6 +171,24 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_escalations_ended_at"), ["ended_at"], unique=False)
 
     op.create_table(
+        "events",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=True),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("source", "event_id"),
+    )
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.create_index("events_type", ["type", "occurred_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_events_customer_id"), ["customer_id"], unique=False)
+
+    op.create_table(
         "exception_budgets",
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("reserved", sa.BigInteger(), nullable=False),
@@ -168,6 +227,51 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_exceptions_customer_id"), ["customer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_exceptions_outreach_id"), ["outreach_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_exceptions_status"), ["status"], unique=False)
+
+    op.create_table(
+        "feed_endpoints",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("types", sa.JSON(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "feed_events",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("endpoint", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Boolean(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("endpoint", "event_id"),
+    )
+    with op.batch_alter_table("feed_events", schema=None) as batch_op:
+        batch_op.create_index("feed_events_customer", ["customer_id"], unique=False)
+        batch_op.create_index(
+            "feed_events_lane",
+            ["endpoint", "customer_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.create_index("feed_events_settled", ["endpoint", "state", "settled_at"], unique=False)
+        batch_op.create_index(
+            "feed_events_waiting",
+            ["endpoint", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
 
     op.create_table(
         "leases",
@@ -292,6 +396,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version"),
     )
     op.create_table(
+        "rates",
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("per_second", sa.Float(), nullable=True),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("free_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("urgent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("channel"),
+    )
+    op.create_table(
         "receipts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("provider", sa.String(), nullable=False),
@@ -325,6 +439,7 @@ def upgrade() -> None:
         sa.Column("content_digest", sa.String(), nullable=True),
         sa.Column("leaf", sa.String(), nullable=True),
         sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("promises", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("withheld", sa.String(), nullable=True),
         sa.Column("arm", sa.String(), nullable=True),
         sa.Column("share", sa.Float(), nullable=True),
@@ -341,11 +456,32 @@ def upgrade() -> None:
         batch_op.create_index("recipients_subject", ["outreach_id", "subject_key"], unique=False)
 
     op.create_table(
+        "replies",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=True),
+        sa.Column("outreach_id", sa.String(), nullable=True),
+        sa.Column("send_id", sa.String(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("tone", sa.String(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("needs", sa.String(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("replies", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_replies_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_replies_outreach_id"), ["outreach_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_replies_received_at"), ["received_at"], unique=False)
+
+    op.create_table(
         "reservations",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
         sa.Column("outreach_id", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("urgency", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("customer_id", "outreach_id"),
     )
@@ -358,6 +494,27 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("source"),
     )
+    op.create_table(
+        "call_tasks",
+        sa.Column("send_id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("script", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reached", sa.Boolean(), nullable=True),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customers.id"],
+        ),
+        sa.PrimaryKeyConstraint("send_id"),
+    )
+    with op.batch_alter_table("call_tasks", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_call_tasks_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_call_tasks_done_at"), ["done_at"], unique=False)
+
     op.create_table(
         "consents",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -391,8 +548,66 @@ def upgrade() -> None:
         sa.UniqueConstraint("customer_id", "channel"),
     )
     with op.batch_alter_table("contact_points", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_contact_points_address"), ["address"], unique=False)
         batch_op.create_index(batch_op.f("ix_contact_points_customer_id"), ["customer_id"], unique=False)
 
+    op.create_table(
+        "holds",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("reply_id", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customers.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("holds", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_holds_customer_id"), ["customer_id"], unique=False)
+
+    op.create_table(
+        "inbox_items",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("send_id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("clicked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customers.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("send_id"),
+    )
+    with op.batch_alter_table("inbox_items", schema=None) as batch_op:
+        batch_op.create_index("inbox_items_customer", ["customer_id", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_inbox_items_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
+        "preferences",
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("locale", sa.String(), nullable=True),
+        sa.Column("timezone", sa.String(), nullable=True),
+        sa.Column("quiet_from", sa.Integer(), nullable=True),
+        sa.Column("quiet_to", sa.Integer(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customers.id"],
+        ),
+        sa.PrimaryKeyConstraint("customer_id"),
+    )
     op.create_table(
         "revisions",
         sa.Column("outreach_id", sa.String(), nullable=False),
@@ -424,6 +639,7 @@ def upgrade() -> None:
         sa.Column("page", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("deferred_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("token", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("nonce", sa.String(), nullable=False),
@@ -444,6 +660,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_sends_customer_id"), ["customer_id"], unique=False)
         batch_op.create_index("sends_page", ["outreach_id", "revision", "step", "page", "state"], unique=False)
         batch_op.create_index("sends_provider", ["provider_id"], unique=False)
+        batch_op.create_index("sends_settled", ["state", "settled_at"], unique=False)
         batch_op.create_index("sends_step", ["outreach_id", "step", "state"], unique=False)
 
     op.create_table(
@@ -471,25 +688,48 @@ def downgrade() -> None:
     op.drop_table("subjects")
     with op.batch_alter_table("sends", schema=None) as batch_op:
         batch_op.drop_index("sends_step")
+        batch_op.drop_index("sends_settled")
         batch_op.drop_index("sends_provider")
         batch_op.drop_index("sends_page")
         batch_op.drop_index(batch_op.f("ix_sends_customer_id"))
 
     op.drop_table("sends")
     op.drop_table("revisions")
+    op.drop_table("preferences")
+    with op.batch_alter_table("inbox_items", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_inbox_items_expires_at"))
+        batch_op.drop_index("inbox_items_customer")
+
+    op.drop_table("inbox_items")
+    with op.batch_alter_table("holds", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_holds_customer_id"))
+
+    op.drop_table("holds")
     with op.batch_alter_table("contact_points", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_contact_points_customer_id"))
+        batch_op.drop_index(batch_op.f("ix_contact_points_address"))
 
     op.drop_table("contact_points")
     with op.batch_alter_table("consents", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_consents_customer_id"))
 
     op.drop_table("consents")
+    with op.batch_alter_table("call_tasks", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_call_tasks_done_at"))
+        batch_op.drop_index(batch_op.f("ix_call_tasks_customer_id"))
+
+    op.drop_table("call_tasks")
     op.drop_table("watermarks")
     with op.batch_alter_table("reservations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservations_outreach_id"))
 
     op.drop_table("reservations")
+    with op.batch_alter_table("replies", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_replies_received_at"))
+        batch_op.drop_index(batch_op.f("ix_replies_outreach_id"))
+        batch_op.drop_index(batch_op.f("ix_replies_customer_id"))
+
+    op.drop_table("replies")
     with op.batch_alter_table("recipients", schema=None) as batch_op:
         batch_op.drop_index("recipients_subject")
         batch_op.drop_index("recipients_page")
@@ -501,6 +741,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_receipts_send_id"))
 
     op.drop_table("receipts")
+    op.drop_table("rates")
     op.drop_table("playbook_versions")
     with op.batch_alter_table("permit_uses", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_permit_uses_permit"))
@@ -522,6 +763,20 @@ def downgrade() -> None:
 
     op.drop_table("matters")
     op.drop_table("leases")
+    with op.batch_alter_table("feed_events", schema=None) as batch_op:
+        batch_op.drop_index(
+            "feed_events_waiting",
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.drop_index("feed_events_settled")
+        batch_op.drop_index(
+            "feed_events_lane", sqlite_where=sa.text("state = 'waiting'"), postgresql_where=sa.text("state = 'waiting'")
+        )
+        batch_op.drop_index("feed_events_customer")
+
+    op.drop_table("feed_events")
+    op.drop_table("feed_endpoints")
     with op.batch_alter_table("exceptions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_exceptions_status"))
         batch_op.drop_index(batch_op.f("ix_exceptions_outreach_id"))
@@ -529,6 +784,11 @@ def downgrade() -> None:
 
     op.drop_table("exceptions")
     op.drop_table("exception_budgets")
+    with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_events_customer_id"))
+        batch_op.drop_index("events_type")
+
+    op.drop_table("events")
     with op.batch_alter_table("escalations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_escalations_ended_at"))
         batch_op.drop_index(batch_op.f("ix_escalations_about"))
@@ -549,6 +809,15 @@ def downgrade() -> None:
     op.drop_table("contacts")
     op.drop_table("conditions")
     op.drop_table("audit")
+    with op.batch_alter_table("arrivals", schema=None) as batch_op:
+        batch_op.drop_index("arrivals_waiting")
+
+    op.drop_table("arrivals")
+    with op.batch_alter_table("alternates", schema=None) as batch_op:
+        batch_op.drop_index("alternates_unpaged")
+        batch_op.drop_index("alternates_page")
+
+    op.drop_table("alternates")
     with op.batch_alter_table("admissions", schema=None) as batch_op:
         batch_op.drop_index("admissions_open")
         batch_op.drop_index("admissions_condition")

@@ -1,0 +1,126 @@
+"""Receipts in the store: whoever reports at once, and whatever breaks in between, all of it counts or nothing."""
+
+from collections.abc import Callable
+from itertools import permutations
+
+import pytest
+from sqlmodel import select
+
+from tellfirst.channels.receipts import judge, meaning
+from tellfirst.domain.message import AnswerKind, SendState
+from tellfirst.domain.receipt import Receipt
+from tellfirst.store.doubts import Doubts, Settlement
+from tellfirst.store.engine import Database
+from tellfirst.store.receipts import Receipts
+from tellfirst.store.tables import ConsentRow, ReceiptRow, SendRow
+from tests.store.make import NOON, at_once, meeting
+from tests.web.rows import opted_out, put_sends, state_of, unusable
+
+SEND = "5e" * 16
+
+
+def receipts_of(database: Database, means: Callable[[Receipt], AnswerKind | None] = meaning) -> Receipts:
+    return Receipts(database, judge=judge, meaning=means)
+
+
+def event(status: str, error: str = "", *, provider_id: str = "SM1", send: str = "") -> Receipt:
+    return Receipt(provider="twilio", provider_id=provider_id, status=status, error=error, send=send)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(2))))
+def test_two_events_at_once_are_both_judged(database: Database, order: tuple[int, ...]) -> None:
+    receipts, told = receipts_of(database), [event("undelivered", "30003"), event("failed")]
+    put_sends(database, [(SEND, "twilio", "SM1")])
+    with meeting(database, "INSERT INTO receipts", when="after"):
+        at_once([lambda number=number: receipts.take(told[number], now=NOON) for number in order])  # type: ignore[misc]
+    assert state_of(database, SEND) == ("undelivered", "receipt:30003")
+
+
+@pytest.mark.parametrize("state", [SendState.UNKNOWN, SendState.ACCEPTED])
+@pytest.mark.parametrize(
+    ("provider", "provider_id", "status", "error"),
+    [
+        ("fcm", SEND, "opened", ""),
+        ("sendgrid", SEND, "delivered", ""),
+        ("sendgrid", SEND, "spamreport", ""),
+        ("sendgrid", SEND, "bounce", ""),
+        ("resend", "SM1", "email.complained", ""),
+        ("resend", "m-1", "email.bounced", "Permanent"),
+    ],
+)
+def test_nobody_reports_on_what_left_through_another(
+    database: Database, state: SendState, provider: str, provider_id: str, status: str, error: str
+) -> None:
+    put_sends(database, [(SEND, "twilio", "SM1" if state is SendState.ACCEPTED else "")], state=state)
+    told = Receipt(provider=provider, provider_id=provider_id, status=status, error=error, send=SEND)
+    receipts_of(database).take(told, now=NOON)
+    assert (state_of(database, SEND)[0], opted_out(database), unusable(database)) == (state, [], [])
+
+
+def test_one_message_proves_one_send_of_two_that_claim_it_at_once(database: Database) -> None:
+    other = "ab" * 16
+    put_sends(database, [(SEND, "twilio", ""), (other, "twilio", "")], state=SendState.UNKNOWN)
+    receipts = receipts_of(database)
+    with meeting(database, "INSERT INTO receipts", when="after"):
+        at_once([lambda id_=id_: receipts.take(event("sent", send=id_), now=NOON) for id_ in (SEND, other)])  # type: ignore[misc]
+    assert sorted(state_of(database, id_)[0] for id_ in (SEND, other)) == ["accepted", "unknown"]
+
+
+def test_a_receipt_and_a_look_up_do_not_both_adopt_one_message(database: Database) -> None:
+    other = "ab" * 16
+    put_sends(database, [(SEND, "twilio", ""), (other, "twilio", "")], state=SendState.INTENT)
+    found = Settlement(id=other, state=SendState.ACCEPTED, provider_id="SM1")
+    with meeting(database, "UPDATE sends"):
+        at_once(
+            [
+                lambda: receipts_of(database).take(event("sent", send=SEND), now=NOON),
+                lambda: Doubts(database).resolve([found], now=NOON) == 1,
+            ]
+        )
+    assert sorted(state_of(database, id_)[0] for id_ in (SEND, other)) == ["accepted", "intent"]
+
+
+def test_what_breaks_keeps_nothing_and_is_whole_the_next_time(database: Database) -> None:
+    put_sends(database, [(SEND, "twilio", "SM1")])
+
+    def broken(_: Receipt) -> AnswerKind:
+        raise RuntimeError("the process ends here")
+
+    stop = event("undelivered", "21610")
+    with pytest.raises(RuntimeError):
+        receipts_of(database, broken).take(stop, now=NOON)
+    with database.read() as session:
+        assert session.exec(select(ReceiptRow)).all() == []
+    assert state_of(database, SEND)[0] == "accepted"
+    assert [receipts_of(database).take(stop, now=NOON) for _ in range(2)] == [True, False]
+    assert state_of(database, SEND) == ("undelivered", "receipt:21610")
+    assert opted_out(database) == [(f"c-{SEND}", "*", "*")]
+
+
+def test_an_old_report_does_not_take_back_what_the_customer_said_since(database: Database) -> None:
+    put_sends(database, [(SEND, "twilio", "SM1")])
+    receipts = receipts_of(database)
+    receipts.take(event("undelivered", "21610"), now=NOON)
+    with database.write() as session:
+        session.add(
+            ConsentRow(customer_id=f"c-{SEND}", channel="sms", purpose="service", allowed=True, at=NOON, source="c")
+        )
+    receipts.take(event("undelivered", "21610"), now=NOON)
+    with database.read() as session:
+        assert len(session.exec(select(ConsentRow)).all()) == 2
+
+
+def test_what_is_asked_for_about_nobody_is_kept_and_asks_for_nothing(database: Database) -> None:
+    put_sends(database, [(SEND, "twilio", "SM1")])
+    assert receipts_of(database).take(event("undelivered", "30005", provider_id="SM9", send="nobody"), now=NOON)
+    assert unusable(database) == opted_out(database) == []
+
+
+@pytest.mark.parametrize("state", [SendState.PLANNED, SendState.DEFERRED, SendState.WITHHELD, SendState.FAILED])
+def test_what_never_left_is_not_moved_by_our_id_either(database: Database, state: SendState) -> None:
+    put_sends(database, [(SEND, "fcm", "")], state=state)
+    opened = Receipt(provider="fcm", provider_id=SEND, status="opened", send=SEND)
+    assert receipts_of(database).take(opened, now=NOON)
+    assert state_of(database, SEND) == (state, "")
+    with database.read() as session:
+        assert session.get_one(SendRow, SEND).provider_id == ""

@@ -1,0 +1,42 @@
+"""Upkeep: one durable life per installation, which costs a timer and an activity every quarter of an hour."""
+
+from datetime import timedelta
+
+from pydantic import AwareDatetime
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.upkeep import UpkeepActivities, UpkeepRequest
+    from tellfirst import contract
+    from tellfirst.domain.base import Frozen
+    from workflows.options import DATABASE
+
+EVERY = timedelta(minutes=15)
+
+
+class UpkeepState(Frozen):
+    """Is where the last round ended, and of how many rounds a run is: of a day, and about 1,200 events of history."""
+
+    since: AwareDatetime
+    rounds: int = 96
+
+
+@workflow.defn(name=contract.UPKEEP)
+class UpkeepWorkflow:
+    """Looks after what nobody else comes back to, round by round."""
+
+    @workflow.run
+    async def run(self, state: UpkeepState) -> None:
+        """Goes on for ever; a round that fails for hours is made up for by the next one."""
+        since = state.since
+        for _ in range(state.rounds):
+            await workflow.sleep(EVERY)
+            request = UpkeepRequest(since=since, until=workflow.now())
+            try:
+                await workflow.execute_activity_method(UpkeepActivities.upkeep, request, **DATABASE)
+            except ActivityError:
+                workflow.logger.warning("a round of upkeep failed")
+            else:
+                since = request.until
+        workflow.continue_as_new(state.model_copy(update={"since": since}))
