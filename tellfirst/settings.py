@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=20.0, gt=0, description="how long one worker may hold a page without a word")
     reconcile_seconds: float = Field(default=30.0, ge=0, description="wait before asking a provider about a message")
     provider_in_flight: int = Field(
-        default=8, ge=1, le=50, description="requests to a provider at once, and rows per commit"
+        default=25, ge=1, le=50, description="requests to a provider at once, and rows per commit"
     )
     provider_timeout: float = Field(
         default=8.0, gt=0, description="seconds until a request to a provider counts as ambiguous"

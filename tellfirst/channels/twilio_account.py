@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-import httpx
 from twilio.rest import Client
 
+from tellfirst.channels.http import NOTHING_WRITTEN
 from tellfirst.channels.twilio_errors import classify
 from tellfirst.channels.twilio_http import ProviderRefusedError, TwilioHttp
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
@@ -22,8 +22,6 @@ Request = Callable[[int], Awaitable[Answer]]
 """Makes one request for a message that has so many whole seconds left, and reads a 2xx answer."""
 Callback = Callable[[str], str]
 """Makes the address for what is reported about a send from its id; no personal data, because the provider logs it."""
-
-_NOTHING_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class TwilioAccount:
@@ -67,7 +65,7 @@ async def _answer(message: Outbound, request: Request, now: datetime, begun: flo
     except ProviderRefusedError as refused:
         kind, detail = classify(refused.status, refused.code)
         return Answer(send_id=message.send_id, kind=kind, detail=detail, retry_after=refused.retry_after)
-    except _NOTHING_WRITTEN as error:
+    except NOTHING_WRITTEN as error:
         return Answer(send_id=message.send_id, kind=AnswerKind.NOT_SENT, detail=type(error).__name__)
     except Exception as error:
         # From here on bytes may have been written, so no error of any kind may lead to a second request.

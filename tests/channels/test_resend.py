@@ -163,7 +163,7 @@ def test_a_listed_name_means_what_the_list_says_unless_the_server_failed(name: s
 async def test_it_tells_the_last_event_of_a_mail(server: JsonServer, resend: ResendMail) -> None:
     assert await resend.status("49a3999c-0001") == ("email.delivered", "")
     assert await resend.status("../domains") is None
-    server.trouble += [Reply(404, {}), Reply(200, {"last_event": "a b"}), "reset_before"]
+    server.trouble += [Reply(404, {}), Reply(200, {"last_event": "a b"}), "reset_before", "reset_before"]
     assert [await resend.status("49a3999c-0001") for _ in range(3)] == [None, None, None]
 
 
