@@ -1,4 +1,4 @@
-"""What a benchmark says: figures with their runs, and what they must be; as a table for people, as JSON for machines."""
+"""What a benchmark says: figures, their runs, and what they must be; a table for people, JSON for machines."""
 
 import os
 import platform
