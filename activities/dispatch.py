@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from concurrent import futures
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -39,6 +40,10 @@ CALLED_BACK = "called_back"
 """Says of a page that its outreach has something else to do first; nothing is wrong with it."""
 LOOK_EVERY = 0.5
 """Seconds after which a page that waits for its turn looks whether it is called back or its worker stops."""
+SAY_EVERY = 1.0
+"""Seconds after which a page whose provider takes its time says that it is not dead: others take over who is silent."""
+TAKE_OVER_EVERY = timedelta(seconds=1)
+"""How often a page that another worker holds is asked for: free when given back or silent for a lease."""
 FRESH = timedelta(seconds=3)
 """How old what the gate has read may be when a request begins: whoever pauses is promised five seconds."""
 
@@ -92,12 +97,12 @@ class DispatchActivities:
             adapter = self._adapters[request.channel]
             token = self._leases.take(page.key, now=clock.now(), until=clock.now() + self._lease)
             if token is None:
-                raise later("PageHeld", "another worker holds this page", self._lease / 4)
+                raise later("PageHeld", "another worker holds this page", TAKE_OVER_EVERY)
             try:
                 with self._sources.watch(page.playbook, self._parameters(request.outreach)) as watch:
                     return self._leave(page, adapter, token, clock, watch)
             except FencedOffError:
-                raise later("FencedOff", "another worker has taken this page over", self._lease / 4) from None
+                raise later("FencedOff", "another worker has taken this page over", TAKE_OVER_EVERY) from None
             finally:
                 self._leases.release(page.key, token, now=clock.now())
 
@@ -140,7 +145,7 @@ class DispatchActivities:
         texts = {send.id: page.render(send) for send in batch}
         # Again for every micro-batch: a key revoked meanwhile stops the rest.
         now = read_at = clock.now()
-        lease_until = now + self._lease
+        lease_until = now
         code = (
             page.signed.differs
             or self._approvals.holds(page.revision, now=now)
@@ -164,6 +169,11 @@ class DispatchActivities:
                 and (not page.step.opens or content_digest(text) == row.content_digest)
             )
             return (affected is None or row.subject_key in affected), same_address, same_content
+
+        def renewed() -> datetime:
+            nonlocal lease_until
+            lease_until = clock.now() + self._lease
+            return lease_until
 
         def judge(switches: Switches, rows: dict[str, RowFacts]) -> dict[str, Verdict] | str:
             nonlocal read_at
@@ -201,7 +211,7 @@ class DispatchActivities:
             adapter=adapter.name,
             nonce=page.revision.proposal.nonce,
             now=now,
-            lease_until=lease_until,
+            lease_until=renewed,
             not_after=page.step.not_after,
             judge=judge,
             facts=facts,
@@ -233,7 +243,7 @@ class DispatchActivities:
             # was read may no longer be so.
             answers = [Answer(send_id=m.send_id, kind=AnswerKind.NOT_SENT, detail="late") for m in outbound]
         else:
-            answers = self._on_loop(adapter.send(outbound, now=clock.now()))
+            answers = self._on_loop(adapter.send(outbound, now=clock.now()), batch[0].recipient.position)
         bodies = {message.send_id: content_digest(message.rendered) for message in outbound}
         self._settle(page, adapter, token, batch, answers, bodies, clock.now())
         return ""
@@ -281,5 +291,8 @@ class DispatchActivities:
             broken=self._sends.too_late(page.key) if tally.withheld and page.step.due is not None else 0,
         )
 
-    def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def _on_loop(self, work: Coroutine[Any, Any, T], position: int) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        while not futures.wait([future], timeout=SAY_EVERY).done:
+            activity.heartbeat(position)
+        return future.result()

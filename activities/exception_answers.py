@@ -163,7 +163,7 @@ class ExceptionAnswerActivities:
             adapter=adapter.name,
             nonce=grant.nonce,
             now=now,
-            lease_until=now + self._lease,
+            lease_until=lambda: clock.now() + self._lease,
             not_after=grant.valid_until,
             judge=judge,
             facts=facts,

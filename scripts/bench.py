@@ -12,11 +12,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench_mass import mass
 from bench_place import Stage, stage
+from bench_recover import recover
 from bench_report import Benchmark, Database, Report, machine, show
 
 Run = Callable[[Stage, int, int], Awaitable[Benchmark]]
 
-BENCHMARKS: dict[str, tuple[Run, int]] = {"mass": (mass, 20_000)}
+BENCHMARKS: dict[str, tuple[Run, int]] = {"mass": (mass, 20_000), "recover": (recover, 4_000)}
 """What there is to measure, and with how many recipients unless told otherwise."""
 
 

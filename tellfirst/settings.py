@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     )
     default_zone: str = Field(default="", description="zone of customers of whom nothing tells theirs; default held")
     page_size: int = Field(default=500, ge=1, le=1000, description="recipients per page")
-    lease_seconds: float = Field(default=20.0, gt=0, description="how long one worker may hold a page without a word")
+    lease_seconds: float = Field(default=11.0, gt=0, description="how long one worker may hold a page without a word")
     reconcile_seconds: float = Field(default=30.0, ge=0, description="wait before asking a provider about a message")
     provider_in_flight: int = Field(
         default=25, ge=1, le=50, description="requests to a provider at once, and rows per commit"

@@ -42,7 +42,7 @@ DATABASE = Options(
 SEND = Options(
     start_to_close_timeout=timedelta(minutes=30),
     schedule_to_close_timeout=timedelta(hours=24),
-    heartbeat_timeout=timedelta(seconds=15),
+    heartbeat_timeout=timedelta(seconds=10),
     # A page that is called back says first what left.
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),

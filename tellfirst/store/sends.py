@@ -140,7 +140,7 @@ class Sends:
         adapter: str,
         nonce: str,
         now: datetime,
-        lease_until: datetime,
+        lease_until: Callable[[], datetime],
         not_after: datetime,
         judge: Callable[[Switches, dict[str, RowFacts]], dict[str, Verdict] | str],
         facts: Callable[[PlannedSend, str | None], tuple[bool, bool, bool]],
@@ -150,11 +150,12 @@ class Sends:
 
         `facts` says of a send and its current address whether the condition holds, the address is unchanged and the
         content is; `judge` turns all facts into verdicts, or into the reason why the page halts. Returns the address
-        of each send that may leave, or that reason; without `hours` any hour will do. Raises FencedOffError when the
-        page belongs to another worker.
+        of each send that may leave, or that reason; without `hours` any hour will do. `lease_until` is asked for once
+        the transaction is ours. Raises FencedOffError when the page belongs to another worker.
         """
         with self._database.write() as session:
-            hold_lease(session, key, token, until=lease_until)
+            session.connection()  # SQLite waits for its turn here: the lease counts from when it has come
+            hold_lease(session, key, token, until=lease_until())
             customers = [s.recipient.customer for s in sends]
             known = read_facts(session, key.outreach, channel, customers)
             calendars = {} if hours is None else calendars_of(session, customers, cast("Channel", channel), hours)

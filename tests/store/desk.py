@@ -77,7 +77,7 @@ class Desk:
             adapter="fake",
             nonce="n-1",
             now=now,
-            lease_until=now + 2 * LEASE,
+            lease_until=lambda: now + 2 * LEASE,
             not_after=NOON + DAY,
             judge=judge,
             facts=facts,

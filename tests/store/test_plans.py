@@ -116,7 +116,7 @@ def dispatch(database: Database) -> None:
             adapter="fake",
             nonce="n",
             now=NOON,
-            lease_until=NOON + LEASE,
+            lease_until=lambda: NOON + LEASE,
             not_after=NOON + DAY,
             judge=allow,
             facts=lambda *_: (True, True, True),
