@@ -147,7 +147,7 @@ class OutreachClient:
         The same envelope submitted again, after a time-out say, is one submission. Raises UnreachableError when no
         worker answers in time: the decision may still be applied.
         """
-        update_id = f"decision-{envelope.document.get('nonce', '')}-{hash_of(envelope)}"
+        update_id = f"decision-{hash_of(envelope)}"
         try:
             answer: DecisionAnswer = await self._handle(outreach).execute_update(
                 contract.SUBMIT_DECISION,

@@ -9,12 +9,10 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
-from temporalio.contrib.pydantic import pydantic_data_converter
 
-from tellfirst.domain.base import Frozen, Outside
+from tellfirst.domain.base import Answer, Outside
 from tellfirst.domain.condition import Condition
-
-DATA_CONVERTER = pydantic_data_converter
+from tellfirst.payloads import DATA_CONVERTER as DATA_CONVERTER
 
 OUTREACH = "Outreach"
 DETECTION = "Detection"
@@ -141,7 +139,7 @@ class DecisionEnvelope(Outside):
     signature: str = Field(max_length=8_192)
 
 
-class DecisionAnswer(Frozen):
+class DecisionAnswer(Answer):
     """Says what became of a submitted decision; `status` is how things stand, `pending` while others must agree.
 
     Of an accepted one `approvals` counts those that stand together, and `needed` how many it takes. `kind` tells what
@@ -207,7 +205,7 @@ class Draft(Event):
     note: str = Field(min_length=1, max_length=500)
 
 
-class DraftAnswer(Frozen):
+class DraftAnswer(Answer):
     """Says what became of a draft: its own step, its version and how many received what it is for, or why not."""
 
     accepted: bool
@@ -240,7 +238,7 @@ class PermitProposal(Outside):
     currency: str = Field(default="", pattern=r"^([A-Z]{3})?$")
 
 
-class RevisionView(Frozen):
+class RevisionView(Answer):
     """Shows one plan revision."""
 
     number: int
@@ -251,7 +249,7 @@ class RevisionView(Frozen):
     root: str = ""
 
 
-class EscalationView(Frozen):
+class EscalationView(Answer):
     """Shows what needs a person: at which of its levels it stands, and who is on it since when."""
 
     kind: EscalationKind
@@ -265,7 +263,7 @@ class EscalationView(Frozen):
     acknowledged_at: AwareDatetime | None = None
 
 
-class View(Frozen):
+class View(Answer):
     """Is the answer of the query `view`."""
 
     outreach: str
@@ -280,7 +278,7 @@ class View(Frozen):
     refused_messages: int = 0
 
 
-class Result(Frozen):
+class Result(Answer):
     """Is the result of an outreach workflow: its ending, in counts only."""
 
     ending: Ending
@@ -321,7 +319,7 @@ class ExceptionEnding(StrEnum):
     STOPPED = "stopped"
 
 
-class ExceptionView(Frozen):
+class ExceptionView(Answer):
     """Is how a request for an exception stands, as the query `view` answers."""
 
     request: str
@@ -334,7 +332,7 @@ class ExceptionView(Frozen):
     refused_messages: int = 0
 
 
-class ExceptionResult(Frozen):
+class ExceptionResult(Answer):
     """Is the result of an ExceptionRequest; `ask` says whom to ask after a refusal, `answer` what the customer got."""
 
     ending: ExceptionEnding

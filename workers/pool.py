@@ -11,7 +11,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
 from activities.feed import FeedRequest
-from tellfirst import contract
+from tellfirst import __version__, contract
 from tellfirst.errors import SourceError
 from tellfirst.store.engine import DatabaseError
 from tellfirst.store.feed import Feed
@@ -25,8 +25,13 @@ from workflows.matter import LibraryChangeWorkflow, PermitWorkflow, ResumeWorkfl
 from workflows.outreach import OutreachWorkflow
 from workflows.upkeep import UpkeepState, UpkeepWorkflow
 
-PAGES_AT_ONCE = 4
-"""Pages one worker process sends at once on one channel; each holds a thread and a database connection."""
+CACHED_OUTREACHES = 1_000
+"""Workflows one process keeps in memory, at about 0.3 MB each; the others replay when something happens to them."""
+PAGES_AT_ONCE = 6
+"""Pages one worker process sends at once on one channel; each holds a thread and a database connection.
+
+One outreach has four in flight: whoever else has something to say on the channel finds room beside it.
+"""
 URGENT_AT_ONCE = 2
 """Urgent pages it sends at once besides: however many pages a campaign has, these are not behind them."""
 
@@ -78,8 +83,10 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
             interceptors=[OneArgument()],
             activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),
             max_concurrent_activities=20,
+            build_id=__version__,
             # Few at a time: after a restart hundreds of histories replay, and each must finish within two seconds.
             max_concurrent_workflow_tasks=10,
+            max_cached_workflows=CACHED_OUTREACHES,
             graceful_shutdown_timeout=graceful,
         )
     ]
@@ -95,6 +102,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                     application.exception_answers.answer_exception,
                 ],
                 activity_executor=ThreadPoolExecutor(max_workers=at_once, thread_name_prefix=queue),
+                build_id=__version__,
                 max_concurrent_activities=at_once,
                 max_concurrent_activity_task_polls=2,
                 # The server's rate limit on this queue does not see eager activities.
@@ -112,6 +120,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                 activities=[application.feed.tell_events],
                 # Each holds its thread for as long as there is a system to be told.
                 activity_executor=ThreadPoolExecutor(max_workers=len(application.endpoints), thread_name_prefix="feed"),
+                build_id=__version__,
                 max_concurrent_activities=len(application.endpoints),
                 disable_eager_activity_execution=True,
                 graceful_shutdown_timeout=graceful,

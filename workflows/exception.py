@@ -25,8 +25,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.escalations import Escalation, Escalations, stage_of, standing
     from workflows.exception_inbox import PENDING, GrantInbox
     from workflows.ladder import Ladder
-    from workflows.mailbox import NOTHING, read_json, until
+    from workflows.mailbox import NOTHING, read_json
     from workflows.options import CARRY_OUT, QUICK
+    from workflows.waiting import until
 
 T = TypeVar("T")
 

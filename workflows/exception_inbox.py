@@ -12,8 +12,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.exceptions import ExceptionActivities, ReceivedGrant
     from tellfirst import contract
     from tellfirst.contract import DecisionAnswer, DecisionEnvelope
-    from workflows.mailbox import MALFORMED, NOTHING, read_json, until
+    from workflows.mailbox import MALFORMED, NOTHING, read_json
     from workflows.options import QUICK
+    from workflows.waiting import until
 
 PENDING = "pending"
 STATUS = {"approve": "approved", "reject": "rejected", "request_changes": "rejected"}

@@ -22,7 +22,9 @@ class Front(Mailbox):
     def __init__(self) -> None:
         super().__init__()
         self._shown: Situation | None = None
-        self._attributes: dict[SearchAttributeKey[Any], Any] = {}
+        # What it was started with, or its last run left, stands already.
+        given = workflow.info().typed_search_attributes
+        self._attributes: dict[SearchAttributeKey[Any], Any] = {pair.key: pair.value for pair in given}
         self.ladder = Ladder(
             self._id,
             lambda: self.state.escalations,
@@ -72,7 +74,7 @@ class Front(Mailbox):
                 contract.OWNER: plan.owner,
                 contract.RECIPIENTS: self.state.recipients,
             }
-        before, self._attributes = self._attributes, values
+        before, self._attributes = self._attributes, self._attributes | values
         updates = [
             key.value_unset() if value is None else key.value_set(value)
             for key, value in values.items()

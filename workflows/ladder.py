@@ -15,8 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst import contract
     from tellfirst.domain.plan import Rung
     from workflows.escalations import Escalation, Escalations
-    from workflows.mailbox import until
     from workflows.options import NOTIFY, QUICK
+    from workflows.waiting import until
 
 
 class Ladder:

@@ -4,14 +4,10 @@ Handlers only put messages in; the attendant takes them out one at a time. Messa
 because the SDK drops a malformed one and writes what it held into the log.
 """
 
-import asyncio
-import contextlib
 import json
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Literal, TypedDict, Unpack
+from typing import Literal
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
@@ -29,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.domain.condition import personal_pattern
     from workflows.options import QUICK
     from workflows.state import Revision, State
+    from workflows.waiting import until
 
 Kind = Literal["decision", "draft", "changed", "cleared", "pause", "abort", "escalate", "acknowledged"]
 MODELS: dict[Kind, type[Event]] = {"pause": Pause, "escalate": Escalate, "acknowledged": Acknowledgement}
@@ -55,28 +52,6 @@ def read_json(raw: RawValue) -> object:
     except (ValueError, RecursionError):
         return MALFORMED
     return MALFORMED if rb"\u0000" in kept else read
-
-
-class Alarm(TypedDict, total=False):
-    """Is when to stop waiting, and what is to be done then."""
-
-    timeout: timedelta
-    summary: str
-
-
-async def until(condition: Callable[[], bool], **alarm: Unpack[Alarm]) -> None:
-    """Waits until the condition holds or the time is up.
-
-    The SDK tells a request to cancel also to whoever would go on in that very moment; here it is a message like others.
-    """
-    timeout = alarm.get("timeout")
-    end = None if timeout is None else workflow.now() + timeout
-    try:
-        with contextlib.suppress(TimeoutError):
-            await workflow.wait_condition(condition, timeout=timeout, timeout_summary=alarm.get("summary"))
-    except asyncio.CancelledError:
-        if not condition() and (end is None or workflow.now() < end):
-            raise
 
 
 class Mailbox:

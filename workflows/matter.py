@@ -28,8 +28,9 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.domain.plan import Rung
     from workflows.escalations import Escalation, Escalations, stage_of, standing
     from workflows.ladder import Ladder
-    from workflows.mailbox import MALFORMED, NOTHING, read_json, until
+    from workflows.mailbox import MALFORMED, NOTHING, read_json
     from workflows.options import QUICK
+    from workflows.waiting import until
 
 WAITING = "pending"
 

@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.approval import Approving
     from workflows.closing import cause_of
     from workflows.fallback import fall_back, watch
-    from workflows.mailbox import NOTHING, Alarm, read_json, until
+    from workflows.mailbox import NOTHING, read_json
     from workflows.options import DATABASE, over_audience
     from workflows.sending import Sender
     from workflows.situation import people
@@ -43,6 +43,7 @@ with workflow.unsafe.imports_passed_through():
         owing,
         wave_at,
     )
+    from workflows.waiting import AlarmClock, until
 
 
 @workflow.defn(name=contract.OUTREACH)
@@ -51,7 +52,7 @@ class OutreachWorkflow(Approving):
 
     def __init__(self) -> None:
         super().__init__()
-        self._sender = Sender(self._id)
+        self._sender, self._alarm = Sender(self._id), AlarmClock()
         self._condition: Condition | None = None
         self.state = State(trigger="")
 
@@ -139,12 +140,9 @@ class OutreachWorkflow(Approving):
                 return None
         if not owing(state) and not state.randomised and not state.attention:
             return await self.ended_without_sending()
-        await until(lambda: self.news != news, **self._next())
+        self._alarm.set(next_deadline(state))
+        await until(lambda: self.news != news or self._alarm.rang)
         return None
-
-    def _next(self) -> Alarm:
-        deadline = next_deadline(self.state)
-        return Alarm() if deadline is None else Alarm(timeout=deadline[0] - workflow.now(), summary=deadline[1])
 
     @property
     def _held(self) -> bool:
@@ -274,9 +272,10 @@ class OutreachWorkflow(Approving):
 
     async def _send(self, revision: Revision, sending: Sending) -> None:
         def stop() -> bool:
-            return self._held or bool(self.state.look) or bool(overdue(self.state, workflow.now()))
+            return self._held or bool(self.state.look) or self._alarm.rang or bool(overdue(self.state, workflow.now()))
 
-        halted = await self._sender.send(revision, sending, stop, **self._next())
+        self._alarm.set(next_deadline(self.state))
+        halted = await self._sender.send(revision, sending, stop)
         if halted in ("pause_all", "paused"):
             self.state.retry_at = workflow.now() + RETRY
         elif halted:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Unpack
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, RetryState, is_cancelled_exception
@@ -12,9 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.pages import PageReport, PageRequest
     from activities.reconciliation import ReconcileRequest, ReconciliationActivities
     from tellfirst import contract
-    from workflows.mailbox import Alarm, until
     from workflows.options import DATABASE, SEND
     from workflows.state import RETRY, Revision, Sending
+    from workflows.waiting import until
 
 PAGES_IN_FLIGHT = 4
 PAGES_PER_RUN = 300
@@ -34,15 +33,15 @@ class Sender:
         """Returns whether this run has grown long enough."""
         return self._pages >= PAGES_PER_RUN or workflow.info().is_continue_as_new_suggested()
 
-    async def send(self, revision: Revision, sending: Sending, stop: Callable[[], bool], **alarm: Unpack[Alarm]) -> str:
+    async def send(self, revision: Revision, sending: Sending, stop: Callable[[], bool]) -> str:
         """Sends a step until it is done, something else is to be done, or this run is full; returns what halted it.
 
-        Pages are called back when `stop` says so or the time is up: one may wait a day for its provider or a worker.
+        Pages are called back when `stop` says so: one may wait a day for its provider or a worker.
         `revision.sending` stays set while anything of the step is left, so that another turn goes on with it.
         """
         running: dict[asyncio.Task[PageReport], int] = {}
         halted = ""
-        bell = asyncio.create_task(until(stop, **alarm))
+        bell = asyncio.create_task(until(stop))
         while True:
             while len(running) < PAGES_IN_FLIGHT and not (halted or bell.done() or stop() or self.wants_new_run):
                 page = sending.take()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 LAYERS = {
     "tellfirst.errors": 0,
     "tellfirst.domain": 0,
+    "tellfirst.payloads": 1,
     "tellfirst.contract": 1,
     "tellfirst.policy": 2,
     "tellfirst.playbooks": 2,
