@@ -47,8 +47,8 @@ class LookRequest(Frozen):
 class Look(Frozen):
     """Is what the source shows: who is still affected, for whom it is over, and subjects not planned for yet."""
 
-    still: int
-    over: int
+    still: int = 0
+    over: int = 0
     new: int = 0
 
 
@@ -65,7 +65,7 @@ class CloseRequest(Frozen):
 class Closing(Frozen):
     """Is the measured outcome, or `waiting` while contacts up to the window's end are not here yet."""
 
-    waiting: bool
+    waiting: bool = False
     grade: str = ""
     accepted: int = 0
     withheld: int = 0
@@ -97,6 +97,12 @@ class HoldRequest(Frozen):
     channels: tuple[str, ...] = ()
     by: str = Field(default="", max_length=200)
     aborted: bool = False
+
+
+def beat(*progress: object) -> None:
+    """Tells how far an activity has come; inside a workflow task nobody listens."""
+    if not activity.info().is_local:
+        activity.heartbeat(*progress)
 
 
 class OutreachActivities:
@@ -156,8 +162,7 @@ class OutreachActivities:
             waiting: list[datetime] = []
             for page in self._recipients.undrawn(request.outreach, request.revision, end=request.end):
                 waiting += self._recipients.randomise(request.outreach, request.revision, by, page=page)
-                if not activity.info().is_local:  # nobody listens to one inside a workflow task
-                    activity.heartbeat(page)
+                beat(page)
             wave = self._recipients.wave(request.outreach, request.revision, end=request.end)
             drawn = self._recipients.unopened(request.outreach, request.revision)
             return wave.model_copy(update={"next_at": min(waiting, default=None), "drawn": drawn})
@@ -178,7 +183,7 @@ class OutreachActivities:
                     for rows in self._recipients.subject_keys(request.outreach):
                         still = watch.still([key for _, key in rows], at=now)
                         self._recipients.mark_cleared([id_ for id_, key in rows if key not in still], at=now)
-                        activity.heartbeat(len(rows))
+                        beat(len(rows))
                 elif request.cleared:
                     self._outreaches.clear(request.outreach, at=now)
                     self._recipients.mark_all_cleared(request.outreach, at=now)
@@ -192,7 +197,7 @@ class OutreachActivities:
                     for subjects in self._affected.not_planned(outreach, playbook, at=now):
                         keys = [subject.key for subject in subjects]
                         new += len(keys if watch is None else watch.still(keys, at=now))
-                        activity.heartbeat(new)
+                        beat(new)
             return Look(still=counts["open"], over=counts["cleared"], new=new)
 
     @activity.defn

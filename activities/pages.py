@@ -31,10 +31,10 @@ class PageReport(Frozen):
     Of `deferred` messages the hour has not come; the page is asked for again at `next_at`.
     """
 
-    accepted: int
-    withheld: int
-    failed: int
-    in_doubt: int
+    accepted: int = 0
+    withheld: int = 0
+    failed: int = 0
+    in_doubt: int = 0
     halted: str = ""
     deferred: int = 0
     next_at: AwareDatetime | None = None

@@ -143,6 +143,7 @@ class PlanningActivities:
             urgent=playbook.urgency == "urgent",
             recipients=eligible,
             not_told=counts.total(),
+            watched=self._sources.watches(playbook) or (case.audience is not None and case.audience.query != ADMITTED),
             pages=ranges,
             canary=canary,
             root=audience_root,
@@ -166,7 +167,7 @@ class PlanningActivities:
         use = None if frozen.plan.unplanned else self._standing.use(frozen, now=now)
         return PlanAnswer(
             status="ready",
-            plan=frozen.plan,
+            plan=frozen.plan.model_copy(update={"playbook_version": ""}),
             permit="" if use is None or use.reason else use.permit,
             not_told=self._not_told(frozen.outreach, frozen.number),
         )

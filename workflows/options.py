@@ -1,10 +1,12 @@
 """Named time-outs and retry policies; every activity call names one of them."""
 
+import contextlib
 from datetime import timedelta
 from typing import Any, TypedDict
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import FailureError
 from temporalio.workflow import ActivityCancellationType
 
 
@@ -77,6 +79,13 @@ FEED = Options(
 )
 """Ten minutes of telling one other system what happens; whatever ends them, the next ones go on."""
 
+BRIEF = Quick(
+    start_to_close_timeout=timedelta(seconds=5),
+    schedule_to_close_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+"""What mostly takes a moment, tried once inside the workflow task: an activity of its own where it does not."""
+
 SMALL = 500
 """Up to so many recipients, work over the audience is as short as any statement."""
 
@@ -85,4 +94,11 @@ async def over_audience(activity: Any, request: Any, recipients: int) -> Any:
     """Runs an activity over an audience of known size; a small one is not worth six events of history."""
     if recipients <= SMALL:
         return await workflow.execute_local_activity_method(activity, request, **QUICK)
+    return await workflow.execute_activity_method(activity, request, **DATABASE)
+
+
+async def at_once(activity: Any, request: Any) -> Any:
+    """Runs an activity that mostly takes a moment, anew as one with time to fail in where it did not end in that."""
+    with contextlib.suppress(FailureError):
+        return await workflow.execute_local_activity_method(activity, request, **BRIEF)
     return await workflow.execute_activity_method(activity, request, **DATABASE)

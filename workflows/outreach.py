@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from activities.outreach import (
+        Look,
         LookRequest,
         OutreachActivities,
         WaveRequest,
@@ -28,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.closing import cause_of
     from workflows.fallback import fall_back, watch
     from workflows.mailbox import NOTHING, read_json
-    from workflows.options import DATABASE, over_audience
+    from workflows.options import DATABASE, SMALL, at_once, over_audience
     from workflows.sending import Sender
     from workflows.situation import people
     from workflows.state import (
@@ -321,9 +322,11 @@ class OutreachWorkflow(Approving):
         state = self.state
         wanted, state.look = state.look, ""
         try:
-            look = await workflow.execute_activity_method(
-                OutreachActivities.look, LookRequest(outreach=self._id, cleared=wanted == "cleared"), **DATABASE
-            )
+            request = LookRequest(outreach=self._id, cleared=wanted == "cleared")
+            if state.recipients <= SMALL and not any(revision.plan.watched for revision in state.revisions):
+                look: Look = await at_once(OutreachActivities.look, request)
+            else:
+                look = await workflow.execute_activity_method(OutreachActivities.look, request, **DATABASE)
         except FailureError as error:
             state.look = wanted if wanted == "cleared" else state.look or wanted
             await self.needs_attention(f"the source cannot be read: {cause_of(error)}")

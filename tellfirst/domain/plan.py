@@ -77,7 +77,7 @@ class Plan(Frozen):
 
     revision: int
     playbook: str
-    playbook_version: str
+    playbook_version: str = ""  # empty where the workflow has it, for which nothing depends on it
     reason_code: str
     owner: str
     approvers: tuple[str, ...]
@@ -86,7 +86,8 @@ class Plan(Frozen):
     planned_at: AwareDatetime
     urgent: bool = False  # its pages leave by queues of their own, ahead of campaigns
     recipients: int
-    not_told: int
+    not_told: int = 0
+    watched: bool = False  # looking again asks the operational source
     pages: tuple[PageRange, ...]
     canary: int = 0  # so many pages, the first ones, leave before a person lets the others go
     root: str

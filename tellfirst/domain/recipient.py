@@ -67,9 +67,9 @@ class Wave(Frozen):
     wave drew somebody to be told.
     """
 
-    treated: int
-    control: int
-    withheld: int
+    treated: int = 0
+    control: int = 0
+    withheld: int = 0
     waiting: int = 0
     next_at: AwareDatetime | None = None
     drawn: tuple[PageSpan, ...] = ()
