@@ -10,6 +10,8 @@ from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from bench_idle import idle
+from bench_latency import latency
 from bench_mass import mass
 from bench_place import Stage, stage
 from bench_recover import recover
@@ -17,7 +19,12 @@ from bench_report import Benchmark, Database, Report, machine, show
 
 Run = Callable[[Stage, int, int], Awaitable[Benchmark]]
 
-BENCHMARKS: dict[str, tuple[Run, int]] = {"mass": (mass, 20_000), "recover": (recover, 4_000)}
+BENCHMARKS: dict[str, tuple[Run, int]] = {
+    "mass": (mass, 20_000),
+    "recover": (recover, 4_000),
+    "idle": (idle, 2_000),
+    "latency": (latency, 30_000),
+}
 """What there is to measure, and with how many recipients unless told otherwise."""
 
 

@@ -28,12 +28,14 @@ class Stage:
         self.database, self._server = database, server
 
     @asynccontextmanager
-    async def installation(self, *, delay_ms: int = 0, **environment: str) -> AsyncIterator[Installation]:
-        """Yields an installation without workers."""
+    async def installation(
+        self, *, delay_ms: int = 0, also: dict[str, dict[str, str]] | None = None, **environment: str
+    ) -> AsyncIterator[Installation]:
+        """Yields an installation without workers, and with what playbooks there are `also`."""
         folder = Path(tempfile.mkdtemp(prefix="tf-bench-"))
         try:
             with self._url() as url:
-                async with Installation(folder, delay_ms=delay_ms, database_url=url, in_flight=25) as place:
+                async with Installation(folder, delay_ms=delay_ms, database_url=url, in_flight=25, also=also) as place:
                     place.environment.update({"TELLFIRST_PUBLIC_URL": "https://tell.example.com", **environment})
                     yield place
         finally:

@@ -54,16 +54,20 @@ class Installation:
         database_url: str = "",
         in_flight: int = 8,
         replace: dict[str, str] | None = None,
+        also: dict[str, dict[str, str]] | None = None,
     ) -> None:
+        """Lays out the files; `also` are further playbooks of the same text, each with what is replaced in it."""
         self.folder = folder
         self.temporal_file, self.logs = folder / "temporal.db", folder / "workers.log"
         playbooks = folder / "playbooks"
         playbooks.mkdir()
-        text = (LIBRARY / "retail" / "late_delivery.toml").read_text()
-        for old, new in (SHORT | (replace or {})).items():
-            assert old in text
-            text = text.replace(old, new)
-        (playbooks / "late_delivery.toml").write_text(text)
+        shipped = (LIBRARY / "retail" / "late_delivery.toml").read_text()
+        for name, changes in {"late_delivery": {}, **(also or {})}.items():
+            text = shipped.replace('id = "late_delivery"', f'id = "{name}"')
+            for old, new in (SHORT | (replace or {}) | changes).items():
+                assert old in text
+                text = text.replace(old, new)
+            (playbooks / f"{name}.toml").write_text(text)
         self.ana, self.ben = ed25519(), ed25519()
         self.approvers = folder / "approvers.toml"
         self.approvers.write_text(
@@ -149,7 +153,7 @@ class Installation:
 
     # -- doing
 
-    def people(self, count: int) -> None:
+    def people(self, count: int, *, timezone: str | None = None) -> None:
         """Adds customers with all that could leak, and a contact watermark far ahead."""
         now = datetime.now(UTC)
         for first in range(0, count, 2_000):
@@ -158,6 +162,7 @@ class Installation:
                     CustomerRecord(
                         id=f"c-{n}",
                         first_name=f"Zebulon{n}",
+                        timezone=timezone,
                         addresses={"sms": f"+1415{n:07d}", "email": f"zebulon{n}@example.org"},
                     )
                     for n in range(first, min(first + 2_000, count))
