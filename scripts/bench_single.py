@@ -1,0 +1,257 @@
+"""`single`: many outreaches to one recipient each, beside a bare workflow of the same shape on the same server."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol
+
+from bench_floor import QUEUE, Floor
+from bench_place import CORES, Stage, seconds_of
+from bench_report import Benchmark, figure
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHandle
+
+from tellfirst.client import OutreachClient
+from tellfirst.contract import Result
+from tellfirst.domain.condition import Condition, Subject
+from tellfirst.store.contacts import Contacts
+from tellfirst.store.customers import CustomerRecord, Customers
+from tellfirst.store.outreaches import RevisionRecord
+from tests.faults.installation import Installation
+from tests.signing.make import envelope
+from tests.world import FAR
+
+EXPIRES, UPDATE, WINDOW = 8, 9, 11
+"""Seconds: what takes days with customers."""
+BRISK = {
+    'remind_after = "PT2H"': f'remind_after = "PT{EXPIRES}S"',
+    'escalate_after = "PT4H"': f'escalate_after = "PT{EXPIRES}S"',
+    'expires_after = "PT24H"': f'expires_after = "PT{EXPIRES}S"',
+    'after = "P2D"\nlead = "PT2H"': f'after = "PT{UPDATE + 2}S"\nlead = "PT2S"',
+    'window = "PT2S"': f'window = "PT{WINDOW}S"',
+}
+UNDECIDED = 24
+"""Lives that are begun and not approved yet, at the same time; however many wait for their update or their window."""
+SAMPLE = 25
+SHAPE = (
+    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_MARKER_RECORDED,
+    EventType.EVENT_TYPE_TIMER_STARTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+)
+"""What both must have the same number of."""
+Handle = WorkflowHandle[Any, Any]
+
+
+class Side(Protocol):
+    """Is one of the two that are measured."""
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        """Starts a worker process."""
+        ...
+
+    async def start(self, n: int) -> Handle:
+        """Starts one life."""
+        ...
+
+    def planned(self) -> Iterable[str]:
+        """Returns what can be approved now; what was returned before may be so again."""
+        ...
+
+    async def approve(self, handle: Handle) -> None:
+        """Approves one life."""
+        ...
+
+
+class Outreaches:
+    """Are outreaches to one customer each, by SMS and with no other way to them."""
+
+    def __init__(self, place: Installation, count: int) -> None:
+        self._place, self._client = place, OutreachClient(place.client)
+        self._pending: dict[str, RevisionRecord] = {}
+        people = [CustomerRecord(id=f"c-{n}", addresses={"sms": f"+1415{n:07d}"}) for n in range(count)]
+        Customers(place.database).save(people, now=datetime.now(UTC), source="benchmark")
+        Contacts(place.database).save([], source="benchmark", through=FAR, now=datetime.now(UTC))
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        """Starts a worker process of the installation."""
+        return self._place.worker()
+
+    async def start(self, n: int) -> Handle:
+        """Starts an outreach as any service does."""
+        facts = {"order_id": f"o-{n}", "promised_at": "2026-11-20"}
+        subject = Subject(key=f"o-{n}", customer=f"c-{n}", facts=facts)
+        condition = Condition(trigger="single", key=f"o-{n}", detected_at=datetime.now(UTC), subjects=(subject,))
+        started = await self._client.start(condition)
+        return self._place.client.get_workflow_handle(started.outreach, result_type=Result)
+
+    def planned(self) -> Iterable[str]:
+        """Asks as `tellfirst pending` does."""
+        self._pending = {record.outreach: record for record in self._place.outreaches.pending()}
+        return self._pending
+
+    async def approve(self, handle: Handle) -> None:
+        """Signs and submits."""
+        document = self._pending[handle.id].proposal.decide("approve", "ana", datetime.now(UTC))
+        answer = await self._client.submit(handle.id, envelope(self._place.ana, document))
+        assert answer.accepted, answer
+
+
+class Bare:
+    """Are workflows of the floor."""
+
+    def __init__(self, place: Installation, turn: int) -> None:
+        self._place, self._turn = place, turn
+        self._file = place.folder / f"planned-{turn}"
+        self._file.touch()
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        """Starts a worker process of the floor's own."""
+        command = (
+            sys.executable,
+            Path(__file__).with_name("bench_floor.py"),
+            f"127.0.0.1:{self._place.port}",
+            self._file,
+        )
+        process = subprocess.Popen(command)
+        self._place.processes.append(process)
+        return process
+
+    async def start(self, n: int) -> Handle:
+        """Starts one that waits as long as an outreach."""
+        waits = [float(EXPIRES), float(UPDATE), float(WINDOW)]
+        return await self._place.client.start_workflow(Floor.run, waits, id=f"floor/{self._turn}/{n}", task_queue=QUEUE)
+
+    def planned(self) -> Iterable[str]:
+        """Reads what its activities wrote."""
+        return self._file.read_text().split()
+
+    async def approve(self, handle: Handle) -> None:
+        """Says yes."""
+        await handle.execute_update(Floor.approve, "yes")
+
+
+async def rate(side: Side, count: int) -> tuple[float, list[Handle]]:
+    """Returns lives per second, from the first fifth that ended to the fourth, and all of them.
+
+    The middle is what the machine can do: before it lives only begin, and after it they only wait.
+    """
+    door, waiting, ended, handles = asyncio.Semaphore(UNDECIDED), dict[str, asyncio.Event](), list[float](), []
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            if waiting:
+                for name in side.planned():
+                    if name in waiting:
+                        waiting.pop(name).set()
+
+    async def live(n: int) -> None:
+        async with door:
+            handle = await side.start(n)
+            handles.append(handle)
+            waiting[handle.id] = planned = asyncio.Event()
+            await planned.wait()
+            await side.approve(handle)
+        await handle.result()
+        ended.append(time.perf_counter())
+
+    watching = asyncio.create_task(watch())
+    async with asyncio.timeout(600):
+        await asyncio.gather(*(live(n) for n in range(count)))
+    watching.cancel()
+    return (count * 4 // 5 - count // 5) / (ended[count * 4 // 5 - 1] - ended[count // 5 - 1]), handles
+
+
+async def measured(place: Installation, side: Side, count: int) -> tuple[float, float, list[Handle]]:
+    """Returns lives per second, processor seconds of the workers per 1,000, and the lives."""
+    workers = [side.worker() for _ in range(CORES)]
+    await asyncio.sleep(5)  # their start is not what is measured
+    before = seconds_of(workers)
+    per_second, handles = await rate(side, count)
+    cost = (seconds_of(workers) - before) * 1000 / count
+    for process in workers:
+        place.kill(process)
+    return per_second, cost, handles
+
+
+def shape(events: Iterable[HistoryEvent]) -> Counter[str]:
+    """Returns how many events a history has of each kind that both must have alike."""
+    return Counter(EventType.Name(event.event_type) for event in events if event.event_type in SHAPE)
+
+
+def billable(events: Iterable[HistoryEvent]) -> int:
+    """Returns the actions that Temporal Cloud bills for a history.
+
+    By docs.temporal.io/cloud/actions as of 22 November 2026: a workflow's start, each signal and update, timer, upsert
+    of search attributes, and attempt of an activity count one, and so do all local activities of a workflow task
+    together. A heartbeat counts where it reaches the server; none stands in a history. An activity as short as these
+    is done before its second, so that each attempt is counted with one.
+    """
+    actions, local = 0, set()
+    for event in events:
+        kind = event.event_type
+        if kind in (
+            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+            EventType.EVENT_TYPE_TIMER_STARTED,
+            EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+        ):
+            actions += 1
+        elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+            actions += 2 * event.activity_task_started_event_attributes.attempt
+        elif kind == EventType.EVENT_TYPE_MARKER_RECORDED:
+            marker = event.marker_recorded_event_attributes
+            if marker.marker_name == "core_local_activity":
+                local.add(marker.workflow_task_completed_event_id)
+    return actions + len(local)
+
+
+async def single(stage: Stage, recipients: int, runs: int) -> Benchmark:
+    """Measures both in turn; who comes first changes."""
+    rates, floors, costs, floor_costs, events, sizes, actions = ([] for _ in range(7))
+    for turn in range(runs):
+        async with stage.installation(also={"single": BRISK}) as place:
+            sides: list[Side] = [Outreaches(place, recipients), Bare(place, turn)]
+            for side in sides if turn % 2 == 0 else reversed(sides):
+                per_second, cost, handles = await measured(place, side, recipients)
+                if isinstance(side, Bare):
+                    floors.append(per_second)
+                    floor_costs.append(cost)
+                    floor = shape((await handles[0].fetch_history()).events)
+                    continue
+                rates.append(per_second)
+                costs.append(cost)
+                sample = handles[:: max(1, recipients // SAMPLE)]
+                lives = [(await one.describe()).raw_description.workflow_execution_info for one in sample]
+                events.append(median(one.history_length for one in lives))
+                sizes.append(median(one.history_size_bytes for one in lives))
+                histories = [(await one.fetch_history()).events for one in sample]
+                actions.append(median(billable(one) for one in histories))
+                ours = Counter(frozenset(shape(one).items()) for one in histories).most_common(1)[0][0]
+            assert dict(ours) == floor, f"the floor has another shape: {dict(ours)} and {floor}"
+    return Benchmark(
+        name="single",
+        database=stage.database,
+        recipients=recipients,
+        figures=(
+            figure("outreaches per second", rates, "1/s"),
+            figure("floor", floors, "1/s"),
+            figure("ratio", [a / b for a, b in zip(rates, floors, strict=True)], "", least=0.75),
+            figure("processor seconds per 1,000", costs, "s"),
+            figure("processor seconds per 1,000, floor", floor_costs, "s"),
+            figure("history events", events, "", most=55),
+            figure("history bytes", sizes, "B", most=10_240),
+            figure("billable actions per outreach", actions, ""),
+        ),
+        note=f"{CORES} worker processes each; the processor seconds are those of the workers alone",
+    )
