@@ -16,11 +16,13 @@ from bench_mass import mass
 from bench_place import Stage, stage
 from bench_recover import recover
 from bench_report import Benchmark, Database, Report, machine, show
+from bench_single import single
 
 Run = Callable[[Stage, int, int], Awaitable[Benchmark]]
 
 BENCHMARKS: dict[str, tuple[Run, int]] = {
     "mass": (mass, 20_000),
+    "single": (single, 400),
     "recover": (recover, 4_000),
     "idle": (idle, 2_000),
     "latency": (latency, 30_000),
