@@ -27,6 +27,8 @@ from workflows.upkeep import UpkeepState, UpkeepWorkflow
 
 CACHED_OUTREACHES = 1_000
 """Workflows one process keeps in memory, at about 0.3 MB each; the others replay when something happens to them."""
+HEARD_WITHIN = timedelta(seconds=1)
+"""How often the server hears from a page in work."""
 PAGES_AT_ONCE = 6
 """Pages one worker process sends at once on one channel; each holds a thread and a database connection.
 
@@ -108,7 +110,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                 # The server's rate limit on this queue does not see eager activities.
                 disable_eager_activity_execution=True,
                 # A page hears that it is called back from the answer to a heartbeat; by default one in twelve seconds.
-                max_heartbeat_throttle_interval=timedelta(seconds=1),
+                max_heartbeat_throttle_interval=HEARD_WITHIN,
                 graceful_shutdown_timeout=graceful,
             )
         )

@@ -68,6 +68,7 @@ class Desk:
         judge: Judge = allow,
         facts: Callable[[PlannedSend, str | None], tuple[bool, bool, bool]] = lambda *_: (True, True, True),
         now: datetime = NOON,
+        lease_until: Callable[[], datetime] | None = None,
     ) -> dict[str, str] | str:
         return self.sends.intend(
             key,
@@ -77,7 +78,7 @@ class Desk:
             adapter="fake",
             nonce="n-1",
             now=now,
-            lease_until=lambda: now + 2 * LEASE,
+            lease_until=lease_until or (lambda: now + 2 * LEASE),
             not_after=NOON + DAY,
             judge=judge,
             facts=facts,

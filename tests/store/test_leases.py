@@ -1,7 +1,7 @@
 """Leases: one worker a page, and nothing is written by whoever lost it."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlmodel import select
@@ -69,6 +69,32 @@ def test_intending_extends_the_lease(desk: Desk) -> None:
     desk.intend(desk.open())
     with desk.database.read() as session:
         assert session.exec(select(LeaseRow.expires_at)).one() == NOON + 2 * LEASE
+
+
+def test_lease_counts_from_when_the_transaction_is_ours(desk: Desk) -> None:
+    if not desk.database.is_sqlite:
+        pytest.skip("only on SQLite do writers wait for each other")
+    token = desk.open()
+    writing, written = threading.Event(), threading.Event()
+    too_early: list[bool] = []
+
+    def write() -> None:
+        with desk.database.write() as session:
+            session.connection()
+            writing.set()
+            threading.Event().wait(0.3)
+            written.set()
+
+    def until() -> datetime:
+        too_early.append(not written.is_set())
+        return NOON + LEASE
+
+    def intend() -> None:
+        writing.wait(5)
+        desk.intend(token, lease_until=until)
+
+    at_once([write, intend])
+    assert too_early == [False]
 
 
 def test_page_changes_hands_only_between_transactions(desk: Desk) -> None:

@@ -283,6 +283,21 @@ async def test_a_stopping_worker_hands_its_page_to_the_next(world: World) -> Non
     assert len({m.address for m in world.sms.sent}) == 20
 
 
+async def test_a_page_whose_provider_takes_its_time_says_that_it_is_not_dead(world: World) -> None:
+    gate = asyncio.Event()
+    world.sms.wait_after = (0, gate)
+    handle = await world.start(world.late(*people(world, 3)))
+    await world.approve(handle.id)
+    await world.until(lambda: world.sms.busy)
+    heard: set[datetime] = set()
+    async with asyncio.timeout(8):  # sooner than its silence would be noticed
+        while len(heard) < 3:
+            described = await handle.describe()
+            heard |= {one.last_heartbeat_time.ToDatetime() for one in described.raw_description.pending_activities}
+    gate.set()
+    await world.until(lambda: len(world.sms.sent) == 3)
+
+
 async def test_the_source_is_looked_at_before_sending_and_at_the_promise(world: World) -> None:
     orders = world.folder / "orders.db"
     now = datetime.now(UTC)
