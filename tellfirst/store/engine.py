@@ -1,9 +1,10 @@
 """The engine: SQLite and PostgreSQL through the same classes, transactions that say whether they write."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Engine, TypeDecorator, create_engine, event
@@ -85,6 +86,9 @@ class Database:
     def __init__(self, engine: Engine, *, anchor: Path | None = None) -> None:
         self.engine, self.anchor = engine, anchor
         self.is_sqlite = engine.dialect.name == "sqlite"
+        # SQLite has one writer at a time, and whoever finds it taken sleeps up to 0.1 s before looking again. The
+        # threads of one process wait for each other here instead, and go on the moment that the one before is done.
+        self._turn: AbstractContextManager[object] = RLock() if self.is_sqlite else nullcontext()
         self._writer = engine.execution_options(writes=True)
         # SQLite's transactions are snapshots anyway; PostgreSQL's default sees other commits between two statements.
         snapshot: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -99,7 +103,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Yields a session whose work is committed when the block ends well."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:

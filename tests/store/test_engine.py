@@ -6,12 +6,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlmodel import select
 
 from tellfirst.errors import SettingsError
 from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.migrations import migrate
 from tellfirst.store.tables import WatermarkRow
 from tests.store.make import NOON, at_once
 
@@ -107,3 +108,32 @@ def test_error_about_the_url_does_not_repeat_it() -> None:
     with pytest.raises(SettingsError) as caught:
         open_engine("postgresql://me:hunter2@host:port/x")
     assert "hunter2" not in str(caught.value)
+
+
+def test_threads_of_one_process_wait_for_their_turn_without_asking_the_file(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'turns.db'}")
+    migrate(engine)
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=0"))
+    engine.dispose()  # whoever finds the file taken now fails at once
+    database, begun, failed = Database(engine), threading.Event(), threading.Event()
+
+    def first() -> None:
+        with database.write() as session:
+            session.add(WatermarkRow(source="a", at=NOON))
+            begun.set()
+            failed.wait(0.1)
+
+    def second() -> None:
+        try:
+            save(database, "b", NOON)
+        except DBAPIError:
+            failed.set()
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    begun.wait()
+    threads[1].start()
+    for thread in threads:
+        thread.join()
+    assert sources(database) == ["a", "b"]
+    database.close()
