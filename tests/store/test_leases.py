@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from tellfirst.domain.message import SendState
 from tellfirst.store.doubts import Settlement
+from tellfirst.store.engine import Database
 from tellfirst.store.leases import FencedOffError
 from tellfirst.store.tables import LeaseRow
 from tests.store.desk import INITIAL, LEASE, Desk, step
@@ -79,7 +80,7 @@ def test_lease_counts_from_when_the_transaction_is_ours(desk: Desk) -> None:
     too_early: list[bool] = []
 
     def write() -> None:
-        with desk.database.write() as session:
+        with Database(desk.database.engine).write() as session:  # as another process does
             session.connection()
             writing.set()
             threading.Event().wait(0.3)
