@@ -120,6 +120,7 @@ def test_threads_of_one_process_wait_for_their_turn_without_asking_the_file(tmp_
     def first() -> None:
         with database.write() as session:
             session.add(WatermarkRow(source="a", at=NOON))
+            session.flush()
             begun.set()
             failed.wait(0.1)
 
