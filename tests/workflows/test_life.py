@@ -11,8 +11,8 @@ from tellfirst.store.admissions import Admissions
 from tests.figures import Figure
 from tests.world import World
 
-LARGEST_HISTORY = 68
-LARGEST_BYTES = 16 * 1024
+LARGEST_HISTORY = 50
+LARGEST_BYTES = 11 * 1024
 MOVED_CLOCK = (
     "EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED",
     "EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED",
