@@ -26,7 +26,7 @@ ASSUMED = {
     ("Plan", "fallback_after"): timedelta(minutes=15),
     ("Plan", "call_within"): timedelta(hours=1),
 }
-"""What histories leave out and mean nevertheless: no value here ever changes; what means something else has a new name."""
+"""What histories leave out and mean nevertheless: no value here ever changes; another meaning is a new field."""
 
 
 async def written(value: object) -> Any:

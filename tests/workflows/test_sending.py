@@ -324,6 +324,8 @@ async def test_the_source_is_looked_at_before_sending_and_at_the_promise(world: 
     bodies = {m.address: m.rendered.body for m in world.sms.sent[2:]}
     assert "arrived" in bodies["+14150000001"], "told that it is over"
     assert "still" in bodies["+14150000002"], "updated as promised"
+    scheduled = [event.get("activityTaskScheduledEventAttributes") for event in (await world.history(handle))["events"]]
+    assert "look" in {one["activityType"]["name"] for one in scheduled if one}, "never inside a workflow task"
 
 
 async def test_an_opt_out_is_kept_even_when_the_answer_cannot_be_recorded(world: World) -> None:
