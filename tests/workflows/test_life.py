@@ -1,7 +1,10 @@
 """The life of an outreach, days in seconds, on the real server; what it costs in history; and how an incident grows."""
 
+import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from tellfirst.contract import Stage
@@ -92,3 +95,22 @@ async def test_what_recurs_is_told_by_its_own_outreach_alone(world: World) -> No
     await world.until(lambda: len(world.sms.sent) == 3)
     assert [r.recipients for r in (await world.client.view(first.id)).revisions] == [1], "the new ones are not its own"
     assert [r.recipients for r in (await world.client.view(second.id)).revisions] == [2]
+
+
+async def test_a_look_that_takes_more_than_a_moment_gets_an_activitys_time(world: World) -> None:
+    world.customer("c-1")
+    handle = await world.start(world.late("o-1"))
+    await world.approve(handle.id)
+    await world.stage(handle, Stage.AWAITING_WINDOW)
+    file = world.folder / "tellfirst.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TRIGGER no BEFORE UPDATE ON outreaches BEGIN SELECT RAISE(ABORT, 'no'); END")
+    await world.client.tell(handle.id, "condition_cleared")
+
+    async with asyncio.timeout(30):
+        while not (await handle.describe()).raw_description.pending_activities:
+            await asyncio.sleep(0.02)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("DROP TRIGGER no")
+    await world.until(lambda: len(world.sms.sent) == 2)
+    assert "arrived" in world.sms.sent[1].rendered.body
