@@ -141,6 +141,10 @@ class Outreaches:
         self, version: str, playbook: str, text: str, *, now: datetime, kind: str = "library", by: str = "worker"
     ) -> None:
         """Keeps the exact text that a plan is made from; `kind` and `by` are what the audit log calls it, and who."""
+        kept = select(PlaybookVersionRow.version).where(PlaybookVersionRow.version == version)
+        with self._database.read() as session:
+            if session.exec(kept).first() is not None:
+                return  # as nearly always: what only reads waits for nobody
         with self._database.write() as session:
             values = {"version": version, "playbook": playbook, "text": text, "seen_at": now}
             if insert_new(session, PlaybookVersionRow, [values]):
