@@ -16,6 +16,8 @@ from tellfirst.settings import Settings, temporal_connection
 from workers.pool import start_feeds, start_upkeep, workers
 from workers.wiring import build
 
+SWITCH_EVERY = 0.001
+"""Seconds after which a thread lets others go on, a fifth of Python's own: a decision is not behind a mass's threads."""
 STOP_WITHIN = 30.0
 """Seconds for what is in work to end: longer than the time-out of a request and the grace of activities together."""
 
@@ -58,6 +60,7 @@ async def come_to_rest(running: Sequence[Worker], tasks: Sequence[asyncio.Task[N
 
 def main() -> int:
     """Returns the exit code of the process."""
+    sys.setswitchinterval(SWITCH_EVERY)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for noisy in ("httpx", "httpcore", "twilio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)  # they log addresses of requests
