@@ -17,7 +17,7 @@ from workers.pool import start_feeds, start_upkeep, workers
 from workers.wiring import build
 
 SWITCH_EVERY = 0.001
-"""Seconds after which a thread lets others go on, a fifth of Python's own: a decision is not behind a mass's threads."""
+"""Seconds after which a thread lets others go on, a fifth of Python's own: a decision is not behind a mass of texts."""
 STOP_WITHIN = 30.0
 """Seconds for what is in work to end: longer than the time-out of a request and the grace of activities together."""
 
