@@ -22,7 +22,7 @@ Run = Callable[[Stage, int, int], Awaitable[Benchmark]]
 
 BENCHMARKS: dict[str, tuple[Run, int]] = {
     "mass": (mass, 20_000),
-    "single": (single, 400),
+    "single": (single, 600),
     "recover": (recover, 4_000),
     "idle": (idle, 2_000),
     "latency": (latency, 30_000),

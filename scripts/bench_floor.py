@@ -6,7 +6,7 @@ usage: bench_floor.py ADDRESS FILE: runs a worker that writes the id of each wor
 import asyncio
 import os
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import activity, workflow
 from temporalio.client import Client
@@ -55,11 +55,15 @@ class Floor:
         await workflow.wait_condition(lambda: self._approved, timeout=expires - workflow.now())
         await self._at_once()
         await self._send()
-        await workflow.sleep(update - workflow.now())
+        await self._until(update)
         await self._at_once()
         await self._send()
-        await workflow.sleep(window - workflow.now())
+        await self._until(window)
         await self._at_once()
+
+    async def _until(self, at: datetime) -> None:
+        if (left := at - workflow.now()) > timedelta(0):
+            await workflow.sleep(left)
 
     async def _at_once(self) -> None:
         await workflow.execute_local_activity(nothing, start_to_close_timeout=SHORT)
