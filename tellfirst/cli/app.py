@@ -11,6 +11,7 @@ from tellfirst.cli.calls import calls
 from tellfirst.cli.channels import channels
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
+from tellfirst.cli.estimate import estimate
 from tellfirst.cli.events import events
 from tellfirst.cli.exceptions import exceptions
 from tellfirst.cli.forget import forget
@@ -55,7 +56,7 @@ app.add_typer(customers, name="customers")
 app.add_typer(contacts, name="contacts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
-    *(pause, resume, abort, escalate, ack, stuck, report, verify, events),
+    *(pause, resume, abort, escalate, ack, stuck, report, estimate, verify, events),
     *(who, correct, update, replies),
 )
 for command in COMMANDS:
