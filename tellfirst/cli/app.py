@@ -22,6 +22,7 @@ from tellfirst.cli.outcomes import report
 from tellfirst.cli.output import fail
 from tellfirst.cli.permits import permits
 from tellfirst.cli.playbooks import playbooks
+from tellfirst.cli.reasons import reasons
 from tellfirst.cli.replies import holds, replies
 from tellfirst.cli.show import pending, show
 from tellfirst.cli.steer import abort, ack, escalate, pause, resume
@@ -57,7 +58,7 @@ app.add_typer(contacts, name="contacts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
     *(pause, resume, abort, escalate, ack, stuck, report, estimate, verify, events),
-    *(who, correct, update, replies),
+    *(who, correct, update, replies, reasons),
 )
 for command in COMMANDS:
     app.command()(command)

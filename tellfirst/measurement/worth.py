@@ -81,7 +81,7 @@ def wanted(
         said.append("the cost of a contact, to rank by money")
     if events and cost and not told:
         said.append("the cost of telling one customer: without it, telling everybody looks free")
-    if judged < len(found):
+    if (events or cost) and judged < len(found):
         said.append(
             f"the owner's judgement how far a contact can be avoided: {UNJUDGED:g} is assumed for"
             f" {len(found) - judged} of {len(found)} reasons"
