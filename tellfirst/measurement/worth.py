@@ -70,7 +70,7 @@ def wanted(
         )
     if volumes.full_weeks < FEW_WEEKS:
         said.append(
-            f"a longer period: there are {volumes.full_weeks} full weeks, and {FEW_WEEKS} or more show what is steady"
+            f"a longer period: {FEW_WEEKS} full weeks or more show what is steady, and this has {volumes.full_weeks}"
         )
     if volumes.silent_weeks:
         said.append(

@@ -97,7 +97,7 @@ def test_a_short_or_broken_period_is_named() -> None:
     for day in (0, 27):
         volumes.add("r", MONDAY + timedelta(days=day))
     said = lacks(rank(volumes, None, {}, MONEY), volumes)
-    assert "there are 4 full weeks, and 26 or more" in said
+    assert "26 full weeks or more show what is steady, and this has 4" in said
     assert "the weeks without any contact (2 of 4)" in said
 
 
