@@ -130,7 +130,7 @@ def _grade(p: float | None, crossed: int) -> tuple[Grade, str]:
             "The split is as expected, but some units stand in more than one arm and count in their first:"
             " the figures hold only if those are few."
         )
-    return "A", "The split is as expected, so the difference is an effect of the arm, within its interval."
+    return "A", "Chance drew the arms, and the split agrees: the intervals bound what each arm changed."
 
 
 def _effect(arm: str, events: int, n: int, events_c: int, n_c: int) -> Effect:
