@@ -34,10 +34,10 @@ def test_each_spelling(text: str, order: Order, meant: str, day_only: bool) -> N
 
 @pytest.mark.parametrize(
     "text",
-    (
+    [
         *("", "soon", "19/03/2026", "3/4/26", "3/0/2026", "3/4/2026 25:00", "3/4/2026 13:00 PM", "3/4/2026 0:10 AM"),
         *("0215-03-19", "2999-01-01", "9999-12-31T23:59:59-12:00", "1426723200", "3/4.2026", "3/4/2026 10"),
-    ),
+    ],
 )
 def test_what_is_no_date_is_refused_without_its_text(text: str) -> None:
     with pytest.raises(RowError) as refused:
