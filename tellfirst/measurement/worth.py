@@ -99,4 +99,5 @@ def wanted(
 
 
 def _seldom(event: Forerunner | None) -> bool:
-    return event is not None and event.followed is not None and 0 < event.followed.value < SELDOM
+    """Tells whether an event does foretell contacts, but so few that most of those told would never have called."""
+    return event is not None and event.in_time.low > 0 and event.followed is not None and event.followed.value < SELDOM

@@ -104,8 +104,9 @@ def test_a_short_or_broken_period_is_named() -> None:
 def test_a_trigger_that_tells_everybody_is_named() -> None:
     volumes, span = Volumes(), Span(first=0, last=100 * DAY)
     volumes.add("r", MONDAY)
-    forerunners = Forerunners(contacts=span, events=span, lookback=DAY, notice=0)
-    forerunners.add([(2 * DAY, "k")], [(2 * DAY, "r")])
-    for _ in range(99):
-        forerunners.add([(2 * DAY, "k")], [])
-    assert "mostly noise" in lacks(rank(volumes, forerunners, {}, MONEY), volumes)
+    foretold, idle = (Forerunners(contacts=span, events=span, lookback=DAY, notice=0) for _ in range(2))
+    for n in range(500):
+        foretold.add([(2 * DAY, "k")], [(2 * DAY, "r")] if n < 5 else [])
+        idle.add([(2 * DAY, "k")], [(50 * DAY, "r")] if n < 5 else [])
+    assert "mostly noise" in lacks(rank(volumes, foretold, {}, MONEY), volumes)
+    assert "mostly noise" not in lacks(rank(volumes, idle, {}, MONEY), volumes)  # no trigger of it, narrow or wide
