@@ -28,13 +28,8 @@ def miettinen_nurminen(events_t: int, n_t: int, events_c: int, n_c: int, level: 
     check_counts(events_c, n_c)
     z = two_sided(level)
     difference = events_t / n_t - events_c / n_c
-    # At the very ends nothing is left to estimate, and rounding would decide.
-    low = -1.0
-    if difference > -1:
-        low = halve(lambda delta: _score(events_t, n_t, events_c, n_c, delta) - z, -1.0, difference)
-    high = 1.0
-    if difference < 1:
-        high = -halve(lambda delta: _score(events_c, n_c, events_t, n_t, delta) - z, -1.0, -difference)
+    low = halve(lambda delta: _score(events_t, n_t, events_c, n_c, delta) - z, -1.0, difference)
+    high = -halve(lambda delta: _score(events_c, n_c, events_t, n_t, delta) - z, -1.0, -difference)
     return Difference(difference=difference, low=low, high=high)
 
 

@@ -99,10 +99,10 @@ def test_score_intervals_of_ratios(figure: Figure) -> None:
             wrong += 1
             assert abs(score_of_ratio(table, end) - z) < 1e-10 < abs(score_of_ratio(table, other) - z)
     figure(
-        f"{TABLES:,} tables beside statsmodels: Koopman within {far:.0e}, but for {wrong} ends"
+        f"{TABLES:,} tables beside statsmodels: Koopman within {far:.0e}, but for {wrong} of the {2 * TABLES:,} ends"
         " where 50 digits show that statsmodels lost some"
     )
-    assert wrong < TABLES / 100
+    assert wrong < TABLES / 50
 
 
 def test_statsmodels_is_no_oracle_for_score_intervals_of_differences() -> None:
