@@ -152,7 +152,7 @@ def test_looking_every_day_raises_few_alarms(figure: Figure) -> None:
 
 def test_pooling_is_not_deceived_by_unequal_holdouts(figure: Figure) -> None:
     # Where risk is high more are held out, as a careful person might do; the effect is the same everywhere.
-    chance, effect, runs, strata = np.random.default_rng(4), -0.06, 200 * TIMES, 400
+    chance, effect, runs, strata = np.random.default_rng(4), -0.06, 500 * TIMES, 400
     pooled, crude, held = [], [], 0
     for _ in range(runs):
         risky = chance.random(strata) < 0.5
@@ -175,6 +175,7 @@ def test_pooling_is_not_deceived_by_unequal_holdouts(figure: Figure) -> None:
     figure(
         f"Mantel-Haenszel, {runs} times {strata} outreaches of 1 to 7 people: bias {bias:+.4f} (noise {noise:.4f}),"
         f" added up raw {float(np.mean(crude)) - effect:+.4f}; coverage {held / runs:.1%}"
+        f" (noise {0.22 / runs**0.5:.1%})"
     )
     assert abs(bias) < 4 * noise
     assert abs(float(np.mean(crude)) - effect) > 0.05
@@ -198,7 +199,7 @@ def test_means_cover_what_they_promise(n_t: int, n_c: int, figure: Figure) -> No
             held[adjust] += found.low <= effect <= found.high
     figure(
         f"means of contacts, {n_t} to {n_c} accounts, {runs:,} draws: coverage {held[False] / runs:.1%},"
-        f" adjusted for those before {held[True] / runs:.1%}"
+        f" adjusted for those before {held[True] / runs:.1%} (noise {0.22 / runs**0.5:.1%})"
     )
     # Few account for most contacts, so fifty held out are too few: 93.8 % is what is known there, not 95 %.
     least = 0.94 if n_c >= 100 else 0.935

@@ -117,7 +117,7 @@ def test_statsmodels_is_no_oracle_for_score_intervals_of_differences() -> None:
 
 def test_the_sample_ratio_of_two_arms() -> None:
     chance = random.Random(5)
-    for _ in range(TABLES // 20):
+    for _ in range(TABLES // 5):
         n, share = chance.randint(1, EXACT_BELOW - 1), chance.choice([0.5, 0.1, 0.02, 0.3])
         control = sum(chance.random() < share for _ in range(n)) if n < 40 else min(n, round(n * share) + n % 37 - 18)
         control = max(0, control)
@@ -167,7 +167,7 @@ def test_means(figure: Figure) -> None:
 
 def test_many_reasons() -> None:
     chance = np.random.default_rng(8)
-    for _ in range(TABLES // 10):
+    for _ in range(TABLES // 4):
         p = chance.random(chance.integers(1, 40)) ** 3
         p[0] = chance.choice(p)  # ties too
         theirs = multitest.multipletests(p, method="fdr_bh")[1]

@@ -68,6 +68,7 @@ def test_an_empty_arm_sees_nothing() -> None:
 
 def test_many_reasons_are_judged_together() -> None:
     assert benjamini_hochberg([0.01, 0.5, 0.02, 0.04]) == pytest.approx((0.04, 0.5, 0.04, 0.16 / 3))
+    assert benjamini_hochberg([0.021, 0.02]) == (0.021, 0.021)
     assert benjamini_hochberg([]) == ()
     assert benjamini_hochberg([0.3]) == (0.3,)
     with pytest.raises(ValueError, match="from 0 to 1"):
