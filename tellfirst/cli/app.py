@@ -11,6 +11,7 @@ from tellfirst.cli.calls import calls
 from tellfirst.cli.channels import channels
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
+from tellfirst.cli.estimate import estimate
 from tellfirst.cli.events import events
 from tellfirst.cli.exceptions import exceptions
 from tellfirst.cli.forget import forget
@@ -21,6 +22,7 @@ from tellfirst.cli.outcomes import report
 from tellfirst.cli.output import fail
 from tellfirst.cli.permits import permits
 from tellfirst.cli.playbooks import playbooks
+from tellfirst.cli.reasons import reasons
 from tellfirst.cli.replies import holds, replies
 from tellfirst.cli.show import pending, show
 from tellfirst.cli.steer import abort, ack, escalate, pause, resume
@@ -55,8 +57,8 @@ app.add_typer(customers, name="customers")
 app.add_typer(contacts, name="contacts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
-    *(pause, resume, abort, escalate, ack, stuck, report, verify, events),
-    *(who, correct, update, replies),
+    *(pause, resume, abort, escalate, ack, stuck, report, estimate, verify, events),
+    *(who, correct, update, replies, reasons),
 )
 for command in COMMANDS:
     app.command()(command)

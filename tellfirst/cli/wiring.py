@@ -31,6 +31,7 @@ from tellfirst.store.erasure import Erasure
 from tellfirst.store.escalations import Escalations
 from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.feed import Feed
+from tellfirst.store.histories import Histories
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import prepare
 from tellfirst.store.notices import Notices
@@ -67,6 +68,7 @@ class Installation:
     erasure: Erasure
     escalations: Escalations
     feed: Feed
+    histories: Histories
     notices: Notices
     outcomes: Outcomes
     outreaches: Outreaches
@@ -144,6 +146,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             erasure=Erasure(database),
             escalations=Escalations(database),
             feed=Feed(database),
+            histories=Histories(database),
             notices=Notices(database),
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),

@@ -1,0 +1,63 @@
+import random
+
+import pytest
+
+from tellfirst.measurement.means import Sums, mean_difference
+
+
+def of(mean: float, deviation: float, n: int) -> Sums:
+    return Sums(n=n, y=mean * n, yy=deviation**2 * (n - 1) + mean**2 * n)
+
+
+def test_the_published_welch_interval() -> None:
+    # gbstats' own test of its two-sided t-test.
+    found = mean_difference(of(0.70, 6.2, 3_461), of(0.41, 3.9, 3_407))
+    assert (found.low, found.high, found.p) == pytest.approx((0.04538, 0.53462, 0.02016), abs=5.1e-6)
+
+
+def accounts(number: int, effect: float, chance: random.Random) -> list[tuple[float, float]]:
+    often = [chance.expovariate(1) for _ in range(number)]
+    return [(one + chance.expovariate(2) + effect, one + chance.expovariate(2)) for one in often]
+
+
+def test_what_was_before_sharpens_and_does_not_move() -> None:
+    chance = random.Random(1)
+    treated, control = Sums.of(accounts(9_000, -0.2, chance)), Sums.of(accounts(1_000, 0, chance))
+    plain, sharp = mean_difference(treated, control), mean_difference(treated, control, adjust=True)
+    assert (plain.theta, plain.kept) == (0.0, 1.0)
+    assert sharp.theta == pytest.approx(0.8, abs=0.05)
+    # The variance that is left is 1 - rho^2; rho is 0.8 here.
+    assert sharp.kept == pytest.approx(1 - 0.8**2, abs=0.08)
+    assert sharp.error == pytest.approx(plain.error * sharp.kept**0.5)
+    assert abs(sharp.difference + 0.2) < 2 * sharp.error
+    assert sharp.df > 1_000
+
+
+def test_the_members_of_a_cluster_are_not_independent() -> None:
+    # Two hundred households of five who all do what the household does are two hundred units and not a thousand.
+    chance = random.Random(2)
+    homes = [[float(chance.random() < 0.2) for _ in range(200)] for _ in range(2)]
+    together = [Sums.of((5 * home, 0.0) for home in arm) for arm in homes]
+    apart = [Sums.of((home, 0.0) for home in arm for _ in range(5)) for arm in homes]
+    honest = mean_difference(*together).error / 5
+    assert honest == pytest.approx(mean_difference(*apart).error * 5**0.5, rel=0.01)
+
+
+def test_nothing_before_adjusts_nothing() -> None:
+    treated, control = Sums.of([(1, 0), (0, 0), (2, 0)]), Sums.of([(1, 0), (0, 0)])
+    assert mean_difference(treated, control, adjust=True) == mean_difference(treated, control)
+
+
+def test_arms_without_variation_have_no_width() -> None:
+    alike = mean_difference(Sums.of([(1, 0)] * 3), Sums.of([(1, 0)] * 4))
+    assert (alike.difference, alike.low, alike.high, alike.p, alike.kept) == (0, 0, 0, 1.0, 1.0)
+    apart = mean_difference(Sums.of([(2, 0)] * 3), Sums.of([(1, 0)] * 4))
+    assert (apart.low, apart.high, apart.p) == (1, 1, 0.0)
+
+
+@pytest.mark.parametrize("clusters", [0, 1])
+def test_one_cluster_has_no_error(clusters: int) -> None:
+    few, enough = Sums.of([(1, 0)] * clusters), Sums.of([(1, 0), (0, 0)])
+    for arms in ((few, enough), (enough, few)):
+        with pytest.raises(ValueError, match="two clusters"):
+            mean_difference(*arms)
