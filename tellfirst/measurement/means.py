@@ -1,39 +1,10 @@
 """Counts and costs per account: the difference of two means, sharpened by what each account did before."""
 
-from collections.abc import Iterable
 from math import sqrt
-from typing import Self
 
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.figures import Sums
 from tellfirst.measurement.numerics import t_p, t_two_sided
-
-
-class Sums(Frozen):
-    """Is one arm as sums over its `n` clusters: `y` in the window, `x` in the time as long before t0.
-
-    One pair per cluster, its members added up; so the error holds however alike the members of a cluster are.
-    """
-
-    n: int
-    y: float
-    yy: float
-    x: float = 0.0
-    xx: float = 0.0
-    xy: float = 0.0
-
-    @classmethod
-    def of(cls, clusters: Iterable[tuple[float, float]]) -> Self:
-        """Returns the sums of (y, x) per cluster."""
-        n = 0
-        y = yy = x = xx = xy = 0.0
-        for after, before in clusters:
-            n += 1
-            y += after
-            yy += after * after
-            x += before
-            xx += before * before
-            xy += after * before
-        return cls(n=n, y=y, yy=yy, x=x, xx=xx, xy=xy)
 
 
 class MeanDifference(Frozen):

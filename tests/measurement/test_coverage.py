@@ -10,9 +10,10 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tellfirst.domain.figures import Sums
 from tellfirst.measurement.assignment import arm, draw
 from tellfirst.measurement.intervals import newcombe
-from tellfirst.measurement.means import Sums, mean_difference
+from tellfirst.measurement.means import mean_difference
 from tellfirst.measurement.pooling import Stratum, mantel_haenszel
 from tellfirst.measurement.scores import koopman, miettinen_nurminen
 from tellfirst.measurement.sequential import reading

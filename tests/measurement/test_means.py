@@ -2,7 +2,8 @@ import random
 
 import pytest
 
-from tellfirst.measurement.means import Sums, mean_difference
+from tellfirst.domain.figures import Sums
+from tellfirst.measurement.means import mean_difference
 
 
 def of(mean: float, deviation: float, n: int) -> Sums:

@@ -6,8 +6,9 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
+from tellfirst.domain.figures import Sums
 from tellfirst.measurement.intervals import newcombe, wilson
-from tellfirst.measurement.means import Sums, mean_difference
+from tellfirst.measurement.means import mean_difference
 from tellfirst.measurement.multiple import benjamini_hochberg
 from tellfirst.measurement.numerics import chi_square_tail, t_p, t_two_sided
 from tellfirst.measurement.scores import difference_p, koopman, miettinen_nurminen
