@@ -45,7 +45,8 @@ class ArmFigures(Frozen):
 
     All by cluster and in its own window; `contacted` is of how many somebody contacted about the reason, `elsewhere`
     about another one, `anyhow` about anything, `repeated` twice or more about the reason. `contacts` and `all_contacts`
-    count contacts per cluster, `seconds` their handle time. Of contacts about the reason `resolved` were, in
+    count contacts per cluster, `seconds` the handle time of all of them: those without one, `untimed` of them in the
+    window, are taken to have been as long as the others of their reason are on average. Of contacts about the reason `resolved` were, in
     `resolution`, seconds each. `crossed` clusters were found to be one account with a cluster of the other arm.
     """
 
@@ -61,5 +62,6 @@ class ArmFigures(Frozen):
     contacts: Sums = EMPTY
     all_contacts: Sums = EMPTY
     seconds: Sums = EMPTY
+    untimed: int = Field(default=0, ge=0)
     resolved: int = Field(default=0, ge=0)
     resolution: Sums = EMPTY
