@@ -46,8 +46,9 @@ class ArmFigures(Frozen):
     All by cluster and in its own window; `contacted` is of how many somebody contacted about the reason, `elsewhere`
     about another one, `anyhow` about anything, `repeated` twice or more about the reason. `contacts` and `all_contacts`
     count contacts per cluster, `seconds` the handle time of all of them: those without one, `untimed` of them in the
-    window, are taken to have been as long as the others of their reason are on average. Of contacts about the reason `resolved` were, in
-    `resolution`, seconds each. `crossed` clusters were found to be one account with a cluster of the other arm.
+    window, are taken to have been as long as the others of their reason are on average. Of contacts about the reason
+    `resolved` were, in `resolution`, seconds each. `crossed` clusters were found to be one account with a cluster of
+    the other arm.
     """
 
     arm: Arm
