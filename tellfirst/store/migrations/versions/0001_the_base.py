@@ -336,6 +336,9 @@ def upgrade() -> None:
         sa.Column("grade", sa.String(), nullable=False),
         sa.Column("sentence", sa.String(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("first_t0", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_t0", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("figures", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("outreach_id", "version", "arm"),
     )
     with op.batch_alter_table("outcomes", schema=None) as batch_op:
@@ -359,6 +362,7 @@ def upgrade() -> None:
         sa.Column("ending", sa.String(), nullable=True),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("proposer", sa.String(), nullable=False),
+        sa.Column("reason_code", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("trigger", "key", "episode"),
     )
@@ -454,6 +458,9 @@ def upgrade() -> None:
         batch_op.create_index("recipients_customer", ["outreach_id", "customer_id"], unique=False)
         batch_op.create_index("recipients_page", ["outreach_id", "revision", "page", "position"], unique=False)
         batch_op.create_index("recipients_subject", ["outreach_id", "subject_key"], unique=False)
+        batch_op.create_index(
+            "recipients_window", ["cluster", "t0"], unique=False, postgresql_where=sa.text("arm IS NOT NULL")
+        )
 
     op.create_table(
         "replies",
@@ -488,6 +495,13 @@ def upgrade() -> None:
     with op.batch_alter_table("reservations", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_reservations_outreach_id"), ["outreach_id"], unique=False)
 
+    op.create_table(
+        "surveyed",
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("outreach_id"),
+    )
     op.create_table(
         "watermarks",
         sa.Column("source", sa.String(), nullable=False),
@@ -680,8 +694,65 @@ def upgrade() -> None:
     with op.batch_alter_table("subjects", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_subjects_outreach_id"), ["outreach_id"], unique=False)
 
+    op.create_table(
+        "surveys",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("recipient_id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("page", sa.Integer(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("locale", sa.String(), nullable=True),
+        sa.Column("send_id", sa.String(), nullable=True),
+        sa.Column("drawn_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["recipient_id"],
+            ["recipients.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("outreach_id", "customer_id"),
+        sa.UniqueConstraint("recipient_id"),
+        sa.UniqueConstraint("send_id"),
+    )
+    with op.batch_alter_table("surveys", schema=None) as batch_op:
+        batch_op.create_index("surveys_customer", ["customer_id", "drawn_at"], unique=False)
+        batch_op.create_index("surveys_page", ["outreach_id", "page"], unique=False)
+
+    op.create_table(
+        "survey_answers",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("survey_id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("score", sa.Integer(), nullable=True),
+        sa.Column("felt", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["survey_id"],
+            ["surveys.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("survey_answers", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_survey_answers_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_survey_answers_survey_id"), ["survey_id"], unique=False)
+
 
 def downgrade() -> None:
+    with op.batch_alter_table("survey_answers", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_survey_answers_survey_id"))
+        batch_op.drop_index(batch_op.f("ix_survey_answers_customer_id"))
+
+    op.drop_table("survey_answers")
+    with op.batch_alter_table("surveys", schema=None) as batch_op:
+        batch_op.drop_index("surveys_page")
+        batch_op.drop_index("surveys_customer")
+
+    op.drop_table("surveys")
     with op.batch_alter_table("subjects", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_subjects_outreach_id"))
 
@@ -720,6 +791,7 @@ def downgrade() -> None:
 
     op.drop_table("call_tasks")
     op.drop_table("watermarks")
+    op.drop_table("surveyed")
     with op.batch_alter_table("reservations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservations_outreach_id"))
 
@@ -731,6 +803,7 @@ def downgrade() -> None:
 
     op.drop_table("replies")
     with op.batch_alter_table("recipients", schema=None) as batch_op:
+        batch_op.drop_index("recipients_window", postgresql_where=sa.text("arm IS NOT NULL"))
         batch_op.drop_index("recipients_subject")
         batch_op.drop_index("recipients_page")
         batch_op.drop_index("recipients_customer")
