@@ -71,6 +71,27 @@ def upgrade() -> None:
         batch_op.create_index("arrivals_waiting", ["source", "done_at", "next_at"], unique=False)
 
     op.create_table(
+        "assignments",
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("unit", sa.String(), nullable=False),
+        sa.Column("epoch", sa.String(), nullable=False),
+        sa.Column("u", sa.Float(), nullable=False),
+        sa.Column("share", sa.Float(), nullable=False),
+        sa.Column("chance", sa.Float(), nullable=False),
+        sa.Column("arm", sa.String(), nullable=False),
+        sa.Column("held_by", sa.String(), nullable=True),
+        sa.Column("phase", sa.Integer(), nullable=False),
+        sa.Column("t0", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("salt_id", sa.String(), nullable=False),
+        sa.Column("eligibility", sa.String(), nullable=False),
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("playbook_version", sa.String(), nullable=False),
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("code_version", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "unit", "epoch"),
+    )
+    op.create_table(
         "audit",
         sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -97,17 +118,46 @@ def upgrade() -> None:
         sa.UniqueConstraint("trigger", "key", "episode"),
     )
     op.create_table(
-        "contacts",
+        "contact_versions",
+        sa.Column("source", sa.String(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("cluster", sa.String(), nullable=False),
         sa.Column("reason_code", sa.String(), nullable=False),
+        sa.Column("given_code", sa.String(), nullable=True),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("handle_seconds", sa.Integer(), nullable=True),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "id", "version"),
+    )
+    with op.batch_alter_table("contact_versions", schema=None) as batch_op:
+        batch_op.create_index("contact_versions_cluster", ["cluster", "occurred_at"], unique=False)
+
+    op.create_table(
+        "contacts",
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("cluster", sa.String(), nullable=False),
+        sa.Column("reason_code", sa.String(), nullable=False),
+        sa.Column("given_code", sa.String(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("handle_seconds", sa.Integer(), nullable=True),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("source", "id"),
     )
     with op.batch_alter_table("contacts", schema=None) as batch_op:
+        batch_op.create_index("contacts_cluster", ["cluster", "occurred_at", "reason_code"], unique=False)
         batch_op.create_index("contacts_customer", ["customer_id", "occurred_at", "reason_code"], unique=False)
+        batch_op.create_index(batch_op.f("ix_contacts_given_code"), ["given_code"], unique=False)
 
     op.create_table(
         "controls",
@@ -274,6 +324,23 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "harm_events",
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("figure", sa.Float(), nullable=False),
+        sa.Column("bound", sa.Float(), nullable=False),
+        sa.Column("limit", sa.Float(), nullable=False),
+        sa.Column("words", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted", sa.Float(), nullable=True),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("outreach_id", "rule", "number"),
+    )
+    with op.batch_alter_table("harm_events", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_harm_events_at"), ["at"], unique=False)
+
+    op.create_table(
         "leases",
         sa.Column("outreach_id", sa.String(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
@@ -296,6 +363,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("matters", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_matters_kind"), ["kind"], unique=False)
+
+    op.create_table(
+        "merges",
+        sa.Column("old", sa.String(), nullable=False),
+        sa.Column("into", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("old"),
+    )
+    with op.batch_alter_table("merges", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_merges_into"), ["into"], unique=False)
 
     op.create_table(
         "notice_deliveries",
@@ -410,6 +488,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("channel"),
     )
     op.create_table(
+        "reason_codes",
+        sa.Column("given", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("given"),
+    )
+    op.create_table(
         "receipts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("provider", sa.String(), nullable=False),
@@ -447,6 +533,7 @@ def upgrade() -> None:
         sa.Column("withheld", sa.String(), nullable=True),
         sa.Column("arm", sa.String(), nullable=True),
         sa.Column("share", sa.Float(), nullable=True),
+        sa.Column("held_by", sa.String(), nullable=True),
         sa.Column("t0", sa.DateTime(timezone=True), nullable=True),
         sa.Column("window_end", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True),
@@ -506,6 +593,7 @@ def upgrade() -> None:
         "watermarks",
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("source"),
     )
     op.create_table(
@@ -814,6 +902,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_receipts_send_id"))
 
     op.drop_table("receipts")
+    op.drop_table("reason_codes")
     op.drop_table("rates")
     op.drop_table("playbook_versions")
     with op.batch_alter_table("permit_uses", schema=None) as batch_op:
@@ -831,11 +920,19 @@ def downgrade() -> None:
 
     op.drop_table("notices")
     op.drop_table("notice_deliveries")
+    with op.batch_alter_table("merges", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_merges_into"))
+
+    op.drop_table("merges")
     with op.batch_alter_table("matters", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_matters_kind"))
 
     op.drop_table("matters")
     op.drop_table("leases")
+    with op.batch_alter_table("harm_events", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_harm_events_at"))
+
+    op.drop_table("harm_events")
     with op.batch_alter_table("feed_events", schema=None) as batch_op:
         batch_op.drop_index(
             "feed_events_waiting",
@@ -877,11 +974,18 @@ def downgrade() -> None:
     op.drop_table("customers")
     op.drop_table("controls")
     with op.batch_alter_table("contacts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_contacts_given_code"))
         batch_op.drop_index("contacts_customer")
+        batch_op.drop_index("contacts_cluster")
 
     op.drop_table("contacts")
+    with op.batch_alter_table("contact_versions", schema=None) as batch_op:
+        batch_op.drop_index("contact_versions_cluster")
+
+    op.drop_table("contact_versions")
     op.drop_table("conditions")
     op.drop_table("audit")
+    op.drop_table("assignments")
     with op.batch_alter_table("arrivals", schema=None) as batch_op:
         batch_op.drop_index("arrivals_waiting")
 
