@@ -10,10 +10,12 @@ from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources
+from tellfirst import __version__
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.plan import spans_of
 from tellfirst.domain.recipient import Wave
 from tellfirst.measurement.outcome import judge
+from tellfirst.playbooks.holdouts import holdouts_of
 from tellfirst.policy.caps import FrequencyCap
 from tellfirst.signing.trail import Entry
 from tellfirst.store.admissions import Admissions
@@ -118,6 +120,7 @@ class OutreachActivities:
         sources: Sources,
         chain: Chain,
         salt: str,
+        everywhere: float,
         cap: FrequencyCap,
         hours: HourRules,
     ) -> None:
@@ -126,6 +129,7 @@ class OutreachActivities:
         self._contacts, self._outcomes, self._controls = contacts, outcomes, controls
         self._admissions, self._affected = admissions, affected
         self._playbooks, self._sources = playbooks, sources
+        self._everywhere = everywhere
         self._chain, self._salt, self._cap, self._hours = chain, salt, cap, hours
 
     @activity.defn
@@ -143,7 +147,7 @@ class OutreachActivities:
                 told = self._recipients.wave(request.outreach, request.revision, end=request.end)
                 return told.model_copy(update={"drawn": spans_of(range(request.end))})
             by = Randomisation(
-                share=playbook.measure.holdout,
+                holdouts=holdouts_of(playbook, self._everywhere),
                 salt=self._salt,
                 t0=request.t0,
                 window=revision.plan.window,
@@ -152,6 +156,9 @@ class OutreachActivities:
                 urgency=playbook.urgency,
                 not_after=revision.plan.initial.not_after,
                 hours=self._hours.of(playbook.timing),
+                playbook_version=revision.plan.playbook_version,
+                run=activity.info().workflow_run_id or "",
+                code_version=__version__,
             )
             waiting: list[datetime] = []
             for page in self._recipients.undrawn(request.outreach, request.revision, end=request.end):

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     principal: str = Field(default="", description="your name in the registry, where your key does not tell it")
     secret: SecretStr = Field(default=SecretStr(""), description="keys the address digests; default a file in data_dir")
     holdout_salt: str = Field(default="holdout-v1", description="salt of the assignment; changing it reshuffles people")
+    global_holdout: float = Field(
+        default=0.0, ge=0, le=0.5, description="share of all accounts that no measured outreach tells, for a half-year"
+    )
     cap_count: int = Field(default=3, ge=1, description="outreaches one customer may get in cap_days")
     cap_days: int = Field(default=7, ge=1, description="length of the frequency cap's rolling period")
     hours: Path | None = Field(

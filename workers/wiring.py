@@ -236,6 +236,7 @@ def build(
             sources=sources,
             chain=chain,
             salt=settings.holdout_salt,
+            everywhere=settings.global_holdout,
             cap=settings.frequency_cap,
             hours=hours,
         ),

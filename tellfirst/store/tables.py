@@ -212,7 +212,8 @@ class RecipientRow(SQLModel, table=True):
     promises: dict[str, str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     withheld: str | None = None  # why an eligible recipient was set aside before randomisation
     arm: str | None = None
-    share: float | None = None
+    share: float | None = None  # the probability of control, all hold-outs together
+    held_by: str | None = None  # which hold-out, of control
     t0: datetime | None = _instant()
     window_end: datetime | None = _instant()
     cleared_at: datetime | None = _instant()
