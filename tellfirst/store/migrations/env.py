@@ -8,6 +8,7 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 import tellfirst.store.tables
+import tellfirst.store.tables_account_events
 import tellfirst.store.tables_alternates
 import tellfirst.store.tables_arrivals
 import tellfirst.store.tables_assignments

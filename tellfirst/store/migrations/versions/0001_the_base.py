@@ -12,6 +12,21 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "account_events",
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("event", sa.String(), nullable=False),
+        sa.Column("value_minor", sa.BigInteger(), nullable=True),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("source", "account", "at", "version"),
+    )
+    with op.batch_alter_table("account_events", schema=None) as batch_op:
+        batch_op.create_index("account_events_account", ["account", "at"], unique=False)
+
+    op.create_table(
         "admissions",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("trigger", sa.String(), nullable=False),
@@ -1000,3 +1015,7 @@ def downgrade() -> None:
         batch_op.drop_index("admissions_condition")
 
     op.drop_table("admissions")
+    with op.batch_alter_table("account_events", schema=None) as batch_op:
+        batch_op.drop_index("account_events_account")
+
+    op.drop_table("account_events")
