@@ -141,7 +141,7 @@ def import_contacts(
         reasons = {loaded.playbook.reason_code for loaded in read_library(here.settings).values()}
         people = {c.customer for c in good}
         strangers = len(people) - sum(len(here.customers.known(chunk)) for chunk in _chunks(sorted(people)))
-        new = here.contacts.save(good, source=source.strip(), through=mark, now=now)
+        new = here.contacts.save(good, source=source.strip(), through=mark, now=now).new
         step(len(good))
     known, unknown = len(good) - new, sorted({c.reason_code for c in good} - reasons)
     if as_json:

@@ -16,9 +16,10 @@ from tellfirst.policy.replies import Kind, Reading
 from tellfirst.policy.verdict import Consent
 from tellfirst.store.arrivals import keep
 from tellfirst.store.consents import hold, opt_out, release, say
+from tellfirst.store.contacts import REPLIES, Contact, put
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import insert_new
-from tellfirst.store.tables import ConsentRow, ContactPointRow, ContactRow, RevisionRow, SendRow
+from tellfirst.store.tables import ConsentRow, ContactPointRow, RevisionRow, SendRow
 from tellfirst.store.tables_replies import ReplyRow
 from tellfirst.store.telling import tell
 
@@ -190,15 +191,9 @@ def _count(session: Session, kind: Kind, send: SendRow, id_: str, *, now: dateti
     if kind not in (Kind.REPLY, Kind.DOUBTFUL):
         return
     revision = session.get(RevisionRow, (send.outreach_id, send.revision))
-    contact = {
-        "id": id_,
-        "customer_id": send.customer_id,
-        "reason_code": ((revision and revision.plan) or {}).get("reason_code", ""),
-        "channel": send.channel,
-        "occurred_at": now,
-        "imported_at": now,
-    }
-    insert_new(session, ContactRow, [contact])
+    reason = ((revision and revision.plan) or {}).get("reason_code", "")
+    contact = Contact(id=id_, customer=send.customer_id, reason_code=reason, occurred_at=now, channel=send.channel)
+    put(session, [contact], source=REPLIES, now=now)
 
 
 def _record(row: ReplyRow) -> ReplyRecord:

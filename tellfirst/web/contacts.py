@@ -52,8 +52,7 @@ def contact_routes(contacts: Contacts, verifier: Verifier, *, clock: Callable[[]
         if posted.through is not None and posted.through > now + TOLERANCE:
             raise HTTPException(422, "through: it has not come yet, and windows would close too early")
         made = [Contact.model_validate(one.model_dump()) for one in posted.contacts]
-        return Kept(
-            new=await run_in_threadpool(contacts.save, made, source=posted.source, through=posted.through, now=now)
-        )
+        saved = await run_in_threadpool(contacts.save, made, source=posted.source, through=posted.through, now=now)
+        return Kept(new=saved.new)
 
     return router

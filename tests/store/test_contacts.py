@@ -20,7 +20,7 @@ def contact(id_: str, customer: str = "c-1", *, reason: str = REASON, at: dateti
 
 
 def save(contacts: Contacts, *given: Contact, source: str = "desk", through: datetime | None = None) -> int:
-    return contacts.save(given, source=source, through=through, now=NOON)
+    return contacts.save(given, source=source, through=through, now=NOON).new
 
 
 @pytest.fixture
