@@ -10,6 +10,7 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Channel
 from tellfirst.errors import PlaybookError
 from tellfirst.playbooks.answers import answer_findings
+from tellfirst.playbooks.asking import survey_findings
 from tellfirst.playbooks.fields import BUILT_IN, PROMISE, Plain, Reader, RenderError, format_locale, known_zone
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
 from tellfirst.playbooks.ladder import ladder_findings
@@ -51,7 +52,7 @@ class _Message:
 def lint(playbook: Playbook) -> list[Finding]:
     """Returns every finding in the order of the file's keys; an empty list means the playbook may be used."""
     findings = [finding for rule in _PLAYBOOK_RULES for finding in rule(playbook)]
-    told = (*answer_findings(playbook), *ladder_findings(playbook.ladder))
+    told = (*answer_findings(playbook), *ladder_findings(playbook.ladder), *survey_findings(playbook))
     findings += [Finding(key=key, reason=why, remedy=remedy) for key, why, remedy in told]
     for number, step in enumerate(playbook.steps):
         findings += _channels(playbook, step, f"steps[{number}]")

@@ -14,6 +14,7 @@ from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED, Rung, StepKind
 from tellfirst.playbooks.boundaries import Boundary, ExceptionKind
 from tellfirst.playbooks.ladder import Level, rungs
 from tellfirst.playbooks.standing import Standing
+from tellfirst.playbooks.survey import Survey
 from tellfirst.playbooks.types import Duration, Person, TemplateName, Text
 from tellfirst.playbooks.when import When
 from tellfirst.policy.quiet import Timing
@@ -273,6 +274,7 @@ class Playbook(Outside):
     when: When = When()
     choice: Choice = Choice()
     exceptions: dict[ExceptionKind, Boundary] = Field(default_factory=dict)
+    survey: Survey | None = None
     addendum: Addendum | None = None
     steps: tuple[Step, ...] = Field(min_length=1)
 
@@ -280,6 +282,12 @@ class Playbook(Outside):
     def _holdout_is_ethical(self) -> Self:
         if self.category in NO_HOLDOUT and self.measure.holdout > 0:
             raise ValueError(f"a playbook of category '{self.category}' has a hold-out of 0: nobody may be left untold")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_whom_it_may(self) -> Self:
+        if self.survey is not None and self.category in NO_HOLDOUT and not self.survey.sensitive:
+            raise ValueError(f"after '{self.category}' nobody is asked, unless [survey] says sensitive = true")
         return self
 
     @model_validator(mode="after")
