@@ -1,12 +1,13 @@
 """What is counted when windows close: figures of one arm, enough for every estimate, and of nobody in particular."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Self
 
 from pydantic import Field
 
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.outcome import Arm
+from tellfirst.domain.outcome import Arm, Grade
 
 
 class Sums(Frozen):
@@ -66,3 +67,31 @@ class ArmFigures(Frozen):
     untimed: int = Field(default=0, ge=0)
     resolved: int = Field(default=0, ge=0)
     resolution: Sums = EMPTY
+
+
+class OutreachFigures(Frozen):
+    """Is what was counted for one outreach, by arm and hold-out share; empty where nobody was drawn."""
+
+    outreach: str
+    trigger: str
+    reason_code: str
+    figures: tuple[ArmFigures, ...]
+
+
+class OutcomeRecord(OutreachFigures):
+    """Is the latest version of the outcome of one outreach, with what was counted for it.
+
+    `first_t0` and `last_t0` say when its accounts were drawn; without `counted` its contacts never arrived, or its
+    split is broken, and nothing may be said of who contacted.
+    """
+
+    version: int
+    grade: Grade
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    sentence: str
+    recorded_at: datetime
+    first_t0: datetime | None
+    last_t0: datetime | None
+    counted: bool = True

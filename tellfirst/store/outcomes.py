@@ -9,8 +9,8 @@ from sqlmodel.sql.expression import Select
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.feed import OutcomeRecorded
-from tellfirst.domain.figures import ArmFigures
-from tellfirst.domain.outcome import Grade, Outcome
+from tellfirst.domain.figures import ArmFigures, OutcomeRecord
+from tellfirst.domain.outcome import Outcome
 from tellfirst.store.engine import Database
 from tellfirst.store.tables import OutcomeRow, OutreachRow
 from tellfirst.store.telling import tell
@@ -32,27 +32,6 @@ class ReportLine(Frozen):
     grade: str
     sentence: str
     recorded_at: datetime
-
-
-class OutcomeRecord(Frozen):
-    """Is the latest version of the outcome of one outreach, with what was counted for it.
-
-    `figures` are by arm and hold-out share, empty where nobody was drawn; `first_t0` and `last_t0` say when they were.
-    """
-
-    outreach: str
-    trigger: str
-    reason_code: str
-    version: int
-    grade: Grade
-    difference: float | None
-    ci_low: float | None
-    ci_high: float | None
-    sentence: str
-    recorded_at: datetime
-    first_t0: datetime | None
-    last_t0: datetime | None
-    figures: tuple[ArmFigures, ...]
 
 
 class Outcomes:
@@ -128,6 +107,7 @@ class Outcomes:
                     **rows[0][0].model_dump(),
                     "outreach": outreach,
                     "trigger": rows[0][1],
+                    "counted": any(row.rate is not None for row, _ in rows),
                     "figures": [one for row, _ in rows for one in row.figures],
                 }
             )

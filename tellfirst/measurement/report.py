@@ -1,0 +1,234 @@
+"""The report: recorded outcomes in, what is known about each reason code out. Tables, pages and files show the same."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Literal
+
+from tellfirst.domain.base import Frozen
+from tellfirst.domain.figures import OutcomeRecord, OutreachFigures
+from tellfirst.domain.outcome import ArmOutcome, Grade
+from tellfirst.measurement.grades import BROKEN_RATIO
+from tellfirst.measurement.intervals import Difference
+from tellfirst.measurement.multiple import benjamini_hochberg
+from tellfirst.measurement.pooling import Pooled
+from tellfirst.measurement.pools import Pair, Pool, contacted, difference, pairs, pool
+from tellfirst.measurement.sentences import SURE, details, early, headline, verdict
+from tellfirst.measurement.sequential import EARLY, confidence_margin, reading
+
+ORDER: tuple[Grade, ...] = ("A", "B", "C", "D", "X", "E")
+"""The grades, that which may be used first."""
+
+
+class OutreachLine(Frozen):
+    """Is the recorded outcome of one outreach; `arms` and `difference` as in `Pool`, None where it is withheld."""
+
+    outreach: str
+    trigger: str
+    grade: Grade
+    arms: tuple[ArmOutcome, ...]
+    difference: Difference | None
+    sentence: str
+    recorded_at: datetime
+    first_t0: datetime | None
+    last_t0: datetime | None
+
+
+class ForestRow(Frozen):
+    """Is one line of a forest plot: a difference of shares with its interval, fractions from -1 to 1, and its size."""
+
+    label: str
+    kind: Literal["outreach", "pooled"]
+    grade: Grade
+    difference: float
+    low: float
+    high: float
+    clusters: int
+
+
+class EarlyReading(Frozen):
+    """Is what an outreach with an open window looks like; `now` is None while it is too early to say anything."""
+
+    outreach: str
+    trigger: str
+    contacted: int
+    now: Difference | None
+    sentence: str
+
+
+class ReasonReport(Frozen):
+    """Is what is known about one reason code.
+
+    `pools` hold the outreaches by grade, the best grade first and never two grades in one; the first is what the
+    reason is judged by, and `grade` is its. `adjusted_p` is its probability adjusted for all reasons of the report,
+    `marked` whether it is below 0.05 then. `early` are open windows and belong to no figure. `sentences` may be
+    repeated; the first is the headline.
+    """
+
+    reason_code: str
+    grade: Grade
+    pools: tuple[Pool, ...]
+    adjusted_p: float | None
+    marked: bool
+    sentences: tuple[str, ...]
+    outreaches: tuple[OutreachLine, ...]
+    early: tuple[EarlyReading, ...]
+    forest: tuple[ForestRow, ...]
+
+    @property
+    def found(self) -> Pool | None:
+        """Returns the pool that the reason is judged by, None unless it has a difference."""
+        return self.pools[0] if self.pools and self.pools[0].difference else None
+
+
+def report(recorded: Iterable[OutcomeRecord], running: Iterable[OutreachFigures] = ()) -> tuple[ReasonReport, ...]:
+    """Returns what `recorded` outcomes and `running` outreaches say about each reason code, the largest first."""
+    closed: dict[str, list[OutcomeRecord]] = defaultdict(list)
+    going: dict[str, list[OutreachFigures]] = defaultdict(list)
+    for one in recorded:
+        closed[one.reason_code].append(one)
+    for other in running:
+        going[other.reason_code].append(other)
+    reasons = {code: _pools(closed.get(code, ())) for code in closed | going}
+    judged = {code: some[0].p for code, some in reasons.items() if some and some[0].p is not None and some[0].enough}
+    adjusted = dict(zip(judged, benjamini_hochberg([p for p in judged.values() if p is not None]), strict=True))
+    reports = [
+        _reason(code, some, closed.get(code, ()), going.get(code, ()), adjusted.get(code), len(adjusted))
+        for code, some in reasons.items()
+    ]
+    return tuple(sorted(reports, key=lambda one: (-_size(one), one.reason_code)))
+
+
+def forest(reasons: Iterable[ReasonReport]) -> tuple[ForestRow, ...]:
+    """Returns one row per reason that has a difference, in the order given."""
+    return tuple(
+        _row(one.reason_code, some, some.difference) for one in reasons if (some := one.found) and some.difference
+    )
+
+
+def _reason(
+    code: str,
+    pools: tuple[Pool, ...],
+    closed: Sequence[OutcomeRecord],
+    going: Sequence[OutreachFigures],
+    adjusted_p: float | None,
+    compared: int,
+) -> ReasonReport:
+    lines = tuple(_line(one) for one in closed)
+    readings = tuple(_early(one) for one in going)
+    sentences: list[str] = []
+    for place, one in enumerate(pools):
+        said = [headline(one, code), verdict(one, None if place else adjusted_p, compared), *details(one)]
+        sentences += [sentence for sentence in said if sentence]
+    drawn = tuple(
+        ForestRow(
+            label=line.outreach,
+            kind="outreach",
+            grade=line.grade,
+            difference=line.difference.difference,
+            low=line.difference.low,
+            high=line.difference.high,
+            clusters=sum(arm.clusters for arm in line.arms),
+        )
+        for line in lines
+        if line.difference
+    )
+    grades = [one.grade for one in pools] or [line.grade for line in lines] or ["B"]
+    return ReasonReport(
+        reason_code=code,
+        grade=grades[0],
+        pools=pools,
+        adjusted_p=adjusted_p,
+        marked=adjusted_p is not None and adjusted_p < SURE,
+        sentences=tuple(sentences) or tuple(line.sentence for line in lines) or tuple(one.sentence for one in readings),
+        outreaches=lines,
+        early=readings,
+        forest=(
+            *drawn,
+            *(_row(f"together, grade {one.grade}", one, one.difference) for one in pools if one.difference),
+        ),
+    )
+
+
+def _grade(one: OutcomeRecord) -> Grade:
+    """Returns the grade recorded, or X when an arm of any hold-out share is not as drawn."""
+    broken = one.grade in ("A", "B") and any(
+        stratum.ratio_p < BROKEN_RATIO for stratum in pairs(one.outreach, one.figures)
+    )
+    return "X" if broken else one.grade
+
+
+def _pools(closed: Sequence[OutcomeRecord]) -> tuple[Pool, ...]:
+    strata: dict[tuple[Grade, bool], list[Pair]] = defaultdict(list)
+    for one in closed:
+        strata[_grade(one), one.counted] += pairs(one.outreach, one.figures)
+    return tuple(
+        pool(grade, some, counted=counted)
+        for grade in ORDER
+        for counted in (True, False)
+        if (some := strata.get((grade, counted)))
+    )
+
+
+def _line(one: OutcomeRecord) -> OutreachLine:
+    grade, strata = _grade(one), pairs(one.outreach, one.figures)
+    return OutreachLine(
+        outreach=one.outreach,
+        trigger=one.trigger,
+        grade=grade,
+        arms=pool(grade, strata, counted=one.counted).arms,
+        difference=None if grade == "X" else _recorded(one),
+        sentence=one.sentence,
+        recorded_at=one.recorded_at,
+        first_t0=one.first_t0,
+        last_t0=one.last_t0,
+    )
+
+
+def _recorded(one: OutcomeRecord) -> Difference | None:
+    if one.difference is None or one.ci_low is None or one.ci_high is None:
+        return None
+    return Difference(difference=one.difference, low=one.ci_low, high=one.ci_high)
+
+
+def _early(one: OutreachFigures) -> EarlyReading:
+    used = [stratum for stratum in pairs(one.outreach, one.figures) if stratum.comparable]
+    events = sum(stratum.treated.contacted + stratum.control.contacted for stratum in used)
+    now = _now(used, events) if used else None
+    return EarlyReading(
+        outreach=one.outreach,
+        trigger=one.trigger,
+        contacted=events,
+        now=now,
+        sentence=early(now, events, one.reason_code),
+    )
+
+
+def _now(used: Sequence[Pair], events: int) -> Difference | None:
+    found = difference(used, contacted)
+    if not isinstance(found, Pooled):
+        [one] = used
+        arms = (one.treated.contacted, one.treated.clusters, one.control.contacted, one.control.clusters)
+        return reading(*arms).now
+    if events < EARLY:
+        return None
+    half = confidence_margin(found.error**2, sum(one.treated.clusters + one.control.clusters for one in used))
+    return Difference(
+        difference=found.difference, low=max(-1.0, found.difference - half), high=min(1.0, found.difference + half)
+    )
+
+
+def _row(label: str, one: Pool, found: Difference) -> ForestRow:
+    return ForestRow(
+        label=label,
+        kind="pooled",
+        grade=one.grade,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        clusters=sum(arm.clusters for arm in one.arms),
+    )
+
+
+def _size(one: ReasonReport) -> int:
+    return sum(arm.clusters for some in one.pools for arm in some.arms)
