@@ -169,16 +169,17 @@ class Event(Outside):
 
 
 class Pause(Event):
-    """Holds an outreach, or lets it go on."""
+    """Holds an outreach, or lets it go on; with `harm` people are asked, and `note` says what was seen."""
 
     paused: bool = True
+    harm: bool = False
 
 
 EscalationKind = Literal[
-    "attention", "overdue", "promise_at_risk", "negative_reply", "raised", "calls_waiting", "unknown_sends"
+    "attention", "harm", "overdue", "promise_at_risk", "negative_reply", "raised", "calls_waiting", "unknown_sends"
 ]
-"""What may need a person, the most pressing first: it cannot go on, a decision is late, a promise is at risk, customers
-answered badly, somebody raised it, calls wait to be made, or messages are unknown."""
+"""What may need a person, the most pressing first: it cannot go on, it does harm, a decision is late, a promise is at
+risk, customers answered badly, somebody raised it, calls wait to be made, or messages are unknown."""
 
 
 class Escalate(Event):

@@ -58,6 +58,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.matters.receive_matter_decision,
         application.matters.expire_matter,
         application.upkeep.upkeep,
+        application.harm.watch_harm,
     ]
     result = [
         Worker(

@@ -22,6 +22,7 @@ from activities.exception_grants import GrantReader
 from activities.exceptions import ExceptionActivities
 from activities.fallback import FallbackActivities
 from activities.feed import FeedActivities
+from activities.harm import HarmActivities
 from activities.library import LibraryChanges, LibraryGate
 from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
@@ -61,6 +62,7 @@ from tellfirst.store.escalations import Escalations
 from tellfirst.store.exception_sends import ExceptionSends
 from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.feed import Feed
+from tellfirst.store.harm import Harm
 from tellfirst.store.inbox import Inbox
 from tellfirst.store.leases import Leases
 from tellfirst.store.matters import Matters
@@ -105,6 +107,7 @@ class Application:
     notifiers: Notifiers
     matters: MatterActivities
     feed: FeedActivities
+    harm: HarmActivities
     upkeep: UpkeepActivities
     endpoints: Mapping[str, Endpoint]
 
@@ -316,6 +319,7 @@ def build(
             adapters=adapters,
             loop=loop,
         ),
+        harm=HarmActivities(harm=Harm(database), outreaches=outreaches, playbooks=playbooks),
         feed=FeedActivities(feed=Feed(database), endpoints=endpoints, loop=loop),
         endpoints=endpoints,
         matters=MatterActivities(

@@ -1,14 +1,17 @@
 """Upkeep: one durable life per installation, which costs a timer and an activity every quarter of an hour."""
 
+import contextlib
 from datetime import timedelta
 
 from pydantic import AwareDatetime
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.harm import HarmActivities, HarmReport
     from activities.upkeep import UpkeepActivities, UpkeepRequest
     from tellfirst import contract
+    from tellfirst.contract import Pause
     from tellfirst.domain.base import Frozen
     from workflows.options import DATABASE
 
@@ -16,7 +19,7 @@ EVERY = timedelta(minutes=15)
 
 
 class UpkeepState(Frozen):
-    """Is where the last round ended, and of how many rounds a run is: of a day, and about 1,200 events of history."""
+    """Is where the last round ended, and of how many rounds a run is: of a day, and about 1,800 events of history."""
 
     since: AwareDatetime
     rounds: int = 96
@@ -32,6 +35,7 @@ class UpkeepWorkflow:
         since = state.since
         for _ in range(state.rounds):
             await workflow.sleep(EVERY)
+            await self._watch_harm()
             request = UpkeepRequest(since=since, until=workflow.now())
             try:
                 await workflow.execute_activity_method(UpkeepActivities.upkeep, request, **DATABASE)
@@ -40,3 +44,15 @@ class UpkeepWorkflow:
             else:
                 since = request.until
         workflow.continue_as_new(state.model_copy(update={"since": since}))
+
+    async def _watch_harm(self) -> None:
+        """Pauses what does harm; the next look says again what an outreach has not heard."""
+        try:
+            report: HarmReport = await workflow.execute_activity_method(HarmActivities.watch_harm, **DATABASE)
+        except ActivityError:
+            workflow.logger.warning("a look for harm failed")
+            return
+        for one in report.harmful:
+            pause = Pause(event_id=one.event_id, by="harm watch", note=one.words, harm=True)
+            with contextlib.suppress(FailureError):  # it ended meanwhile
+                await workflow.get_external_workflow_handle(one.outreach).signal(contract.PAUSE, pause)

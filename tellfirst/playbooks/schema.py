@@ -12,6 +12,7 @@ from tellfirst.domain.condition import FactValue, Word
 from tellfirst.domain.message import Channel
 from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED, Rung, StepKind
 from tellfirst.playbooks.boundaries import Boundary, ExceptionKind
+from tellfirst.playbooks.harm import Harm
 from tellfirst.playbooks.ladder import Level, rungs
 from tellfirst.playbooks.standing import Standing
 from tellfirst.playbooks.survey import Survey
@@ -273,6 +274,7 @@ class Playbook(Outside):
     limits: Limits = Limits()
     when: When = When()
     choice: Choice = Choice()
+    harm: Harm = Harm()
     exceptions: dict[ExceptionKind, Boundary] = Field(default_factory=dict)
     survey: Survey | None = None
     addendum: Addendum | None = None
