@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, case, func
 from sqlmodel import Session, col, delete, select, update
 
 from tellfirst.domain.base import Frozen
-from tellfirst.store.accounts import ACCOUNTS, clusters_of
+from tellfirst.store.accounts import RULES, clusters_of
 from tellfirst.store.engine import Database
 from tellfirst.store.erasure import ERASURE
 from tellfirst.store.statements import alone, beside, chunks, insert_new, table
@@ -75,17 +75,14 @@ class Contacts:
         with self._database.write() as session:
             alone(session, f"contacts of {source}")
             saved = put(session, contacts, source=source, now=now)
-            if through is not None:
-                insert_new(session, WatermarkRow, [{"source": source, "at": through, "heard_at": now}])
-                mark = update(WatermarkRow).where(col(WatermarkRow.source) == source)
-                session.execute(mark.values(heard_at=now))
-                session.execute(mark.where(col(WatermarkRow.at) < through).values(at=through))
+            if source not in OURS:
+                _hear(session, source, through, now)
         return saved
 
     def watermark(self) -> datetime | None:
         """Returns the instant up to which the contacts of every source are here, None before the first import."""
         with self._database.read() as session:
-            return min((mark.at for mark in session.exec(select(WatermarkRow))), default=None)
+            return session.exec(select(func.min(col(WatermarkRow.at)))).one()
 
     def count(self, outreach: str, reason_code: str) -> dict[str, ArmCount]:
         """Counts contacts by arm over each row's own window [t0, window_end), one per account cluster."""
@@ -125,7 +122,7 @@ def put(session: Session, contacts: Iterable[Contact], *, source: str, now: date
     Of one id that is given twice the last word counts. What a contact leaves unsaid stays as it was; one told as it was
     told before changes nothing, and one that was withdrawn stays so until it is said to stand.
     """
-    beside(session, ACCOUNTS)
+    beside(session, RULES)
     given = {contact.id: contact for contact in contacts}
     saved = Saved()
     for chunk in chunks(sorted(given)):  # in one order, so that nobody waits in a circle
@@ -164,9 +161,18 @@ def keep_versions(session: Session, rows: Sequence[Values], cause: str, now: dat
     insert_new(session, ContactVersionRow, [{**row, "replaced_at": now, "cause": cause} for row in rows])
 
 
+def _hear(session: Session, source: str, through: datetime | None, now: datetime) -> None:
+    insert_new(session, WatermarkRow, [{"source": source}])
+    mark = update(WatermarkRow).where(col(WatermarkRow.source) == source)
+    session.execute(mark.values(heard_at=now))
+    if through is not None:
+        behind = col(WatermarkRow.at).is_(None) | (col(WatermarkRow.at) < through)
+        session.execute(mark.where(behind).values(at=through))
+
+
 def _here(session: Session, source: str, ids: Sequence[str]) -> dict[str, Values]:
     contact = table(ContactRow)
-    query = select(contact).where(contact.c.source == source, contact.c.id.in_(ids))
+    query = contact.select().where(contact.c.source == source, contact.c.id.in_(ids))
     return {row["id"]: dict(row) for row in session.execute(query).mappings()}
 
 
@@ -181,7 +187,7 @@ def _rows(session: Session, contacts: Sequence[Contact], source: str, now: datet
     clusters = clusters_of(session, {contact.customer for contact in contacts})
     codes = set() if source in OURS else {contact.reason_code for contact in contacts}
     mapped = select(ReasonCodeRow.given, ReasonCodeRow.reason).where(col(ReasonCodeRow.given).in_(codes))
-    reasons = dict(session.exec(mapped).all())
+    reasons: dict[str, str] = dict(session.exec(mapped).all())
     return [
         {
             "source": source,

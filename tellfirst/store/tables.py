@@ -308,13 +308,13 @@ class ContactRow(SQLModel, table=True):
 
 
 class WatermarkRow(SQLModel, table=True):
-    """Says up to which instant all contacts of a source are here."""
+    """Says up to which instant all contacts of a source are here, None while it never said so."""
 
     __tablename__: ClassVar[Any] = "watermarks"
 
     source: str = Field(primary_key=True)
-    at: datetime = _instant(nullable=False)
-    heard_at: datetime | None = _instant()  # when it last said so
+    at: datetime | None = _instant()
+    heard_at: datetime | None = _instant()  # when it last sent anything
 
 
 class DecisionRow(SQLModel, table=True):

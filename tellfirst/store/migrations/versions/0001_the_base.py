@@ -607,7 +607,7 @@ def upgrade() -> None:
     op.create_table(
         "watermarks",
         sa.Column("source", sa.String(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("heard_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("source"),
     )
