@@ -3,7 +3,7 @@ import random
 import pytest
 
 from tellfirst.domain.figures import Sums
-from tellfirst.measurement.means import mean_difference
+from tellfirst.measurement.means import mean_difference, pooled_means
 
 
 def of(mean: float, deviation: float, n: int) -> Sums:
@@ -62,3 +62,21 @@ def test_one_cluster_has_no_error(clusters: int) -> None:
     for arms in ((few, enough), (enough, few)):
         with pytest.raises(ValueError, match="two clusters"):
             mean_difference(*arms)
+
+
+def test_outreaches_of_unlike_size_are_pooled_within_themselves() -> None:
+    # 1 against 3 with 2 and 2, 10 against 6 with 4 and 4: -2 and 4, weighed by 1 and 2.
+    small = Sums.of([(0, 0), (2, 0)]), Sums.of([(2, 0), (4, 0)])
+    large = Sums.of([(9, 0), (11, 0)] * 2), Sums.of([(5, 0), (7, 0)] * 2)
+    found = pooled_means([small, large])
+    assert found is not None
+    assert found.difference == pytest.approx(2)
+    # Variances of 1 twice and 1/3 twice, by the squares of 1/3 and 2/3.
+    assert found.error == pytest.approx((2 / 9 + 4 / 9 * 2 / 3) ** 0.5)
+    assert found.df == pytest.approx((14 / 27) ** 2 / (2 * (1 / 9) ** 2 / 1 + 2 * (4 / 27) ** 2 / 3))
+
+
+def test_what_has_no_error_alone_is_left_out_of_a_pool() -> None:
+    lone, enough = Sums.of([(9, 0)]), (Sums.of([(1, 0), (0, 0)]), Sums.of([(2, 0), (1, 0)]))
+    assert pooled_means([(lone, lone), enough]) == mean_difference(*enough)
+    assert pooled_means([(lone, lone)]) is None
