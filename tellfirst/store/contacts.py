@@ -208,10 +208,9 @@ def _rows(session: Session, contacts: Sequence[Contact], source: str, now: datet
 
 def _keep_alias(session: Session, rows: Sequence[Values], here: dict[str, Values]) -> None:
     """Lets the contacts of who was forgotten keep the name that says nothing, whatever their source still says."""
-    others = {
-        row["id"]: old for row in rows if (old := here.get(row["id"])) and old["customer_id"] != row["customer_id"]
-    }
-    names = {old["customer_id"] for old in others.values()}
+    pairs = [(row, here[row["id"]]) for row in rows if row["id"] in here]
+    others = [(row, old) for row, old in pairs if row["customer_id"] != old["customer_id"]]
+    names = {old["customer_id"] for _, old in others}
     query = select(AuditRow.about).where(AuditRow.kind == ERASURE, col(AuditRow.about).in_(names))
     forgotten = set(session.exec(query)) if names else set()
     for row, old in others:
