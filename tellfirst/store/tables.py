@@ -51,6 +51,7 @@ class ConsentRow(SQLModel, table=True):
     """Is one statement about consent, append-only: the latest for (channel, purpose) holds; `*` means all."""
 
     __tablename__: ClassVar[Any] = "consents"
+    __table_args__: ClassVar[Any] = (Index("consents_refused", "allowed", "at"),)
 
     id: int | None = Field(default=None, primary_key=True)
     customer_id: str = Field(foreign_key="customers.id", index=True)

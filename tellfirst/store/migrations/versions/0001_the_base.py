@@ -648,6 +648,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("consents", schema=None) as batch_op:
+        batch_op.create_index("consents_refused", ["allowed", "at"], unique=False)
         batch_op.create_index(batch_op.f("ix_consents_customer_id"), ["customer_id"], unique=False)
 
     op.create_table(
@@ -886,6 +887,7 @@ def downgrade() -> None:
     op.drop_table("contact_points")
     with op.batch_alter_table("consents", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_consents_customer_id"))
+        batch_op.drop_index("consents_refused")
 
     op.drop_table("consents")
     with op.batch_alter_table("call_tasks", schema=None) as batch_op:
