@@ -25,6 +25,7 @@ NOTICE = "Notice"
 RESUME = "Resume"
 FEED = "Feed"
 UPKEEP = "Upkeep"
+SURVEY = "Survey"
 
 QUEUE = "outreach"
 SEND_QUEUE_PREFIX = "send-"
@@ -116,6 +117,11 @@ def exception_id(request: str) -> str:
 def feed_id(endpoint: str) -> str:
     """Returns the workflow id of what tells one other system what happens."""
     return f"feed/{endpoint}"
+
+
+def survey_id(outreach: str) -> str:
+    """Returns the workflow id of what asks both arms of a closed outreach how it was."""
+    return f"survey/{outreach}"
 
 
 def send_queue(channel: str, *, urgent: bool = False) -> str:

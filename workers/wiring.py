@@ -9,6 +9,7 @@ from activities.addenda import AddendumActivities, ToldBefore
 from activities.affected import Affected
 from activities.answers import Answers
 from activities.approvals import Approvals, RegistryFile
+from activities.asking import AskingActivities
 from activities.audience import Audience
 from activities.canary import CanaryActivities, ContinueGate
 from activities.costs import Costs
@@ -34,6 +35,7 @@ from activities.playbooks import PlannedPlaybooks
 from activities.reconciliation import ReconciliationActivities
 from activities.resume import Resumes
 from activities.sources import Sources
+from activities.surveys import SurveyActivities
 from activities.upkeep import UpkeepActivities
 from tellfirst.channels import receipts
 from tellfirst.channels.base import Adapter
@@ -77,6 +79,7 @@ from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
+from tellfirst.store.surveys import Surveys
 from tellfirst.store.whereabouts import HourRules
 from workers.mail import require_postal_address
 from workers.providers import build_adapters, build_hook
@@ -109,6 +112,8 @@ class Application:
     feed: FeedActivities
     harm: HarmActivities
     upkeep: UpkeepActivities
+    surveys: SurveyActivities
+    asking: AskingActivities
     endpoints: Mapping[str, Endpoint]
 
     async def close(self) -> None:
@@ -320,6 +325,34 @@ def build(
             loop=loop,
         ),
         harm=HarmActivities(harm=Harm(database), outreaches=outreaches, playbooks=playbooks),
+        surveys=SurveyActivities(
+            surveys=Surveys(database),
+            outreaches=outreaches,
+            customers=customers,
+            playbooks=playbooks,
+            adapters=adapters,
+            salt=settings.holdout_salt,
+            cap=settings.frequency_cap,
+            has_links=bool(settings.public_url),
+        ),
+        asking=AskingActivities(
+            surveys=Surveys(database),
+            outreaches=outreaches,
+            sends=sends,
+            leases=Leases(database),
+            doubts=Doubts(database),
+            answers=answers,
+            gate=gate,
+            playbooks=playbooks,
+            adapters=adapters,
+            pace=Pace(Rates(database, settings.rates)),
+            loop=loop,
+            hours=hours,
+            links=links,
+            lease=timedelta(seconds=settings.lease_seconds),
+            margin=timedelta(seconds=settings.provider_timeout),
+            reconcile_after=timedelta(seconds=settings.reconcile_seconds),
+        ),
         feed=FeedActivities(feed=Feed(database), endpoints=endpoints, loop=loop),
         endpoints=endpoints,
         matters=MatterActivities(

@@ -5,15 +5,17 @@ from datetime import timedelta
 
 from pydantic import AwareDatetime
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ActivityError, FailureError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.harm import HarmActivities, HarmReport
+    from activities.surveys import SurveyActivities, SurveyRequest
     from activities.upkeep import UpkeepActivities, UpkeepRequest
     from tellfirst import contract
     from tellfirst.contract import Pause
     from tellfirst.domain.base import Frozen
-    from workflows.options import DATABASE
+    from workflows.options import DATABASE, QUICK
 
 EVERY = timedelta(minutes=15)
 
@@ -43,6 +45,7 @@ class UpkeepWorkflow:
                 workflow.logger.warning("a round of upkeep failed")
             else:
                 since = request.until
+            await self._begin_surveys()
         workflow.continue_as_new(state.model_copy(update={"since": since}))
 
     async def _watch_harm(self) -> None:
@@ -56,3 +59,21 @@ class UpkeepWorkflow:
             pause = Pause(event_id=one.event_id, by="harm watch", note=one.words, harm=True)
             with contextlib.suppress(FailureError):  # it ended meanwhile
                 await workflow.get_external_workflow_handle(one.outreach).signal(contract.PAUSE, pause)
+
+    async def _begin_surveys(self) -> None:
+        """Lets the surveys of closed outreaches begin; what does not begin now is found again."""
+        try:
+            found = await workflow.execute_local_activity_method(SurveyActivities.find_surveys, **QUICK)
+        except FailureError:
+            workflow.logger.warning("a look for surveys failed")
+            return
+        for outreach in found:
+            with contextlib.suppress(WorkflowAlreadyStartedError):
+                await workflow.start_child_workflow(
+                    contract.SURVEY,
+                    SurveyRequest(outreach=outreach),
+                    id=contract.survey_id(outreach),
+                    task_queue=contract.QUEUE,
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                )

@@ -241,6 +241,11 @@ class Surveys:
                 for id_, attempts, asked_at, locale, row in session.exec(query)
             ]
 
+    def locale(self, send: str) -> str:
+        """Returns the locale that somebody is asked in."""
+        with self._database.read() as session:
+            return session.exec(select(SurveyRow.locale).where(SurveyRow.send_id == send)).first() or ""
+
     def _pages(self, *those: Any) -> list[SurveyPage]:
         columns = (SurveyRow.page, SurveyRow.revision, SurveyRow.kind, SurveyRow.channel)
         query = (
