@@ -162,6 +162,13 @@ class Settings(BaseSettings):
     notify: Path | None = Field(
         default=None, description="file that says how roles, teams and people are told; default the worker's log"
     )
+    dashboard_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="lets people look at the dashboard from elsewhere; 24 characters or more; default this machine alone",
+    )
+    temporal_ui: str = Field(
+        default="", description="where the Temporal UI lists workflows, for links: https://…/namespaces/NAME/workflows"
+    )
     public_url: str = Field(default="", description="public base URL of the web process, for provider callbacks")
     contacts_secrets: Secrets = Field(default=(), description="whsec_… secrets of posted support contacts, by spaces")
     events_secrets: Secrets = Field(default=(), description="whsec_… secrets of posted events, by spaces")
@@ -202,7 +209,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("inbox_secret")
+    @field_validator("inbox_secret", "dashboard_token")
     @classmethod
     def _is_long(cls, value: SecretStr) -> SecretStr:
         if value and len(value.get_secret_value()) < 24:

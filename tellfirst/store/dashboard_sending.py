@@ -179,7 +179,7 @@ def _set_aside(session: Session, outreaches: Sequence[str]) -> dict[str, int]:
     for chunk in chunks(outreaches):
         aside = row.c.outreach_id.in_(chunk), row.c.arm.is_(None), row.c.withheld.is_not(None)
         query = select(row.c.outreach_id, func.count()).where(*aside).group_by(row.c.outreach_id)
-        found.update(session.execute(query).tuples())
+        found.update(session.execute(query).tuples().all())
     return found
 
 
@@ -187,7 +187,7 @@ def _rates(session: Session, now: datetime) -> dict[str, int]:
     send = table(SendRow)
     lately = send.c.state.in_(GONE), send.c.settled_at > now - MINUTE
     query = select(send.c.outreach_id, func.count()).where(*lately).group_by(send.c.outreach_id)
-    return dict(session.execute(query).tuples())
+    return dict(session.execute(query).tuples().all())
 
 
 def _sum(by_state: Mapping[str, int], states: Iterable[str]) -> int:

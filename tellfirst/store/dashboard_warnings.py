@@ -8,9 +8,10 @@ from sqlmodel import Session
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.plan import INITIAL
+from tellfirst.policy.replies import Kind
 from tellfirst.store.replies import LEFT
 from tellfirst.store.statements import chunks, table
-from tellfirst.store.tables import AdmissionRow, ConditionRow, OutreachRow, RevisionRow, SendRow
+from tellfirst.store.tables import AdmissionRow, ConditionRow, ConsentRow, OutreachRow, RevisionRow, SendRow
 from tellfirst.store.tables_replies import ReplyRow
 
 DAYS = 7
@@ -32,6 +33,7 @@ class Answered(Frozen):
     """Is how those whom an outreach told answered in the last days, counted by what their replies came to."""
 
     outreach: str
+    version: str
     told: int
     opted_out: int
     angry: int
@@ -66,7 +68,7 @@ def read_warnings(session: Session, now: datetime) -> tuple[Warned, ...]:
         .where(admission.c.trigger.in_(list(found)), admission.c.closed_at.is_(None))
         .group_by(admission.c.trigger)
     )
-    affected: dict[str, int] = defaultdict(int, session.execute(ledger).tuples())
+    affected: dict[str, int] = defaultdict(int, session.execute(ledger).tuples().all())
     first = (now - timedelta(days=DAYS - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
     planned = (
         select(outreach.c.id, outreach.c.trigger, revision.c.planned_at, revision.c.plan)
@@ -101,27 +103,47 @@ def read_warnings(session: Session, now: datetime) -> tuple[Warned, ...]:
 
 def read_answers(session: Session, now: datetime) -> tuple[Answered, ...]:
     """Returns the outreaches that were answered in the last days, the worst first."""
-    reply, send = table(ReplyRow), table(SendRow)
+    reply, send, said, revision = table(ReplyRow), table(SendRow), table(ConsentRow), table(RevisionRow)
+    since = now - timedelta(days=DAYS)
     query = (
         select(reply.c.outreach_id, reply.c.kind, reply.c.tone, func.count())
-        .where(reply.c.received_at > now - timedelta(days=DAYS), reply.c.outreach_id.is_not(None))
+        .where(reply.c.received_at > since, reply.c.outreach_id.is_not(None))
         .group_by(reply.c.outreach_id, reply.c.kind, reply.c.tone)
     )
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for id_, kind, tone, count in session.execute(query):
-        word = "opted_out" if kind == "opt_out" else tone if tone in ("angry", "why", "thanks") else "other"
-        if kind != "automatic":
-            found[id_][word] += count
+        if kind not in (Kind.OPT_OUT, Kind.AUTOMATIC):
+            found[id_][tone if tone in ("angry", "why", "thanks") else "other"] += count
+    # By whatever way they opted out: it counts for each outreach that had told them shortly before.
+    left = (
+        select(send.c.outreach_id, func.count(said.c.customer_id.distinct()))
+        .join(send, send.c.customer_id == said.c.customer_id)
+        .where(
+            said.c.at > since,
+            said.c.allowed.is_(False),
+            send.c.state.in_(LEFT),
+            send.c.intent_at.between(since - timedelta(days=DAYS), said.c.at),
+        )
+        .group_by(send.c.outreach_id)
+    )
+    for id_, count in session.execute(left):
+        found[id_]["opted_out"] = count
     told: dict[str, int] = {}
+    versions: dict[str, str] = {}
     for chunk in chunks(found):
         reached = (
             select(send.c.outreach_id, func.count())
             .where(send.c.outreach_id.in_(chunk), send.c.step == INITIAL, send.c.state.in_(LEFT))
             .group_by(send.c.outreach_id)
         )
-        told.update(session.execute(reached).tuples())
+        told.update(session.execute(reached).tuples().all())
+        planned = select(revision.c.outreach_id, revision.c.playbook_version).where(revision.c.outreach_id.in_(chunk))
+        versions.update(session.execute(planned.order_by(revision.c.number)).tuples().all())
     words = ("opted_out", "angry", "why", "thanks", "other")
     answers = [
-        Answered(outreach=id_, told=told.get(id_, 0), **{word: by[word] for word in words}) for id_, by in found.items()
+        Answered(
+            outreach=id_, version=versions.get(id_, ""), told=told.get(id_, 0), **{word: by[word] for word in words}
+        )
+        for id_, by in found.items()
     ]
     return tuple(sorted(answers, key=lambda one: (-(one.opted_out + one.angry), one.outreach)))

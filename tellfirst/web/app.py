@@ -27,16 +27,20 @@ from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
+from tellfirst.store.dashboard import Dashboard
 from tellfirst.store.engine import Database, DatabaseError
 from tellfirst.store.events import Events
 from tellfirst.store.inbox import Inbox
 from tellfirst.store.notices import Notices
+from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.preferences import Preferences
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.replies import ESCALATION, Replies
 from tellfirst.web import conditions, sendgrid
 from tellfirst.web.contacts import contact_routes
+from tellfirst.web.dashboard import Sheets, Sources, dashboard_routes
+from tellfirst.web.dashboard.access import Access
 from tellfirst.web.escalating import ReplyEscalations
 from tellfirst.web.events import event_routes
 from tellfirst.web.fcm import push_receipts
@@ -163,6 +167,13 @@ def create_app(
             caller=settings.voice_sender,
             clock=clock,
             wake=work.wake,
+        ),
+        dashboard_routes(
+            Sources(Dashboard(database), Outcomes(database), Outreaches(database)),
+            Access(settings.dashboard_token.get_secret_value(), public_url=settings.public_url, clock=clock),
+            Sheets(environment=settings.environment, clock=clock),
+            clock=clock,
+            temporal_ui=settings.temporal_ui.rstrip("/"),
         ),
         # One line for each noun: a router made by its own file, with what it needs.
     )
