@@ -18,12 +18,12 @@ from tellfirst.cli.forget import forget
 from tellfirst.cli.go_on import continue_
 from tellfirst.cli.imports import contacts, customers
 from tellfirst.cli.keys import keys
-from tellfirst.cli.outcomes import report
 from tellfirst.cli.output import fail
 from tellfirst.cli.permits import permits
 from tellfirst.cli.playbooks import playbooks
 from tellfirst.cli.reasons import reasons
 from tellfirst.cli.replies import holds, replies
+from tellfirst.cli.report import report
 from tellfirst.cli.show import pending, show
 from tellfirst.cli.steer import abort, ack, escalate, pause, resume
 from tellfirst.cli.stuck import stuck

@@ -90,6 +90,8 @@ class Pool(Frozen):
     net_avoided: Amount | None = None
     spread: Spread | None = None
     power: Detectable | None = None
+    sentences: tuple[str, ...] = ()
+    """What may be repeated of it, the first before all others."""
 
     @property
     def treated(self) -> ArmOutcome:

@@ -61,8 +61,7 @@ class ReasonReport(Frozen):
 
     `pools` hold the outreaches by grade, the best grade first and never two grades in one; the first is what the
     reason is judged by, and `grade` is its. `adjusted_p` is its probability adjusted for all reasons of the report,
-    `marked` whether it is below 0.05 then. `early` are open windows and belong to no figure. `sentences` may be
-    repeated; the first is the headline.
+    `marked` whether it is below 0.05 then. `early` are open windows and belong to no figure.
     """
 
     reason_code: str
@@ -70,7 +69,6 @@ class ReasonReport(Frozen):
     pools: tuple[Pool, ...]
     adjusted_p: float | None
     marked: bool
-    sentences: tuple[str, ...]
     outreaches: tuple[OutreachLine, ...]
     early: tuple[EarlyReading, ...]
     forest: tuple[ForestRow, ...]
@@ -79,6 +77,12 @@ class ReasonReport(Frozen):
     def found(self) -> Pool | None:
         """Returns the pool that the reason is judged by, None unless it has a difference."""
         return self.pools[0] if self.pools and self.pools[0].difference else None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Returns what may be repeated, the most important first."""
+        said = tuple(sentence for one in self.pools for sentence in one.sentences)
+        return said or tuple(one.sentence for one in self.outreaches) or tuple(one.sentence for one in self.early)
 
 
 def report(recorded: Iterable[OutcomeRecord], running: Iterable[OutreachFigures] = ()) -> tuple[ReasonReport, ...]:
@@ -116,10 +120,10 @@ def _reason(
 ) -> ReasonReport:
     lines = tuple(_line(one) for one in closed)
     readings = tuple(_early(one) for one in going)
-    sentences: list[str] = []
-    for place, one in enumerate(pools):
-        said = [headline(one, code), verdict(one, None if place else adjusted_p, compared), *details(one)]
-        sentences += [sentence for sentence in said if sentence]
+    told = tuple(
+        one.model_copy(update={"sentences": _said(one, code, None if place else adjusted_p, compared)})
+        for place, one in enumerate(pools)
+    )
     drawn = tuple(
         ForestRow(
             label=line.outreach,
@@ -137,10 +141,9 @@ def _reason(
     return ReasonReport(
         reason_code=code,
         grade=grades[0],
-        pools=pools,
+        pools=told,
         adjusted_p=adjusted_p,
         marked=adjusted_p is not None and adjusted_p < SURE,
-        sentences=tuple(sentences) or tuple(line.sentence for line in lines) or tuple(one.sentence for one in readings),
         outreaches=lines,
         early=readings,
         forest=(
@@ -148,6 +151,11 @@ def _reason(
             *(_row(f"together, grade {one.grade}", one, one.difference) for one in pools if one.difference),
         ),
     )
+
+
+def _said(one: Pool, code: str, adjusted_p: float | None, compared: int) -> tuple[str, ...]:
+    judged = verdict(one, adjusted_p, compared)
+    return (headline(one, code), *((judged,) if judged else ()), *details(one))
 
 
 def _grade(one: OutcomeRecord) -> Grade:
