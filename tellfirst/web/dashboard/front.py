@@ -40,7 +40,7 @@ def front_sections(front: Front, reports: Sequence[ReasonReport], limits: Limits
             "Nothing is wrong that we know of. Conditions that are open stand here, by trigger, with how many customers"
             " they touch and how that went over the last seven days.",
             "Conditions open now, by trigger",
-            ("trigger", "open", "customers affected", "newly found, last 7 days", "open since", "latest"),
+            ("trigger", "open", "affected", "newly found, last 7 days", "open since", "latest"),
             [_warned(one, now) for one in front.warnings],
         ),
         _section(

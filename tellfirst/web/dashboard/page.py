@@ -69,7 +69,7 @@ def sheet_of(page: OutreachPage, now: datetime) -> Sheet:
         facts=tuple(_facts(page, latest, playbook)),
         sections=(_people(page), _messages(page), _decisions(page, now), _outcome(page)),
         said="What was said" if signed else "What is to be said",
-        steps=tuple(_steps(playbook)) if playbook else (),
+        steps=tuple(_steps(page)),
         timeline=tuple(
             Point(
                 at=one.at.astimezone(UTC).isoformat(timespec="seconds"),
@@ -170,14 +170,20 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{plain(name)} {count:,}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
 
 
-def _steps(playbook: Playbook) -> Iterable[StepTexts]:
-    for step in playbook.steps:
-        texts = tuple(
-            Template(title=f"{plain(channel)}, {locale}", locale=locale, parts=tuple(_parts(parts)))
-            for channel, locales in step.messages.items()
-            for locale, parts in locales.items()
-        )
-        yield StepTexts(title=f"Step {step.id}", texts=texts)
+def _steps(page: OutreachPage) -> Iterable[StepTexts]:
+    seen: set[str] = set()
+    for one in page.revisions:
+        if one.plan.playbook_version in seen:
+            continue
+        seen.add(one.plan.playbook_version)
+        for step in parse(one.playbook_text, "the planned playbook").playbook.steps:
+            texts = tuple(
+                Template(title=f"{plain(channel)}, {locale}", locale=locale, parts=tuple(_parts(parts)))
+                for channel, locales in step.messages.items()
+                if channel in one.plan.channels
+                for locale, parts in locales.items()
+            )
+            yield StepTexts(title=f"Step {step.id}, revision {one.number}", texts=texts)
 
 
 def _parts(parts: Parts) -> Iterable[tuple[Piece, ...]]:
