@@ -1,6 +1,7 @@
 """`report`: what outreaches achieved against their hold-out, by reason code, and how far each figure may be trusted."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from tellfirst.cli.instants import read_instant
 from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
 from tellfirst.cli.report_document import document
-from tellfirst.cli.report_rows import rows, write_csv, write_parquet
+from tellfirst.cli.report_rows import rows, write_csv, write_parquet, writing
 from tellfirst.cli.wiring import opened
 from tellfirst.domain.outcome import ArmOutcome
 from tellfirst.measurement.intervals import Difference
@@ -40,6 +41,12 @@ def report(
     if parquet:
         write_parquet(parquet, rows(found, outreaches=outreaches))
         note(f"{parquet}: written")
+    if html:
+        from tellfirst.web.report.page import page
+
+        with writing(html) as out:
+            out.write(page(found, at=datetime.now(UTC), scope=_scope(reason, after)))
+        note(f"{html}: written")
     if as_json:
         print_json(document(found).model_dump(mode="json"))
     elif found:
@@ -51,6 +58,11 @@ def report(
             if narrowed
             else "no outcome is recorded yet: a window has to close first"
         )
+
+
+def _scope(reason: str, after: datetime | None) -> str:
+    said = f"Outcomes about {reason}" if reason else "All outcomes"
+    return f"{said} recorded since {when(after)}." if after else f"{said} recorded so far."
 
 
 def _print(found: Sequence[ReasonReport], *, outreaches: bool) -> None:

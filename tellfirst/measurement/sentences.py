@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from tellfirst.domain.outcome import Grade
 from tellfirst.measurement.intervals import Difference
 from tellfirst.measurement.planning import Detectable
 from tellfirst.measurement.pools import Amount, Pool
@@ -162,3 +163,14 @@ def _displaced(elsewhere: Difference, anyhow: Difference) -> str:
 def _named(names: Sequence[str]) -> str:
     rest = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+MEANING: dict[Grade, str] = {
+    "A": "drawn by chance, the split is as drawn, the window closed with its contacts counted",
+    "B": "drawn by chance, but the window is open, or there are too few to conclude from alone",
+    "C": "nobody held out; compared with a series that was not told",
+    "D": "nobody held out; compared with the time before",
+    "X": "the split is not as drawn, so the numbers are withheld",
+    "E": "nothing to compare with: contacts after outreach are counted, and that is all",
+}
+"""What each grade means, in a line."""
