@@ -15,7 +15,7 @@ from activities.failures import later, told_plainly
 from activities.library import LibraryGate
 from activities.pacing import Pace
 from activities.playbooks import PlannedPlaybooks
-from activities.surveys import HELD, SurveyPageRequest
+from activities.surveys import SurveyPageRequest
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered, SendState
@@ -38,11 +38,10 @@ from tellfirst.store.surveys import SurveyPage, Surveys
 from tellfirst.store.whereabouts import HourRules
 
 T = TypeVar("T")
-NO_PAGE = "no_such_page"
 
 
 class Asked(Frozen):
-    """Says when to go on with a page, None when nothing of it is left to ask, and why it is held."""
+    """Says when to go on with a page, or why it is held; neither when nothing of it is left to ask."""
 
     next_at: AwareDatetime | None = None
     halted: str = ""
@@ -87,7 +86,7 @@ class AskingActivities:
             revision = None if page is None else self._outreaches.revision(page.outreach, page.revision)
             survey = None if revision is None else self._playbooks.of(revision).survey
             if page is None or revision is None or survey is None:
-                return Asked(halted=NO_PAGE)
+                return Asked()  # nobody was drawn
             token = self._leases.take(page.key, now=clock.now(), until=clock.now() + self._lease)
             if token is None:
                 raise later("PageHeld", "another worker asks this page", self._lease / 4)
@@ -105,7 +104,7 @@ class AskingActivities:
             batch, units = self._pace.fit(page.channel, batch, lambda send: of.render(self._link(send, page)))
             self._turn_comes(page, units)
             if halted := self._micro_batch(of, adapter, token, batch, clock):
-                return Asked(next_at=clock.now() + HELD, halted=halted)
+                return Asked(halted=halted)
             activity.heartbeat(batch[-1].recipient.position)
         in_doubt = self._reconcile(of, adapter, clock)
         waits = [at for at in (self._sends.next_hour(page.key), in_doubt) if at is not None]

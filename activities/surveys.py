@@ -1,7 +1,7 @@
 """Surveys: which closed outreaches have one, and who of both arms is asked by which channel."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import AwareDatetime
 from temporalio import activity
@@ -23,8 +23,6 @@ from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.surveys import Chosen, Due, Surveys
 
 PAGE = 500
-HELD = timedelta(hours=1)
-"""After how long a page that is held is looked at again."""
 
 
 class SurveyRequest(Frozen):
