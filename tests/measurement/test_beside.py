@@ -230,7 +230,9 @@ def test_accounts_that_left_are_compared_where_both_arms_are_known() -> None:
     assert churned.by_arm.difference.difference == pytest.approx(-0.25)
     assert (expanded.event, expanded.by_arm.control.events) == ("expanded", 0)
     # 2.50 against -2.50 an account.
-    assert [(one.days, one.difference.difference) for one in found.values] == [(30, pytest.approx(500))]
+    [value] = found.values
+    assert value.days == 30
+    assert value.difference.difference == pytest.approx(500)
     alone = of(TREATED, CONTROL, counts=counts(0))
     assert (alone.accounts, alone.values) == ((), ())
 
