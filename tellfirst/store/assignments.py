@@ -10,6 +10,7 @@ from tellfirst.measurement.assignment import EVERYWHERE, Draw, Holdouts, draw_ev
 from tellfirst.signing.documents import digest
 from tellfirst.store.statements import chunks, insert_new
 from tellfirst.store.tables_assignments import AssignmentRow
+from tellfirst.store.tables_contacts import MergeRow
 
 
 class Drawing(Frozen):
@@ -38,14 +39,17 @@ class Assigned(Draw):
 
 
 def assign(session: Session, units: Sequence[str], by: Drawing, place: Place) -> dict[str, Assigned]:
-    """Returns the draw of each unit (account clusters, sorted), and keeps those that are new, in this transaction."""
-    epoch, holdouts = half_year(by.t0), by.holdouts
+    """Returns the draw of each unit (account clusters), and keeps those that are new, within this transaction."""
+    accounts = _accounts(session, units)
+    ends = sorted({accounts.get(unit, unit) for unit in units})
+    epoch, holdouts = half_year(by.t0), Holdouts(everyone=True) if by.holdouts.everyone else by.holdouts
     everywhere: dict[str, Assigned] = {}
-    if holdouts.everywhere and not holdouts.everyone:
-        draws = {unit: draw_everywhere(by.salt, epoch, unit, holdouts.everywhere) for unit in units}
-        everywhere = _settled(session, EVERYWHERE, epoch, draws, by, place)
-    draws = {unit: draw_in(by.salt, place.outreach, unit, holdouts, everywhere.get(unit)) for unit in units}
-    return _settled(session, place.outreach, "", draws, by, place)
+    if holdouts.everywhere:
+        draws = {unit: draw_everywhere(by.salt, epoch, unit, holdouts.everywhere) for unit in ends}
+        everywhere = _settled(session, EVERYWHERE, epoch, draws, accounts, by, place)
+    draws = {unit: draw_in(by.salt, place.outreach, unit, holdouts, everywhere.get(unit)) for unit in ends}
+    settled = _settled(session, place.outreach, "", draws, accounts, by, place)
+    return {unit: settled[accounts.get(unit, unit)] for unit in units}
 
 
 def salt_id(salt: str) -> str:
@@ -53,10 +57,24 @@ def salt_id(salt: str) -> str:
     return digest({"salt": salt})[:12]
 
 
+def _accounts(session: Session, units: Sequence[str]) -> dict[str, str]:
+    """Returns what the units were merged into, and whatever else was merged into the same accounts."""
+    ends = select(MergeRow.into).where(col(MergeRow.old).in_(units))
+    query = select(MergeRow.old, MergeRow.into).where(col(MergeRow.into).in_(units) | col(MergeRow.into).in_(ends))
+    return dict(session.exec(query).all())
+
+
 def _settled(
-    session: Session, scope: str, epoch: str, draws: dict[str, Draw], by: Drawing, place: Place
+    session: Session,
+    scope: str,
+    epoch: str,
+    draws: dict[str, Draw],
+    accounts: dict[str, str],
+    by: Drawing,
+    place: Place,
 ) -> dict[str, Assigned]:
-    known = {} if by.holdouts.everyone else _known(session, scope, epoch, list(draws))
+    names = {unit: unit for unit in draws} | accounts
+    known = {} if by.holdouts.everyone else _known(session, scope, epoch, names)
     new = {unit: drawn for unit, drawn in draws.items() if unit not in known}
     origin = {
         "scope": scope,
@@ -70,20 +88,23 @@ def _settled(
         "run": by.run,
         "code_version": by.code_version,
     }
-    made = insert_new(
-        session, AssignmentRow, [{"unit": unit, **drawn.model_dump(), **origin} for unit, drawn in new.items()]
-    )
+    rows = [{"unit": unit, **drawn.model_dump(), **origin} for unit, drawn in new.items()]
+    made = insert_new(session, AssignmentRow, rows)
     if made < len(new) and not by.holdouts.everyone:
         # Another page with a member of the same account was quicker, and has committed: its draw stands.
-        known |= _known(session, scope, epoch, list(new))
+        known |= _known(session, scope, epoch, names)
     return {unit: Assigned(**drawn.model_dump(), t0=by.t0) for unit, drawn in new.items()} | known
 
 
-def _known(session: Session, scope: str, epoch: str, units: Sequence[str]) -> dict[str, Assigned]:
+def _known(session: Session, scope: str, epoch: str, names: dict[str, str]) -> dict[str, Assigned]:
     found: dict[str, Assigned] = {}
-    for chunk in chunks(units):
+    for chunk in chunks(names):
         query = select(AssignmentRow).where(
             AssignmentRow.scope == scope, AssignmentRow.epoch == epoch, col(AssignmentRow.unit).in_(chunk)
         )
-        found |= {row.unit: Assigned.model_validate(row, from_attributes=True) for row in session.exec(query)}
+        for row in session.exec(query):
+            drawn, unit = Assigned.model_validate(row, from_attributes=True), names[row.unit]
+            # Of two accounts that turned out to be one the first draw stands.
+            if unit not in found or drawn.t0 < found[unit].t0:
+                found[unit] = drawn
     return found

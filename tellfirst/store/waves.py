@@ -75,7 +75,7 @@ def randomise_page(session: Session, outreach: str, revision: int, by: Randomisa
     for row in due:
         own = drawn[row.cluster]
         told_at = own.t0 + own.phase * by.phase
-        if told_at > by.t0:
+        if own.phase and told_at > by.t0:
             waiting.append(told_at)
         else:
             alike[own.arm, own.chance, own.held_by].append(row.id or 0)
