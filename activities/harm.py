@@ -8,7 +8,6 @@ from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from activities.playbooks import PlannedPlaybooks
 from tellfirst.domain.base import Frozen
-from tellfirst.measurement.harm import Rule, standings
 from tellfirst.store.harm import Harm, HarmEvent
 from tellfirst.store.outreaches import Outreaches
 
@@ -53,16 +52,14 @@ class HarmActivities:
         revision = self._outreaches.revision(name, self._outreaches.latest_revision(name))
         assert outreach is not None  # noqa: S101 - it has sent something
         assert revision is not None  # noqa: S101
-        events, so_far = self._harm.events(name), self._harm.so_far(name, now=clock.now())
-        accepted: dict[Rule, float] = {e.rule: e.accepted for e in events if e.accepted is not None}
-        harm = self._playbooks.of(revision).harm
-        found = standings(so_far, harm, accepted)
-        waits = {event.rule: event for event in events if event.accepted is None}
+        limits = self._playbooks.of(revision).harm
+        found = self._harm.standings(name, limits, now=clock.now())
+        waits = {event.rule: event for event in self._harm.events(name) if event.accepted is None}
         if waits and not outreach.paused and self._harm.let_go_on(name, since=max(e.at for e in waits.values())):
             # Somebody let it go on who could see how it stood: that is what they accept.
             figures = {one.rule: max(one.figure or 0.0, waits[one.rule].figure) for one in found if one.rule in waits}
             self._harm.accept(name, figures, at=clock.now())
-            found, waits = standings(so_far, harm, accepted | figures), {}
+            found, waits = self._harm.standings(name, limits, now=clock.now()), {}
         crossed = [one for one in found if one.crossed and one.rule not in waits]
         new = [self._harm.record(name, one, at=clock.now()) for one in crossed]
         told = sorted((*waits.values(), *new), key=lambda event: event.rule)

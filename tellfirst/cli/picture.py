@@ -6,6 +6,7 @@ from pydantic import AwareDatetime
 
 from tellfirst.cli.agreement import Agreement, agreement
 from tellfirst.cli.escalations import Told, notices_of
+from tellfirst.cli.harm import Watched, harm_of
 from tellfirst.cli.rest import Rest, rest_of
 from tellfirst.cli.wiring import Installation
 from tellfirst.contract import continue_id
@@ -104,6 +105,7 @@ class Picture(Frozen):
     decisions: tuple[Decided, ...]
     sends: tuple[StateCount, ...]
     replies: dict[str, int]
+    harm: Watched = Watched()
     escalations: tuple[EscalationRecord, ...]
     notices: tuple[Told, ...]
 
@@ -134,6 +136,7 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
         ),
         sends=tuple(here.sends.states(outreach.id)),
         replies=here.replies.counts(outreach.id),
+        harm=harm_of(here, outreach, revision),
         escalations=tuple(here.escalations.of(outreach.id)),
         notices=notices_of(here, outreach.id),
     )

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tellfirst.cli.escalations import escalation_lines, notice_lines
+from tellfirst.cli.harm import harm_lines
 from tellfirst.cli.output import counted, length, put, when
 from tellfirst.cli.picture import Offer, Picture
 from tellfirst.domain.plan import CORRECTION, INITIAL
@@ -115,6 +116,7 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
     if picture.replies:
         said = ", ".join(f"{count:,} {REPLIES.get(name, name)}" for name, count in picture.replies.items())
         yield "replies", f"{said}: tellfirst replies {picture.outreach}"
+    yield from harm_lines(picture.harm, picture.outreach)
     for decided in picture.decisions:
         said = "accepted" if decided.accepted else f"refused ({decided.code})"
         who = f" by {decided.approver}" if decided.approver else ""
@@ -132,8 +134,10 @@ def _standing(picture: Picture) -> str:
         said = "being planned"
     else:
         said = f"revision {picture.offer.revision} is {picture.offer.status}"
+    held = picture.paused and not picture.closed_at
     stops = [
-        ("held by a person (pause or abort)", picture.paused and not picture.closed_at),
+        ("paused: it does harm", held and picture.harm.holds),
+        ("held by a person (pause or abort)", held and not picture.harm.holds),
         (f"stopped: {picture.blocked}", bool(picture.blocked)),
         ("everything is paused", picture.pause_all),
         (f"the condition was over {when(picture.cleared_at)}", picture.cleared_at is not None),

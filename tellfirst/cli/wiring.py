@@ -16,6 +16,7 @@ from tellfirst.contract import DATA_CONVERTER
 from tellfirst.errors import NotFoundError, SourceError, UnreachableError
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.settings import Settings, temporal_connection
+from tellfirst.store.accounts import Accounts
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.audit import Audit
 from tellfirst.store.call_tasks import CallTasks
@@ -31,6 +32,7 @@ from tellfirst.store.erasure import Erasure
 from tellfirst.store.escalations import Escalations
 from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.feed import Feed
+from tellfirst.store.harm import Harm
 from tellfirst.store.histories import Histories
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import prepare
@@ -39,11 +41,13 @@ from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
 from tellfirst.store.permits import Permits
 from tellfirst.store.rates import Rates
+from tellfirst.store.reason_codes import ReasonCodes
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
+from tellfirst.store.sources import Sources
 
 T = TypeVar("T")
 
@@ -53,6 +57,7 @@ class Installation:
     """Is this installation as its commands see it."""
 
     settings: Settings
+    accounts: Accounts
     admissions: Admissions
     audit: Audit
     call_tasks: CallTasks
@@ -68,17 +73,20 @@ class Installation:
     erasure: Erasure
     escalations: Escalations
     feed: Feed
+    harm: Harm
     histories: Histories
     notices: Notices
     outcomes: Outcomes
     outreaches: Outreaches
     permits: Permits
     rates: Rates
+    reason_codes: ReasonCodes
     receipts: Receipts
     receivers: Receivers
     recipients: Recipients
     replies: Replies
     sends: Sends
+    sources: Sources
 
     def outreach(self, name: str) -> OutreachRecord:
         """Returns an outreach; raises NotFoundError when there is none of that name."""
@@ -131,6 +139,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
         prepare(engine)
         yield Installation(
             settings=settings,
+            accounts=Accounts(database),
             admissions=Admissions(database),
             audit=Audit(database),
             call_tasks=CallTasks(database),
@@ -146,12 +155,14 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             erasure=Erasure(database),
             escalations=Escalations(database),
             feed=Feed(database),
+            harm=Harm(database),
             histories=Histories(database),
             notices=Notices(database),
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),
             permits=Permits(database),
             rates=Rates(database, settings.rates),
+            reason_codes=ReasonCodes(database),
             receipts=Receipts(
                 database, judge=receipts.judge, meaning=receipts.meaning, everything=settings.opt_out == "everything"
             ),
@@ -159,6 +170,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             recipients=Recipients(database),
             replies=Replies(database, everything=settings.opt_out == "everything"),
             sends=Sends(database),
+            sources=Sources(database),
         )
     finally:
         database.close()

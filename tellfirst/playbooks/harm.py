@@ -1,5 +1,7 @@
 """Harm: what an outreach may do to customers and to the team before it is paused and a person is asked."""
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from tellfirst.domain.base import Outside
@@ -20,3 +22,13 @@ class Harm(Outside):
     induced_contacts: float = Field(default=0.0, ge=0, le=0.5)
     team_load: float = Field(default=60.0, gt=0, le=100_000)
     step: float = Field(default=0.5, gt=0, le=10)
+
+
+def harm_findings(harm: Harm, *, held_out: bool) -> Iterator[tuple[str, str, str]]:
+    """Yields key, reason and remedy of a limit that can never be judged; `held_out` is whether anybody may be."""
+    if not held_out and "induced_contacts" in harm.model_fields_set:
+        yield (
+            "harm.induced_contacts",
+            "has nothing to compare with, because after this category nobody is held out",
+            "leave it out; the other three limits hold",
+        )

@@ -9,7 +9,8 @@ from sqlmodel import Session, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.feed import HarmSeen
-from tellfirst.measurement.harm import ArmSoFar, Rule, SoFar, Standing
+from tellfirst.measurement.harm import ArmSoFar, Rule, SoFar, Standing, standings
+from tellfirst.playbooks.harm import Harm as Limits
 from tellfirst.policy.replies import Kind
 from tellfirst.signing.trail import Entry
 from tellfirst.store.chain import Chain
@@ -87,6 +88,11 @@ class Harm:
                 hours=max(now - begun, timedelta(minutes=1)) / timedelta(hours=1),
                 day=days + 1,
             )
+
+    def standings(self, outreach: str, limits: Limits, *, now: datetime) -> tuple[Standing, ...]:
+        """Returns how an outreach stands by every rule, with what people let it go on with."""
+        accepted: dict[Rule, float] = {e.rule: e.accepted for e in self.events(outreach) if e.accepted is not None}
+        return standings(self.so_far(outreach, now=now), limits, accepted)
 
     def events(self, outreach: str) -> list[HarmEvent]:
         """Returns every crossing of an outreach in the order they happened."""

@@ -1,0 +1,149 @@
+"""What does harm is paused between two pages, on the real server: by each rule, once, until a person accepts it."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+from temporalio.client import WorkflowHandle
+from temporalio.testing import ActivityEnvironment
+
+from activities.harm import HarmReport
+from tellfirst import contract
+from tellfirst.contract import Stage
+from tellfirst.policy.replies import Kind, Reading
+from tellfirst.store.chain import Chain
+from tellfirst.store.consents import Consents
+from tellfirst.store.contacts import Contact
+from tellfirst.store.harm import WATCH, Harm
+from tellfirst.store.replies import Incoming, Replies
+from tellfirst.store.tables import RecipientRow, SendRow
+from tests.workflows.test_sending import people
+from tests.world import FAR, World
+from workflows.upkeep import UpkeepState
+
+Handle = WorkflowHandle[Any, Any]
+NUMBERS = iter(range(1_000_000))
+
+
+async def half_told(world: World, count: int, told: int) -> tuple[Handle, asyncio.Event]:
+    """Returns an outreach whose provider takes its time after so many messages, and what lets it go on."""
+    go_on = asyncio.Event()
+    world.sms.wait_after = (told, go_on)
+    await world.with_settings(page_size=told)
+    handle = await world.start(world.late(*people(world, count)))
+    await world.approve(handle.id)
+    await world.until(lambda: len(world.sms.sent) >= told)
+    return handle, go_on
+
+
+async def rounds(world: World, count: int = 1) -> None:
+    """Lets upkeep go round."""
+    handle = await world.env.client.start_workflow(
+        contract.UPKEEP,
+        UpkeepState(since=datetime.now(UTC), rounds=count + 1),
+        id=f"upkeep-{world.key}-{next(NUMBERS)}",
+        task_queue=contract.QUEUE,
+    )
+    world.ends(handle)
+    await world.pass_time(handle, minutes=15 * count + 1)
+    await handle.terminate()
+
+
+async def sending_ended(handle: Handle) -> None:
+    """Waits until no page is on its way."""
+    while (await handle.describe()).raw_description.pending_activities:
+        await asyncio.sleep(0.05)
+
+
+async def look(world: World) -> HarmReport:
+    """Looks once, without a word to the outreach."""
+    assert world.app is not None
+    return await asyncio.to_thread(ActivityEnvironment().run, world.app.harm.watch_harm)
+
+
+def sends(world: World, outreach: str) -> list[SendRow]:
+    assert world.app is not None
+    with world.app.database.read() as session:
+        query = select(SendRow).where(SendRow.outreach_id == outreach, SendRow.state == "accepted")
+        return list(session.exec(query.order_by(col(SendRow.id))))
+
+
+def opt_out(world: World, told: Sequence[SendRow]) -> None:
+    assert world.app is not None
+    customers = [send.customer_id for send in told]
+    Consents(world.app.database).opt_out(customers, channel="sms", at=datetime.now(UTC), source="reply")
+
+
+def write_back(world: World, told: Sequence[SendRow], tone: str) -> None:
+    assert world.app is not None
+    replies = Replies(world.app.database)
+    for send in told:
+        incoming = Incoming(id=f"in-{next(NUMBERS)}", channel="sms", refers=(send.id,))
+        assert replies.take(incoming, Reading(kind=Kind.REPLY, tone=tone), now=datetime.now(UTC))
+
+
+def contact(world: World, outreach: str, arm: str, count: int) -> None:
+    """Has some accounts of an arm make contact, about something else."""
+    assert world.app is not None
+    with world.app.database.read() as session:
+        query = select(RecipientRow).where(RecipientRow.outreach_id == outreach, RecipientRow.arm == arm)
+        rows = session.exec(query.order_by(col(RecipientRow.id)).limit(count)).all()
+    now = datetime.now(UTC)
+    contacts = [
+        Contact(id=f"k-{next(NUMBERS)}", customer=row.customer_id, reason_code="other", occurred_at=now) for row in rows
+    ]
+    assert len(contacts) == count
+    world.contacts.save(contacts, source="helpdesk", through=FAR, now=now)
+
+
+HARMFUL: dict[str, tuple[Callable[[World, str], None], str]] = {
+    "opt_out": (lambda world, id_: opt_out(world, sends(world, id_)[:30]), "30 of 2.. told opted out: 1"),
+    "negative_tone": (
+        lambda world, id_: write_back(world, sends(world, id_)[:24], "angry"),
+        "24 of 2.. told wrote back angrily or asked why: 1",
+    ),
+    "induced_contacts": (
+        lambda world, id_: (contact(world, id_, "treated", 90), contact(world, id_, "control", 25))[0],
+        r"contacts about anything: 90 of \d+ told, 25 of \d+ held out; \+",
+    ),
+    "team_load": (
+        lambda world, id_: write_back(world, sends(world, id_)[:60], "thanks"),
+        "60 replies, exceptions and escalations in 0.",
+    ),
+}
+"""What each rule is crossed by, and no other."""
+
+
+@pytest.mark.parametrize("rule", HARMFUL)
+async def test_what_does_harm_is_paused_and_the_rest_is_not_told(world: World, rule: str) -> None:
+    harm, words = HARMFUL[rule]
+    world.hold_out(0.5 if rule == "induced_contacts" else 0)
+    handle, go_on = await half_told(world, 400, 200)
+    told = len(world.sms.sent)
+    harm(world, handle.id)
+    await rounds(world)
+    await world.until(lambda: world.outreaches.get(handle.id).paused)
+    go_on.set()
+    await world.stage(handle, Stage.NEEDS_ATTENTION)
+    [event] = Harm(world.app.database).events(handle.id)
+    assert event.rule == rule
+    assert event.bound > event.limit
+    assert re.search(words, event.words), event.words
+    view = await world.client.view(handle.id)
+    assert view.paused
+    assert [(one.kind, one.level) for one in view.escalations] == [("harm", 1)]
+    assert event.words in view.escalations[0].text
+    assert "`tellfirst resume` accepts it as it is, `tellfirst abort` ends the sending." in view.details
+    assert [notice.to for notice in world.notices.of(handle.id) if notice.kind == "harm"] == ["Service lead"]
+    entries = [(e.kind, e.actor) for e in Chain(world.app.database).entries() if e.about == handle.id]
+    assert entries.count(("harm", WATCH)) == entries.count(("pause", WATCH)) == 1
+    await sending_ended(handle)
+    if rule == "opt_out":  # it outlives its workers
+        await world.rest()
+        await world.work()
+        await world.pass_time(handle, minutes=10)
+    assert len(world.sms.sent) <= told + 32, "no more than the micro-batches that were on their way"
