@@ -148,7 +148,7 @@ def _reason(
         early=readings,
         forest=(
             *drawn,
-            *(_row(f"together, grade {one.grade}", one, one.difference) for one in pools if one.difference),
+            *(_row("together", one, one.difference) for one in pools if one.difference),
         ),
     )
 
