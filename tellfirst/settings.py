@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 from zoneinfo import available_timezones
 
+from babel.numbers import get_currency_precision
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
 from tellfirst.domain.message import Channel
 from tellfirst.errors import SettingsError
+from tellfirst.measurement.costs import CostRates
 from tellfirst.policy.caps import FrequencyCap
 
 TRIAL = re.compile(r"(ci|demo|dev|development|sandbox|stage|staging|test|testing)([-_.0-9].*)?", re.IGNORECASE)
@@ -46,6 +48,16 @@ class Settings(BaseSettings):
         description="whether a playbook's version needs a signed library decision; default in a live environment",
     )
     prices: Path | None = Field(default=None, description="TOML file of what messages cost; default cost is unknown")
+    currency: str = Field(
+        default="", pattern=r"^([A-Z]{3})?$", description="currency of the two costs of time below, and of savings"
+    )
+    agent_hour: float | None = Field(
+        default=None, gt=0, description="what an hour of handling contacts costs, in minor units; default unsaid"
+    )
+    approver_minute: float = Field(
+        default=0, ge=0, description="what a minute of somebody who approves costs, in minor units"
+    )
+    approval_minutes: float = Field(default=5, ge=0, description="minutes that one decision is taken for")
     approvers: Path = Field(default=Path("approvers.toml"), description="the registry of people who may decide")
     audit_anchor: Path | None = Field(
         default=None, description="file outside the database that anchors the audit log; default in data_dir"
@@ -209,6 +221,12 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _time_costs_in_a_currency(self) -> "Settings":
+        if (self.agent_hour or self.approver_minute) and not self.currency:
+            raise ValueError("what time costs needs TELLFIRST_CURRENCY, such as EUR")
+        return self
+
     @field_validator("inbox_secret", "dashboard_token")
     @classmethod
     def _is_long(cls, value: SecretStr) -> SecretStr:
@@ -276,6 +294,18 @@ class Settings(BaseSettings):
     def rates(self) -> dict[str, float]:
         """Returns how much leaves in a second on channels that have a pace, while nobody has set another."""
         return {"sms": self.sms_rate} if self.sms_rate else {}
+
+    @property
+    def cost_rates(self) -> CostRates:
+        """Returns what time costs here."""
+        precision = get_currency_precision(self.currency) if self.currency else 2
+        return CostRates(
+            currency=self.currency,
+            minor=10**precision,
+            agent_hour=self.agent_hour,
+            approver_minute=self.approver_minute,
+            approval_minutes=self.approval_minutes,
+        )
 
     @property
     def anchor(self) -> Path:
