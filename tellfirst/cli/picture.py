@@ -15,6 +15,7 @@ from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Rendered
 from tellfirst.domain.plan import Plan
 from tellfirst.domain.recipient import ELIGIBLE, Recipient
+from tellfirst.playbooks.holdouts import holdouts_of
 from tellfirst.playbooks.loader import parse
 from tellfirst.playbooks.promises import next_promise
 from tellfirst.playbooks.render import Template, compile_step
@@ -67,10 +68,12 @@ class Offer(Frozen):
     at_any_hour: bool
     plan: Plan
     holdout: float
+    global_holdout: float
     tripwire: int
     channels: dict[str, int]
     set_aside: dict[str, int]
     arms: dict[str, int]
+    held_out: dict[str, int]
     samples: tuple[Sample, ...]
     proposal: Proposal
     addendum: Addendum | None = None
@@ -175,10 +178,12 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         at_any_hour=playbook.timing.ignores_hours,
         plan=revision.plan,
         holdout=playbook.measure.holdout,
+        global_holdout=holdouts_of(playbook, here.settings.global_holdout).everywhere,
         tripwire=playbook.approval.tripwire,
         channels=dict(revision.proposal.channels),
         set_aside=here.recipients.set_aside(revision.outreach, revision.number),
         arms=here.recipients.arms(revision.outreach),
+        held_out=here.recipients.held_out(revision.outreach),
         samples=tuple(samples),
         proposal=revision.proposal,
         addendum=playbook.addendum,

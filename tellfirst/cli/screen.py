@@ -12,6 +12,7 @@ from tellfirst.cli.harm import harm_lines
 from tellfirst.cli.output import counted, length, put, when
 from tellfirst.cli.picture import Offer, Picture
 from tellfirst.domain.plan import CORRECTION, INITIAL
+from tellfirst.measurement.assignment import either
 from tellfirst.playbooks.schema import Addendum
 
 WORDS = {
@@ -33,6 +34,8 @@ WORDS = {
     "condition_cleared": "over for them",
     "address_changed": "reached elsewhere by now",
 }
+
+HOLDOUTS = {"global": "the hold-out of all outreaches", "playbook": "the playbook's"}
 
 REPLIES = {
     "thanks": "says thanks",
@@ -106,7 +109,7 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
         if offer.set_aside:
             yield "set aside", _reasons(offer.set_aside)
         if offer.arms:
-            yield "arms", ", ".join(f"{count:,} {arm}" for arm, count in sorted(offer.arms.items(), reverse=True))
+            yield "arms", _arms(offer)
         if offer.rest is not None:
             yield from offer.rest.lines(offer.plan.reason_code)
         if not picture.closed_at:
@@ -171,12 +174,21 @@ def _audience(offer: Offer) -> str:
         return (
             f"{counted(offer.plan.recipients, 'recipient')}: {channels}; all of them received '{offer.addendum.step}'"
         )
+    held = either(offer.global_holdout, offer.holdout)
     share = (
-        f"{1 - offer.holdout:.0%} are told, {offer.holdout:.0%} are held out to measure"
-        if offer.holdout
-        else "all are told, nobody is held out"
+        f"{1 - held:.0%} are told, {held:.0%} are held out to measure" if held else "all are told, nobody is held out"
     )
+    if offer.global_holdout:
+        share += f", {offer.global_holdout:.0%} by the hold-out of all outreaches"
     return f"{counted(offer.plan.recipients, 'recipient')}: {channels}; {share}"
+
+
+def _arms(offer: Offer) -> str:
+    arms = ", ".join(f"{count:,} {arm}" for arm, count in sorted(offer.arms.items(), reverse=True))
+    if not offer.held_out.get("global"):
+        return arms
+    by = ", ".join(f"{count:,} by {HOLDOUTS.get(name, name)}" for name, count in sorted(offer.held_out.items()))
+    return f"{arms} ({by})"
 
 
 def _otherwise(offer: Offer) -> str:
