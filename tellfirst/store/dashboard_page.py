@@ -107,7 +107,7 @@ def read_page(session: Session, outreach: str) -> OutreachPage | None:
         blocked=row.blocked or "",
         closed=row.closed_at is not None,
         ending=row.ending or "",
-        arms=dict(session.execute(arms).tuples().all()),
+        arms=dict(session.execute(arms).all()),
         revisions=revisions,
         timeline=_timeline(session, row, revisions),
         result=_result(session, outreach),

@@ -128,7 +128,8 @@ def read_live(session: Session, plans: Plans, counts: Counts, now: datetime) -> 
         steps = [counts.get(key, {}) for key in keys]
         first = [by_step.get(INITIAL, {}) for by_step in steps]
         people = sum(plans[key].recipients for key in keys)
-        undrawn = max(0, people - sum(arms[id_].values()) - aside.get(id_, 0))
+        over = all(plans[key].initial.not_after < now for key in keys)
+        undrawn = 0 if over else max(0, people - sum(arms[id_].values()) - aside.get(id_, 0))
         waiting = undrawn + sum(_sum(by, (SendState.PLANNED, SendState.INTENT)) for by in first)
         deferred = sum(_sum(by, (SendState.DEFERRED,)) for by in first)
         later = sum(_sum(by, UNSETTLED) for by_step in steps for step, by in by_step.items() if step != INITIAL)
@@ -179,7 +180,7 @@ def _set_aside(session: Session, outreaches: Sequence[str]) -> dict[str, int]:
     for chunk in chunks(outreaches):
         aside = row.c.outreach_id.in_(chunk), row.c.arm.is_(None), row.c.withheld.is_not(None)
         query = select(row.c.outreach_id, func.count()).where(*aside).group_by(row.c.outreach_id)
-        found.update(session.execute(query).tuples().all())
+        found.update(session.execute(query).all())
     return found
 
 
@@ -187,7 +188,7 @@ def _rates(session: Session, now: datetime) -> dict[str, int]:
     send = table(SendRow)
     lately = send.c.state.in_(GONE), send.c.settled_at > now - MINUTE
     query = select(send.c.outreach_id, func.count()).where(*lately).group_by(send.c.outreach_id)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _sum(by_state: Mapping[str, int], states: Iterable[str]) -> int:

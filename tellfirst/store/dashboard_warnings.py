@@ -68,7 +68,7 @@ def read_warnings(session: Session, now: datetime) -> tuple[Warned, ...]:
         .where(admission.c.trigger.in_(list(found)), admission.c.closed_at.is_(None))
         .group_by(admission.c.trigger)
     )
-    affected: dict[str, int] = defaultdict(int, session.execute(ledger).tuples().all())
+    affected: dict[str, int] = defaultdict(int, session.execute(ledger).all())
     first = (now - timedelta(days=DAYS - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
     planned = (
         select(outreach.c.id, outreach.c.trigger, revision.c.planned_at, revision.c.plan)
@@ -136,9 +136,9 @@ def read_answers(session: Session, now: datetime) -> tuple[Answered, ...]:
             .where(send.c.outreach_id.in_(chunk), send.c.step == INITIAL, send.c.state.in_(LEFT))
             .group_by(send.c.outreach_id)
         )
-        told.update(session.execute(reached).tuples().all())
+        told.update(session.execute(reached).all())
         planned = select(revision.c.outreach_id, revision.c.playbook_version).where(revision.c.outreach_id.in_(chunk))
-        versions.update(session.execute(planned.order_by(revision.c.number)).tuples().all())
+        versions.update(session.execute(planned.order_by(revision.c.number)).all())
     words = ("opted_out", "angry", "why", "thanks", "other")
     answers = [
         Answered(
