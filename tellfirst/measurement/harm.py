@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tellfirst.domain.base import Frozen
 from tellfirst.measurement.bounds import pace_bound, share_bound
-from tellfirst.measurement.sequential import reading
+from tellfirst.measurement.sequential import EARLY, confidence_margin
 from tellfirst.playbooks.harm import Harm
 
 Rule = Literal["opt_out", "negative_tone", "induced_contacts", "team_load"]
@@ -61,7 +61,7 @@ def standings(so_far: SoFar, harm: Harm, accepted: Mapping[Rule, float]) -> tupl
     """Returns how every rule stands at this look; `accepted` is what people let it go on with, by rule.
 
     Each rule by itself is crossed falsely, ever, with a probability of at most 5 %: shares of those told by the mixture
-    of `share_bound`, induced contacts by the confidence sequence of `reading`, so only from 100 accounts with a contact
+    of `share_bound`, induced contacts by the confidence sequence of `induced`, so only from 100 accounts with a contact
     and with some held out, and the load by `pace_bound`, begun anew every day at a level that makes all days one.
     """
     return (
@@ -70,6 +70,21 @@ def standings(so_far: SoFar, harm: Harm, accepted: Mapping[Rule, float]) -> tupl
         _induced(so_far.treated, so_far.control, harm, accepted),
         _load(so_far, harm, accepted),
     )
+
+
+def induced(treated: ArmSoFar, control: ArmSoFar) -> tuple[float, float] | None:
+    """Returns treated minus control and what that surely exceeds at all looks together, as fractions from -1 to 1.
+
+    None below 100 accounts with a contact. Of few held out the variance is estimated too small just where few of them
+    made contact; so where that of one share for both arms is larger, it counts. Source: as `confidence_margin`.
+    """
+    n_t, n_c, contacted = treated.accounts, control.accounts, treated.contacted + control.contacted
+    if not n_t or not n_c or contacted < EARLY:
+        return None
+    p_t, p_c, p = treated.contacted / n_t, control.contacted / n_c, contacted / (n_t + n_c)
+    apart = p_t * (1 - p_t) / n_t + p_c * (1 - p_c) / n_c
+    common = p * (1 - p) * (1 / n_t + 1 / n_c)
+    return p_t - p_c, max(-1.0, p_t - p_c - confidence_margin(max(apart, common), n_t + n_c))
 
 
 def _share(
@@ -94,16 +109,17 @@ def _induced(treated: ArmSoFar, control: ArmSoFar, harm: Harm, accepted: Mapping
     limit = _limit(rule, harm.induced_contacts, harm, accepted)
     if not treated.accounts or not control.accounts:
         return _told(rule, None, None, limit, accepted, "no contacts to compare: nobody is held out, or none are here")
-    now = reading(treated.contacted, treated.accounts, control.contacted, control.accounts).now
+    now = induced(treated, control)
     if now is None:
         words = "too few contacts so far to compare those told with those held out"
         return _told(rule, None, None, limit, accepted, words)
+    figure, bound = now
     words = (
         f"contacts about anything: {treated.contacted:,} of {treated.accounts:,} told, "
         f"{control.contacted:,} of {control.accounts:,} held out; "
-        f"{now.difference * 100:+.1f} points, surely above {now.low * 100:+.1f}, limit {limit * 100:+.1f}"
+        f"{figure * 100:+.1f} points, surely above {bound * 100:+.1f}, limit {limit * 100:+.1f}"
     )
-    return _told(rule, now.difference, now.low, limit, accepted, words)
+    return _told(rule, figure, bound, limit, accepted, words)
 
 
 def _load(so_far: SoFar, harm: Harm, accepted: Mapping[Rule, float]) -> Standing:
