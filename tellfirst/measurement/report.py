@@ -1,13 +1,17 @@
 """The report: recorded outcomes in, what is known about each reason code out. Tables, pages and files show the same."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.beside import BesideCounts
 from tellfirst.domain.figures import OutcomeRecord, OutreachFigures
 from tellfirst.domain.outcome import ArmOutcome, Grade
+from tellfirst.domain.survey import SurveyFigures
+from tellfirst.measurement.beside import Beside, beside
+from tellfirst.measurement.costs import CostRates
 from tellfirst.measurement.grades import BROKEN_RATIO
 from tellfirst.measurement.intervals import Difference
 from tellfirst.measurement.multiple import benjamini_hochberg
@@ -15,6 +19,7 @@ from tellfirst.measurement.pooling import Pooled
 from tellfirst.measurement.pools import Pair, Pool, contacted, difference, pairs, pool
 from tellfirst.measurement.sentences import SURE, details, early, headline, verdict
 from tellfirst.measurement.sequential import EARLY, confidence_margin, reading
+from tellfirst.measurement.surveys import SurveyReading, read_surveys
 
 ORDER: tuple[Grade, ...] = ("A", "B", "C", "D", "X", "E")
 """The grades, that which may be used first."""
@@ -61,7 +66,8 @@ class ReasonReport(Frozen):
 
     `pools` hold the outreaches by grade, the best grade first and never two grades in one; the first is what the
     reason is judged by, and `grade` is its. `adjusted_p` is its probability adjusted for all reasons of the report,
-    `marked` whether it is below 0.05 then. `early` are open windows and belong to no figure.
+    `marked` whether it is below 0.05 then. `early` are open windows and belong to no figure. `beside` is what
+    stands beside the first of the pools, None where it was not counted; `surveys` are of all outreaches.
     """
 
     reason_code: str
@@ -72,6 +78,8 @@ class ReasonReport(Frozen):
     outreaches: tuple[OutreachLine, ...]
     early: tuple[EarlyReading, ...]
     forest: tuple[ForestRow, ...]
+    beside: Beside | None = None
+    surveys: tuple[SurveyReading, ...] = ()
 
     @property
     def found(self) -> Pool | None:
@@ -85,21 +93,37 @@ class ReasonReport(Frozen):
         return said or tuple(one.sentence for one in self.outreaches) or tuple(one.sentence for one in self.early)
 
 
-def report(recorded: Iterable[OutcomeRecord], running: Iterable[OutreachFigures] = ()) -> tuple[ReasonReport, ...]:
-    """Returns what `recorded` outcomes and `running` outreaches say about each reason code, the largest first."""
+def report(
+    recorded: Iterable[OutcomeRecord],
+    running: Iterable[OutreachFigures] = (),
+    *,
+    counts: Iterable[BesideCounts] = (),
+    rates: CostRates | None = None,
+    surveys: Sequence[SurveyFigures] = (),
+) -> tuple[ReasonReport, ...]:
+    """Returns what `recorded` outcomes and `running` outreaches say about each reason code, the largest first.
+
+    `counts` of what stands beside the outcomes, with the `rates` of time, and `surveys` belong to the same outreaches.
+    """
     closed: dict[str, list[OutcomeRecord]] = defaultdict(list)
     going: dict[str, list[OutreachFigures]] = defaultdict(list)
     for one in recorded:
         closed[one.reason_code].append(one)
     for other in running:
         going[other.reason_code].append(other)
-    reasons = {code: _pools(closed.get(code, ())) for code in closed | going}
-    judged = {code: some[0].p for code, some in reasons.items() if some and some[0].p is not None and some[0].enough}
+    groups = {code: _groups(closed.get(code, ())) for code in closed | going}
+    judged = {code: some[0][1].p for code, some in groups.items() if some and some[0][1].enough}
     adjusted = dict(zip(judged, benjamini_hochberg([p for p in judged.values() if p is not None]), strict=True))
-    reports = [
-        _reason(code, some, closed.get(code, ()), going.get(code, ()), adjusted.get(code), len(adjusted))
-        for code, some in reasons.items()
-    ]
+    by_outreach, heard = {one.outreach: one for one in counts}, read_surveys(surveys)
+    reports = []
+    for code, some in groups.items():
+        pools = [of for _, of in some]
+        plain = _reason(code, pools, closed.get(code, ()), going.get(code, ()), adjusted.get(code), len(adjusted))
+        more = {
+            "beside": _beside(code, *some[0], by_outreach, rates) if some else None,
+            "surveys": tuple(reading for reading in heard if reading.reason_code == code),
+        }
+        reports.append(plain.model_copy(update=more))
     return tuple(sorted(reports, key=lambda one: (-_size(one), one.reason_code)))
 
 
@@ -112,7 +136,7 @@ def forest(reasons: Iterable[ReasonReport]) -> tuple[ForestRow, ...]:
 
 def _reason(
     code: str,
-    pools: tuple[Pool, ...],
+    pools: Sequence[Pool],
     closed: Sequence[OutcomeRecord],
     going: Sequence[OutreachFigures],
     adjusted_p: float | None,
@@ -158,6 +182,20 @@ def _said(one: Pool, code: str, adjusted_p: float | None, compared: int) -> tupl
     return (headline(one, code), *((judged,) if judged else ()), *details(one))
 
 
+def _beside(
+    code: str,
+    outcomes: Sequence[OutcomeRecord],
+    of: Pool,
+    counts: Mapping[str, BesideCounts],
+    rates: CostRates | None,
+) -> Beside | None:
+    counted = [counts[one.outreach] for one in outcomes if one.outreach in counts]
+    if not counted:
+        return None
+    some = [(one.outreach, one.figures) for one in outcomes]
+    return beside(of.grade, some, counts=counted, rates=rates, reason_code=code)
+
+
 def _grade(one: OutcomeRecord) -> Grade:
     """Returns the grade recorded, or X when an arm of any hold-out share is not as drawn."""
     broken = one.grade in ("A", "B") and any(
@@ -166,16 +204,17 @@ def _grade(one: OutcomeRecord) -> Grade:
     return "X" if broken else one.grade
 
 
-def _pools(closed: Sequence[OutcomeRecord]) -> tuple[Pool, ...]:
-    strata: dict[tuple[Grade, bool], list[Pair]] = defaultdict(list)
+def _groups(closed: Sequence[OutcomeRecord]) -> list[tuple[list[OutcomeRecord], Pool]]:
+    alike: dict[tuple[Grade, bool], list[OutcomeRecord]] = defaultdict(list)
     for one in closed:
-        strata[_grade(one), one.counted] += pairs(one.outreach, one.figures)
-    return tuple(
-        pool(grade, some, counted=counted)
-        for grade in ORDER
-        for counted in (True, False)
-        if (some := strata.get((grade, counted)))
-    )
+        alike[_grade(one), one.counted].append(one)
+    found = []
+    for grade in ORDER:
+        for counted in (True, False):
+            some = alike.get((grade, counted), [])
+            if strata := [stratum for one in some for stratum in pairs(one.outreach, one.figures)]:
+                found.append((some, pool(grade, strata, counted=counted)))
+    return found
 
 
 def _line(one: OutcomeRecord) -> OutreachLine:
