@@ -1,5 +1,6 @@
 """`report`: what outreaches achieved against their hold-out, by reason code, and how far each figure may be trusted."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from tellfirst.cli.instants import read_instant
 from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
 from tellfirst.cli.report_document import document
 from tellfirst.cli.report_rows import rows, write_csv, write_parquet, writing
-from tellfirst.cli.wiring import opened
+from tellfirst.cli.wiring import Installation, opened
 from tellfirst.domain.outcome import ArmOutcome
 from tellfirst.measurement.intervals import Difference
 from tellfirst.measurement.pools import Amount, Pool
@@ -34,7 +35,7 @@ def report(
     """
     after = read_instant(since, "--since") if since else None
     with opened() as here:
-        found = made_of(here.outcomes.latest(reason=reason or None, since=after))
+        found = _read(here, reason or None, after)
     if csv:
         write_csv(csv, rows(found, outreaches=outreaches))
         note(f"{csv}: written")
@@ -60,6 +61,19 @@ def report(
         )
 
 
+def _read(here: Installation, reason: str | None, after: datetime | None) -> tuple[ReasonReport, ...]:
+    recorded = here.outcomes.latest(reason=reason, since=after)
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for one in recorded:
+        by_reason[one.reason_code].append(one.outreach)
+    return made_of(
+        recorded,
+        counts=[count for code, names in by_reason.items() for count in here.besides.of(code, names)],
+        rates=here.settings.cost_rates,
+        surveys=here.surveys.figures(reason=reason, since=after),
+    )
+
+
 def _scope(reason: str, after: datetime | None) -> str:
     said = f"Outcomes about {reason}" if reason else "All outcomes"
     return f"{said} recorded since {when(after)}." if after else f"{said} recorded so far."
@@ -72,7 +86,7 @@ def _print(found: Sequence[ReasonReport], *, outreaches: bool) -> None:
     if table:
         print_table((*columns, "spared a contact", "about anything"), table, numbers=numbers)
     for one in found:
-        for sentence in one.sentences if one.pools else one.sentences[:1]:
+        for sentence in (*(one.sentences if one.pools else one.sentences[:1]), *_beside(one)):
             say(f"{one.reason_code}: {sentence}")
     lines = [(one.reason_code, line) for one in found for line in one.outreaches]
     if outreaches and lines:
@@ -96,6 +110,11 @@ def _print(found: Sequence[ReasonReport], *, outreaches: bool) -> None:
         f"{counted(len(found), 'reason')}, {counted(len(lines), 'outcome')}; rates count accounts;"
         " docs/measurement.md tells how to read it and what the grades mean"
     )
+
+
+def _beside(one: ReasonReport) -> tuple[str, ...]:
+    heard = tuple(sentence for survey in one.surveys for sentence in survey.sentences)
+    return (*(one.beside.sentences if one.beside else ()), *heard)
 
 
 def _rows(one: ReasonReport) -> list[tuple[str, ...]]:

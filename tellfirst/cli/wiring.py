@@ -15,10 +15,13 @@ from tellfirst.client import OutreachClient
 from tellfirst.contract import DATA_CONVERTER
 from tellfirst.errors import NotFoundError, SourceError, UnreachableError
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
+from tellfirst.policy.prices import Prices
 from tellfirst.settings import Settings, temporal_connection
+from tellfirst.store.account_events import AccountEvents
 from tellfirst.store.accounts import Accounts
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.audit import Audit
+from tellfirst.store.beside import Besides
 from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.canaries import Canaries
 from tellfirst.store.chain import Chain
@@ -34,6 +37,7 @@ from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.feed import Feed
 from tellfirst.store.harm import Harm
 from tellfirst.store.histories import Histories
+from tellfirst.store.load import Load
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import prepare
 from tellfirst.store.notices import Notices
@@ -48,6 +52,7 @@ from tellfirst.store.recipients import Recipients
 from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
 from tellfirst.store.sources import Sources
+from tellfirst.store.survey_answers import SurveyAnswers
 
 T = TypeVar("T")
 
@@ -57,9 +62,11 @@ class Installation:
     """Is this installation as its commands see it."""
 
     settings: Settings
+    account_events: AccountEvents
     accounts: Accounts
     admissions: Admissions
     audit: Audit
+    besides: Besides
     call_tasks: CallTasks
     canaries: Canaries
     chain: Chain
@@ -75,6 +82,7 @@ class Installation:
     feed: Feed
     harm: Harm
     histories: Histories
+    load: Load
     notices: Notices
     outcomes: Outcomes
     outreaches: Outreaches
@@ -86,6 +94,7 @@ class Installation:
     recipients: Recipients
     replies: Replies
     sends: Sends
+    surveys: SurveyAnswers
     sources: Sources
 
     def outreach(self, name: str) -> OutreachRecord:
@@ -139,9 +148,15 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
         prepare(engine)
         yield Installation(
             settings=settings,
+            account_events=AccountEvents(database),
             accounts=Accounts(database),
             admissions=Admissions(database),
             audit=Audit(database),
+            besides=Besides(
+                database,
+                engagements=receipts.ENGAGEMENTS,
+                prices=Prices.load(settings.prices) if settings.prices else None,
+            ),
             call_tasks=CallTasks(database),
             canaries=Canaries(database),
             chain=Chain(database),
@@ -157,6 +172,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             feed=Feed(database),
             harm=Harm(database),
             histories=Histories(database),
+            load=Load(database),
             notices=Notices(database),
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),
@@ -170,6 +186,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             recipients=Recipients(database),
             replies=Replies(database, everything=settings.opt_out == "everything"),
             sends=Sends(database),
+            surveys=SurveyAnswers(database),
             sources=Sources(database),
         )
     finally:
