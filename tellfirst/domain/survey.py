@@ -1,6 +1,6 @@
 """A survey in figures: who was asked and answered, by arm."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import AwareDatetime, Field
 
@@ -11,6 +11,7 @@ from tellfirst.domain.outcome import Arm
 SurveyKind = Literal["csat", "ces"]
 Felt = Literal["welcome", "intrusive"]
 """What those who were told say of it."""
+FEELINGS: tuple[Felt, ...] = get_args(Felt)
 SCORES = range(1, 6)
 """What a score may be; 5 is best, whatever was asked."""
 

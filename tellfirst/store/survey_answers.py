@@ -40,10 +40,10 @@ class SurveyAnswers:
         self._database = database
 
     def question(self, send: str) -> Question | None:
-        """Returns what was asked by a send; None for one that asked nothing."""
+        """Returns what was asked by a send; None where nothing was, or who was asked is forgotten."""
         with self._database.read() as session:
             row = session.exec(select(SurveyRow).where(SurveyRow.send_id == send)).first()
-            if row is None:
+            if row is None or session.get_one(RecipientRow, row.recipient_id).leaf is not None:
                 return None
             told = select(SendRow.id).where(
                 SendRow.recipient_id == row.recipient_id,

@@ -37,6 +37,7 @@ from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.preferences import Preferences
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.replies import ESCALATION, Replies
+from tellfirst.store.survey_answers import SurveyAnswers
 from tellfirst.web import conditions, sendgrid
 from tellfirst.web.contacts import contact_routes
 from tellfirst.web.dashboard import Sheets, Sources, dashboard_routes
@@ -54,6 +55,7 @@ from tellfirst.web.receipts import twilio_receipts
 from tellfirst.web.replies import reply_routes
 from tellfirst.web.resend import resend_events
 from tellfirst.web.signatures import Verifier
+from tellfirst.web.survey import survey_page
 from tellfirst.web.twilio_forms import TwilioForms
 from tellfirst.web.unsubscribe import unsubscribe_page
 from tellfirst.web.voice import voice_keys
@@ -158,6 +160,7 @@ def create_app(
         ),
         unsubscribe_page(consents, doors),
         preference_page(Customers(database), consents, doors),
+        survey_page(SurveyAnswers(database), doors),
         voice_keys(
             Calls(database),
             Outreaches(database),

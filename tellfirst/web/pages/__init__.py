@@ -39,6 +39,7 @@ class Texts(Outside):
     purposes: Section
     unsubscribe: Section
     preferences: Section
+    survey: Section
     gone: Section
     human: Section = Field(min_length=2)
 
