@@ -27,6 +27,7 @@ from activities.harm import HarmActivities
 from activities.library import LibraryChanges, LibraryGate
 from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
+from activities.measuring import Measuring
 from activities.outreach import OutreachActivities
 from activities.pacing import Pace
 from activities.permits import PermitKind, StandingPermits
@@ -66,6 +67,7 @@ from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.feed import Feed
 from tellfirst.store.harm import Harm
 from tellfirst.store.inbox import Inbox
+from tellfirst.store.late import Late
 from tellfirst.store.leases import Leases
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import migrate
@@ -81,6 +83,7 @@ from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
 from tellfirst.store.surveys import Surveys
 from tellfirst.store.whereabouts import HourRules
+from tellfirst.store.windows import Windows
 from workers.mail import require_postal_address
 from workers.providers import build_adapters, build_hook
 
@@ -182,6 +185,9 @@ def build(
         live=settings.is_live,
     )
     exceptions, contacts, hook = Exceptions(database), Contacts(database), build_hook(settings)
+    measuring = Measuring(
+        windows=Windows(database), contacts=contacts, outcomes=Outcomes(database), late=Late(database)
+    )
     notifiers, endpoints = read_notifiers(settings.notify), read_endpoints(settings.events_out)
     reader = GrantReader(exceptions=exceptions, matters=matters, outreaches=outreaches, playbooks=playbooks, gate=gate)
     return Application(
@@ -235,8 +241,7 @@ def build(
             recipients=recipients,
             receivers=receivers,
             sends=sends,
-            contacts=Contacts(database),
-            outcomes=Outcomes(database),
+            measuring=measuring,
             controls=controls,
             admissions=admissions,
             affected=affected,
@@ -321,6 +326,7 @@ def build(
             arrivals=Arrivals(database),
             inbox=inbox,
             replies=Replies(database, kept=timedelta(days=settings.reply_days)),
+            measuring=measuring,
             adapters=adapters,
             loop=loop,
         ),

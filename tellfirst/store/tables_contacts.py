@@ -13,7 +13,10 @@ class ContactVersionRow(SQLModel, table=True):
     """Is what a contact said before it was corrected or withdrawn, append-only."""
 
     __tablename__: ClassVar[Any] = "contact_versions"
-    __table_args__: ClassVar[Any] = (Index("contact_versions_cluster", "cluster", "occurred_at"),)
+    __table_args__: ClassVar[Any] = (
+        Index("contact_versions_cluster", "cluster", "occurred_at"),
+        Index("contact_versions_replaced", "replaced_at"),
+    )
 
     source: str = Field(primary_key=True)
     id: str = Field(primary_key=True)

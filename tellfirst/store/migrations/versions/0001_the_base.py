@@ -152,6 +152,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("contact_versions", schema=None) as batch_op:
         batch_op.create_index("contact_versions_cluster", ["cluster", "occurred_at"], unique=False)
+        batch_op.create_index("contact_versions_replaced", ["replaced_at"], unique=False)
 
     op.create_table(
         "contacts",
@@ -170,8 +171,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "id"),
     )
     with op.batch_alter_table("contacts", schema=None) as batch_op:
-        batch_op.create_index("contacts_cluster", ["cluster", "occurred_at", "reason_code"], unique=False)
+        batch_op.create_index(
+            "contacts_cluster",
+            ["cluster", "occurred_at", "reason_code"],
+            unique=False,
+            postgresql_include=["handle_seconds", "resolved_at"],
+        )
         batch_op.create_index("contacts_customer", ["customer_id", "occurred_at", "reason_code"], unique=False)
+        batch_op.create_index("contacts_imported", ["imported_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_contacts_given_code"), ["given_code"], unique=False)
 
     op.create_table(
@@ -992,11 +999,13 @@ def downgrade() -> None:
     op.drop_table("controls")
     with op.batch_alter_table("contacts", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_contacts_given_code"))
+        batch_op.drop_index("contacts_imported")
         batch_op.drop_index("contacts_customer")
-        batch_op.drop_index("contacts_cluster")
+        batch_op.drop_index("contacts_cluster", postgresql_include=["handle_seconds", "resolved_at"])
 
     op.drop_table("contacts")
     with op.batch_alter_table("contact_versions", schema=None) as batch_op:
+        batch_op.drop_index("contact_versions_replaced")
         batch_op.drop_index("contact_versions_cluster")
 
     op.drop_table("contact_versions")

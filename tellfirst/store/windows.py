@@ -1,0 +1,300 @@
+"""Windows as they close: what accounts did in their own, by arm and hold-out share, counted in one query."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CTE, BigInteger, ColumnElement, Integer, Label, and_, case, cast, func, or_, select, text
+
+from tellfirst.domain.figures import ArmFigures, OutreachFigures, Sums
+from tellfirst.store.engine import Database, Instant
+from tellfirst.store.statements import table
+from tellfirst.store.tables import ConsentRow, ContactRow, CustomerRow, OutreachRow, RecipientRow
+from tellfirst.store.tables_contacts import MergeRow
+
+SORTING = "256MB"
+"""Memory that PostgreSQL may take for one sort or hash here; below it a million accounts are sorted on disk."""
+
+_PAIRS = {
+    "contacts": ("about", "about_before"),
+    "all_contacts": ("any", "any_before"),
+    "seconds": ("long", "long_before"),
+}
+
+
+class Counted(OutreachFigures):
+    """Is what the windows of one outreach hold, and when the first and the last of its accounts were drawn."""
+
+    first_t0: datetime
+    last_t0: datetime
+
+
+class Windows:
+    """Counts contacts by window; what it returns follows from what is stored, whoever asks and in whatever order.
+
+    A window is that of an account: [t0, t0 + W) of its first row in an outreach, whose arm and share stand. Accounts
+    that were merged are one. A contact about the reason counts for the window that began first of those about this
+    reason that are open for the account, and for that alone; one about another reason counts beside each of them.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def count(self, outreach: str, *, until: datetime | None = None) -> Counted | None:
+        """Returns the figures of an outreach, None where nobody was drawn; without windows that end after `until`."""
+        return self.count_all([outreach], until=until).get(outreach)
+
+    def count_all(self, outreaches: Sequence[str], *, until: datetime | None = None) -> dict[str, Counted]:
+        """Returns the same of several outreaches by one query; those in which nobody was drawn are not among them."""
+        query = figures(outreaches, until=until, sqlite=self._database.is_sqlite)
+        found: dict[str, dict[str, Any]] = {}
+        with self._database.read() as session:
+            if not self._database.is_sqlite:
+                session.execute(text(f"SET LOCAL work_mem = '{SORTING}'"))
+            for row in session.execute(query).mappings():
+                one = found.setdefault(row["outreach"], {**row, "figures": []})
+                one["figures"].append(_figures(row))
+                one["first_t0"], one["last_t0"] = (
+                    min(one["first_t0"], row["first_t0"]),
+                    max(one["last_t0"], row["last_t0"]),
+                )
+        return {outreach: Counted.model_validate(one) for outreach, one in found.items()}
+
+    def running(self, *, until: datetime) -> list[OutreachFigures]:
+        """Returns the figures of open outreaches, of the windows that ended by `until`."""
+        outreach, row = table(OutreachRow), table(RecipientRow)
+        drawn = select(row.c.id).where(row.c.outreach_id == outreach.c.id, row.c.window_end <= until).exists()
+        query = select(outreach.c.id).where(outreach.c.closed_at.is_(None), drawn).order_by(outreach.c.id)
+        with self._database.read() as session:
+            some = list(session.execute(query).scalars())
+        return list(self.count_all(some, until=until).values())
+
+
+def figures(outreaches: Sequence[str], *, until: datetime | None, sqlite: bool) -> Any:
+    """Returns the query for the figures of outreaches, a row per outreach, arm and share."""
+    units = _units(outreaches, sqlite=sqlite)
+    touched = _touched(units, sqlite=sqlite)
+    own = _by_unit(touched)
+    left = _opted_out(units)
+    unit, sums = units.c, own.c
+
+    def some(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.coalesce(column, 0)
+
+    pairs = [
+        label
+        for name, (after, before) in _PAIRS.items()
+        for label in _sums(name, some(sums[after]), some(sums[before]))
+    ]
+    return (
+        select(
+            unit.outreach,
+            unit.trigger,
+            unit.reason_code,
+            unit.arm,
+            unit.share,
+            func.min(unit.t0).label("first_t0"),
+            func.max(unit.t0).label("last_t0"),
+            func.count().label("clusters"),
+            func.count().filter(sums.about > 0).label("contacted"),
+            func.count().filter(sums.any > sums.about).label("elsewhere"),
+            func.count().filter(sums.any > 0).label("anyhow"),
+            func.count().filter(sums.about > 1).label("repeated"),
+            func.count(left.c.unit).label("opted_out"),
+            func.count().filter(unit.crossed).label("crossed"),
+            func.sum(some(sums.untimed)).label("untimed"),
+            func.sum(some(sums.resolved)).label("resolved"),
+            func.sum(some(sums.resolution)).label("resolution_y"),
+            func.sum(some(sums.resolution_squared)).label("resolution_yy"),
+            *pairs,
+        )
+        .select_from(units.outerjoin(own, sums.unit == unit.unit).outerjoin(left, left.c.unit == unit.unit))
+        .where(*([] if until is None else [unit.window_end <= until]))
+        .group_by(unit.outreach, unit.trigger, unit.reason_code, unit.arm, unit.share)
+        .order_by(unit.outreach, unit.arm.desc(), unit.share)
+    )
+
+
+def _units(outreaches: Sequence[str], *, sqlite: bool) -> CTE:
+    """Returns the accounts of outreaches, one row each: their first window, and from when on it is theirs alone."""
+    row, outreach, merge = table(RecipientRow), table(OutreachRow), table(MergeRow)
+    asked = row.c.outreach_id.in_(outreaches)
+    drawn = row.c.arm.is_not(None)
+    now = func.coalesce(merge.c.into, row.c.cluster)
+    mine = (
+        select(now.label("account"))
+        .select_from(row.outerjoin(merge, merge.c.old == row.c.cluster))
+        .where(asked, drawn)
+        .distinct()
+        .cte("mine")
+    )
+    # Every name that such an account was drawn under, here or in another outreach.
+    names = (
+        select(mine.c.account, mine.c.account.label("name"))
+        .union_all(select(merge.c.into, merge.c.old).join(mine, mine.c.account == merge.c.into))
+        .cte("names")
+    )
+    reasons = select(outreach.c.reason_code).where(outreach.c.id.in_(outreaches))
+    # From the last row back to the first: what is known there, where no row follows, is known of all of them.
+    back: dict[str, Any] = {
+        "partition_by": [names.c.account, row.c.outreach_id],
+        "order_by": [row.c.t0.desc(), row.c.id.desc()],
+    }
+    rows = (
+        select(
+            row.c.id.label("unit"),
+            row.c.outreach_id.label("outreach"),
+            outreach.c.trigger,
+            outreach.c.reason_code,
+            names.c.account,
+            row.c.arm,
+            row.c.share,
+            row.c.t0,
+            row.c.window_end,
+            func.lead(row.c.id).over(**back).label("earlier"),
+            func.min(row.c.arm).over(**back).label("one_arm"),
+            func.max(row.c.arm).over(**back).label("other_arm"),
+        )
+        .select_from(
+            names.join(row, and_(row.c.cluster == names.c.name, drawn)).join(
+                outreach, outreach.c.id == row.c.outreach_id
+            )
+        )
+        .where(outreach.c.reason_code.in_(reasons))
+        .subquery("rows")
+    )
+    taken = func.max(rows.c.window_end).over(
+        partition_by=[rows.c.account, rows.c.reason_code],
+        order_by=[rows.c.t0, rows.c.outreach, rows.c.unit],
+        rows=(None, -1),
+    )
+    firsts = (
+        select(
+            *(rows.c[name] for name in ("unit", "outreach", "trigger", "reason_code", "account", "arm", "share")),
+            rows.c.t0,
+            rows.c.window_end,
+            (rows.c.one_arm != rows.c.other_arm).label("crossed"),
+            taken.label("taken"),
+        )
+        .where(rows.c.earlier.is_(None))
+        .subquery("firsts")
+    )
+    first = firsts.c
+    return (
+        select(
+            *(one for one in first if one.name != "taken"),
+            as_long_before(first.t0, first.window_end, sqlite=sqlite).label("since"),
+            case((first.taken > first.t0, first.taken), else_=first.t0).label("free"),
+        )
+        .where(first.outreach.in_(outreaches))
+        .cte("units")
+        .prefix_with("MATERIALIZED")
+    )
+
+
+def _touched(units: CTE, *, sqlite: bool) -> CTE:
+    """Returns the contacts of accounts in their window and as long before it, each beside its account."""
+    contact, unit = table(ContactRow), units.c
+    about, after = contact.c.reason_code == unit.reason_code, contact.c.occurred_at >= unit.t0
+    return (
+        select(
+            unit.unit,
+            unit.outreach,
+            contact.c.reason_code,
+            about.label("about"),
+            after.label("after"),
+            contact.c.handle_seconds,
+            case((and_(about, after), _seconds(contact.c.occurred_at, contact.c.resolved_at, sqlite=sqlite))).label(
+                "resolution"
+            ),
+        )
+        .join(
+            units,
+            and_(
+                contact.c.cluster == unit.account,
+                contact.c.occurred_at >= unit.since,
+                contact.c.occurred_at < unit.window_end,
+            ),
+        )
+        .where(or_(~about, ~after, contact.c.occurred_at >= unit.free))
+        .cte("touched")
+        .prefix_with("MATERIALIZED")
+    )
+
+
+def _by_unit(touched: CTE) -> CTE:
+    """Returns per account what its contacts come to; one without a handle time took as long as others of its reason."""
+    one = touched.c
+    usual = (
+        select(one.outreach, one.reason_code, cast(func.round(func.avg(one.handle_seconds)), BigInteger).label("long"))
+        .group_by(one.outreach, one.reason_code)
+        .cte("usual")
+    )
+    long = cast(func.coalesce(one.handle_seconds, usual.c.long, 0), BigInteger)
+    before, timed = ~one.after, one.handle_seconds.is_not(None)
+    return (
+        select(
+            one.unit,
+            func.count().filter(one.about, one.after).label("about"),
+            func.count().filter(one.about, before).label("about_before"),
+            func.count().filter(one.after).label("any"),
+            func.count().filter(before).label("any_before"),
+            cast(func.sum(long).filter(one.after), BigInteger).label("long"),
+            cast(func.sum(long).filter(before), BigInteger).label("long_before"),
+            func.count().filter(one.after, ~timed).label("untimed"),
+            func.count(one.resolution).label("resolved"),
+            func.sum(one.resolution).label("resolution"),
+            func.sum(one.resolution * one.resolution).label("resolution_squared"),
+        )
+        .select_from(
+            touched.outerjoin(usual, and_(usual.c.outreach == one.outreach, usual.c.reason_code == one.reason_code))
+        )
+        .group_by(one.unit)
+        .cte("own")
+    )
+
+
+def _opted_out(units: CTE) -> CTE:
+    """Returns the accounts of which somebody said in the window that they do not want messages."""
+    said, customer, unit = table(ConsentRow), table(CustomerRow), units.c
+    return (
+        select(unit.unit)
+        .join(customer, customer.c.cluster == unit.account)
+        .join(
+            said,
+            and_(said.c.customer_id == customer.c.id, said.c.at >= unit.t0, said.c.at < unit.window_end),
+        )
+        .where(said.c.allowed.is_(False))
+        .distinct()
+        .cte("opted_out")
+    )
+
+
+def _sums(name: str, y: ColumnElement[Any], x: ColumnElement[Any]) -> tuple[Label[Any], ...]:
+    given = {"y": y, "yy": y * y, "x": x, "xx": x * x, "xy": x * y}
+    return tuple(func.sum(value).label(f"{name}_{of}") for of, value in given.items())
+
+
+def as_long_before(t0: ColumnElement[Any], end: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[Any]:
+    """Returns the instant as long before `t0` as `end` lies behind it."""
+    if not sqlite:
+        return t0 - (end - t0)
+    # Text there, compared as text; to the millisecond, which is all that its dates know.
+    days = 2 * func.julianday(t0) - func.julianday(end)
+    return func.strftime("%Y-%m-%d %H:%M:%f", days, type_=Instant)
+
+
+def _seconds(start: ColumnElement[Any], end: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[Any]:
+    # Whole ones: sums of them come out the same in whatever order they are added up.
+    if sqlite:
+        return cast(func.strftime("%s", end), Integer) - cast(func.strftime("%s", start), Integer)
+    return cast(func.floor(func.extract("epoch", end)) - func.floor(func.extract("epoch", start)), BigInteger)
+
+
+def _figures(row: Any) -> ArmFigures:
+    n = row["clusters"]
+    names = ("contacted", "elsewhere", "anyhow", "repeated", "opted_out", "crossed", "untimed", "resolved")
+    sums = {name: Sums(n=n, **{of: row[f"{name}_{of}"] for of in ("y", "yy", "x", "xx", "xy")}) for name in _PAIRS}
+    resolution = Sums(n=row["resolved"], y=row["resolution_y"], yy=row["resolution_yy"])
+    counts = {name: row[name] for name in names}
+    return ArmFigures(arm=row["arm"], share=row["share"], clusters=n, resolution=resolution, **counts, **sums)
