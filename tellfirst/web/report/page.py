@@ -1,49 +1,38 @@
 """The report as one file: a page without scripts or anything to load, to read, print and pass on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 from liquid import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tellfirst.domain.outcome import ArmOutcome
-from tellfirst.measurement.intervals import Difference
-from tellfirst.measurement.pools import Amount, Pool
 from tellfirst.measurement.report import ORDER, ForestRow, OutreachLine, ReasonReport, forest
 from tellfirst.measurement.sentences import MEANING
-from tellfirst.web.report.forest import plot, points
+from tellfirst.web.report.facts import amount, between, change, facts, stood_beside
+from tellfirst.web.report.forest import plot
 
 FOLDER = Path(__file__).parent
 SEVERAL = 2
 """An outreach and what it comes to are one line twice: no picture of its own."""
-Fact = tuple[str, str]
 
 
 def page(reasons: Sequence[ReasonReport], *, at: datetime, scope: str) -> str:
     """Returns the report as HTML; `scope` says in a sentence which outcomes it is about."""
     utc = at.astimezone(UTC)
-    return (
-        _templates()
-        .get_template("report.html")
-        .render(
-            style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of ours
-            scope=scope,
-            at=utc.isoformat(timespec="seconds"),
-            as_of=f"{utc:%-d %B %Y, %H:%M} UTC",
-            plot=_drawn(forest(reasons)),
-            table=_reasons(reasons),
-            marked=len(reasons) > 1 and any(one.marked for one in reasons),
-            reasons=[_reason(number, one) for number, one in enumerate(reasons, start=1)],
-            grades=[(grade, MEANING[grade]) for grade in ORDER],
-        )
+    templates = Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, autoescape=True)
+    return templates.get_template("report.html").render(
+        style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of ours
+        scope=scope,
+        at=utc.isoformat(timespec="seconds"),
+        as_of=f"{utc:%-d %B %Y, %H:%M} UTC",
+        plot=_drawn(forest(reasons)),
+        table=_reasons(reasons),
+        marked=len(reasons) > 1 and any(one.marked for one in reasons),
+        reasons=[_reason(number, one) for number, one in enumerate(reasons, start=1)],
+        grades=[(grade, MEANING[grade]) for grade in ORDER],
     )
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, autoescape=True)
 
 
 def _drawn(rows: Sequence[ForestRow]) -> dict[str, object] | None:
@@ -63,9 +52,9 @@ def _reasons(reasons: Iterable[ReasonReport]) -> dict[str, object]:
                     f"{some.outreaches:,}",
                     _arm(some.treated),
                     _arm(some.control),
-                    _points(some.difference) + mark,
-                    _between(some.difference),
-                    _amount(some.avoided),
+                    change(some.difference) + mark,
+                    between(some.difference),
+                    amount(some.avoided),
                 )
             )
         if not one.pools:
@@ -97,9 +86,14 @@ def _reason(number: int, one: ReasonReport) -> dict[str, object]:
                 "meaning": MEANING[some.grade],
                 "first": " ".join(some.sentences[:2] if some.difference else some.sentences[:1]),
                 "more": list(some.sentences[2:]) if some.difference else [],
-                "facts": list(_facts(some)),
+                "facts": list(facts(some)),
             }
             for some in one.pools
+        ],
+        "beside": list(stood_beside(one.beside)) if one.beside else [],
+        "told": [
+            *(one.beside.sentences if one.beside else ()),
+            *(sentence for survey in one.surveys for sentence in survey.sentences),
         ],
         "early": [(reading.outreach, reading.sentence) for reading in one.early],
         "plot": _drawn(one.forest) if len(one.forest) > SEVERAL else None,
@@ -117,8 +111,8 @@ def _outreaches(lines: Sequence[OutreachLine]) -> dict[str, object]:
                 line.outreach,
                 line.grade,
                 *(_arm(arm) for arm in line.arms),
-                _points(line.difference),
-                _between(line.difference),
+                change(line.difference),
+                between(line.difference),
                 f"{line.recorded_at.astimezone(UTC):%-d %b %Y}",
             )
             for line in lines
@@ -126,55 +120,7 @@ def _outreaches(lines: Sequence[OutreachLine]) -> dict[str, object]:
     }
 
 
-def _facts(some: Pool) -> Iterator[Fact]:
-    if some.difference is None:
-        return
-    yield "Difference, percentage points", f"{_points(some.difference)} ({_between(some.difference)})"
-    if some.relative is not None:
-        yield "Relative change", _percent(some.relative)
-    if some.avoided is not None:
-        yield "Accounts spared a contact", _amount(some.avoided)
-    if some.net_avoided is not None:
-        yield "Contacts avoided about anything", _amount(some.net_avoided)
-    for name, mean in (
-        ("Contacts per account", some.contacts),
-        ("Contacts per account, any reason", some.all_contacts),
-    ):
-        if mean is not None:
-            yield name, f"{mean.difference:+.3f} ({mean.low:+.3f} to {mean.high:+.3f})".replace("-", "\u2212")
-    for name, found in (
-        ("Contacted about other reasons", some.elsewhere),
-        ("Contacted about anything", some.anyhow),
-        ("Contacted twice or more", some.repeated),
-        ("Opted out", some.opted_out),
-    ):
-        if found is not None:
-            yield name, f"{_points(found)} ({_between(found)})"
-    if some.p is not None:
-        yield "Probability if nothing changed", f"{some.p:.2g}"
-    yield "Probability of such a split", f"{some.ratio_p:.2g}"
-
-
 def _arm(arm: ArmOutcome) -> str:
     if arm.rate is None:
         return f"{arm.clusters:,} accounts"
     return f"{arm.contacted:,} of {arm.clusters:,} ({arm.rate:.1%})"
-
-
-def _points(found: Difference | None) -> str:
-    return "–" if found is None else points(found.difference)
-
-
-def _between(found: Difference | None) -> str:
-    return "–" if found is None else f"{points(found.low)} to {points(found.high)}"
-
-
-def _amount(found: Amount | None) -> str:
-    if found is None:
-        return "–"
-    return f"{found.value:,.0f} ({found.low or 0:,.0f} to {found.high or 0:,.0f})".replace("-", "\u2212")
-
-
-def _percent(found: Amount) -> str:
-    high = "no bound" if found.high is None else f"{found.high:+.0%}"
-    return f"{found.value:+.0%} ({found.low or 0:+.0%} to {high})".replace("-", "\u2212")
