@@ -6,9 +6,11 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from tellfirst.cli.accounts import accounts
 from tellfirst.cli.addenda import correct, update
 from tellfirst.cli.calls import calls
 from tellfirst.cli.channels import channels
+from tellfirst.cli.contacts import contacts
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
 from tellfirst.cli.estimate import estimate
@@ -16,8 +18,10 @@ from tellfirst.cli.events import events
 from tellfirst.cli.exceptions import exceptions
 from tellfirst.cli.forget import forget
 from tellfirst.cli.go_on import continue_
-from tellfirst.cli.imports import contacts, customers
+from tellfirst.cli.imports import customers
 from tellfirst.cli.keys import keys
+from tellfirst.cli.load import load
+from tellfirst.cli.merge import merge
 from tellfirst.cli.output import fail
 from tellfirst.cli.permits import permits
 from tellfirst.cli.playbooks import playbooks
@@ -53,12 +57,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 customers.command()(forget)
+customers.command()(merge)
 app.add_typer(customers, name="customers")
 app.add_typer(contacts, name="contacts")
+app.add_typer(accounts, name="accounts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
     *(pause, resume, abort, escalate, ack, stuck, report, estimate, verify, events),
-    *(who, correct, update, replies, reasons),
+    *(who, correct, update, replies, reasons, load),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -19,6 +19,8 @@ from tellfirst.store.tables_contacts import ContactVersionRow, ReasonCodeRow
 REPLIES, EXCEPTIONS = "replies", "exceptions"
 OURS = frozenset({REPLIES, EXCEPTIONS})
 """Sources of our own, whose reason codes are ours already."""
+LONGEST = 10**8
+"""The most seconds that anybody may have worked on one contact; three years."""
 CORRECTED, WITHDRAWN, MAPPED = "corrected", "withdrawn", "mapped"
 
 SAID = ("customer_id", "given_code", "channel", "occurred_at", "handle_seconds", "resolved_at")
@@ -83,6 +85,11 @@ class Contacts:
         """Returns the instant up to which the contacts of every source are here, None before the first import."""
         with self._database.read() as session:
             return session.exec(select(func.min(col(WatermarkRow.at)))).one()
+
+    def through(self, source: str) -> datetime | None:
+        """Returns the instant up to which the contacts of one source are here, None while it never said so."""
+        with self._database.read() as session:
+            return session.exec(select(WatermarkRow.at).where(WatermarkRow.source == source)).first()
 
     def count(self, outreach: str, reason_code: str) -> dict[str, ArmCount]:
         """Counts contacts by arm over each row's own window [t0, window_end), one per account cluster."""

@@ -28,7 +28,6 @@ from tellfirst.store.tables_account_events import AccountEventRow
 from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.tables_arrivals import EventRow
 from tellfirst.store.tables_assignments import AssignmentRow
-from tellfirst.store.tables_assignments import AssignmentRow
 from tellfirst.store.tables_audit import AuditRow
 from tellfirst.store.tables_call_tasks import CallTaskRow
 from tellfirst.store.tables_contacts import ContactVersionRow, MergeRow

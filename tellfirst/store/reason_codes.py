@@ -13,7 +13,7 @@ from tellfirst.store.accounts import RULES
 from tellfirst.store.chain import Chain
 from tellfirst.store.contacts import MAPPED
 from tellfirst.store.engine import Database
-from tellfirst.store.statements import alone, insert_new, table
+from tellfirst.store.statements import alone, chunks, insert_new, table
 from tellfirst.store.tables import ContactRow
 from tellfirst.store.tables_contacts import ContactVersionRow, ReasonCodeRow
 
@@ -72,6 +72,16 @@ class ReasonCodes:
         )
         with self._database.read() as session:
             return tuple(Mapped(**row.model_dump(), contacts=count) for row, count in session.execute(query))
+
+    def mapped(self, codes: Collection[str]) -> set[str]:
+        """Returns which of these codes are mapped."""
+        found = set[str]()
+        with self._database.read() as session:
+            for chunk in chunks(codes):
+                found.update(
+                    session.scalars(select(col(ReasonCodeRow.given)).where(col(ReasonCodeRow.given).in_(chunk)))
+                )
+        return found
 
     def unmapped(self, reasons: Collection[str]) -> tuple[Unmapped, ...]:
         """Returns the codes that are neither mapped nor among `reasons`, most contacts first."""

@@ -15,7 +15,8 @@ from tests.cli.conftest import NOWHERE, Shell
 
 COMMANDS = {
     "abort", "ack", "approve", "calls done", "calls show", "channels list", "channels rate", "channels resume",
-    "channels when", "contacts import", "continue", "correct", "customers forget", "customers import", "detect",
+    "channels when", "contacts import", "contacts map", "contacts sources", "contacts unmapped", "continue", "correct",
+    "customers forget", "customers import", "customers merge", "detect",
     "escalate", "events", "exceptions approve", "exceptions deny", "exceptions list", "exceptions request",
     "exceptions show", "holds end", "keys add", "keys check", "keys list", "keys revoke", "keys whoami", "pause",
     "pending", "permits approve", "permits list", "permits propose", "permits reject", "permits revoke",
