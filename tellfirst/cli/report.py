@@ -66,8 +66,12 @@ def _read(here: Installation, reason: str | None, after: datetime | None) -> tup
     by_reason: dict[str, list[str]] = defaultdict(list)
     for one in recorded:
         by_reason[one.reason_code].append(one.outreach)
+    # Only windows whose contacts are all here: of the others those still missing would count as avoided.
+    until = here.contacts.watermark()
+    running = here.windows.running(until=until) if until else []
     return made_of(
         recorded,
+        [one for one in running if reason in (None, one.reason_code)],
         counts=[count for code, names in by_reason.items() for count in here.besides.of(code, names)],
         rates=here.settings.cost_rates,
         surveys=here.surveys.figures(reason=reason, since=after),

@@ -53,6 +53,8 @@ from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
 from tellfirst.store.sources import Sources
 from tellfirst.store.survey_answers import SurveyAnswers
+from tellfirst.store.windows import Windows
+from tellfirst.store.surveys import Surveys
 
 T = TypeVar("T")
 
@@ -94,7 +96,9 @@ class Installation:
     recipients: Recipients
     replies: Replies
     sends: Sends
+    questions: Surveys
     surveys: SurveyAnswers
+    windows: Windows
     sources: Sources
 
     def outreach(self, name: str) -> OutreachRecord:
@@ -186,7 +190,9 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             recipients=Recipients(database),
             replies=Replies(database, everything=settings.opt_out == "everything"),
             sends=Sends(database),
+            questions=Surveys(database),
             surveys=SurveyAnswers(database),
+            windows=Windows(database),
             sources=Sources(database),
         )
     finally:
