@@ -241,6 +241,11 @@ class Surveys:
                 for id_, attempts, asked_at, locale, row in session.exec(query)
             ]
 
+    def was_drawn(self, send: str, customer: str) -> bool:
+        """Returns whether a customer was drawn to be asked by this send."""
+        with self._database.read() as session:
+            return session.exec(select(SurveyRow.customer_id).where(SurveyRow.send_id == send)).first() == customer
+
     def locale(self, send: str) -> str:
         """Returns the locale that somebody is asked in."""
         with self._database.read() as session:

@@ -3,17 +3,20 @@
 import asyncio
 import contextlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest_asyncio
-from sqlmodel import select
+from sqlmodel import col, select, update
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.surveys import SurveyRequest
 from tellfirst import contract
+from tellfirst.cli.proof import Proof, Prover
+from tellfirst.cli.wiring import opened
 from tellfirst.domain.message import AnswerKind
+from tellfirst.signing.registry import Registry
 from tellfirst.store.consents import Consents
 from tellfirst.store.engine import Database
 from tellfirst.store.surveys import URGENCY, Surveys
@@ -43,6 +46,14 @@ async def closed(world: World) -> str:
 def database_of(world: World) -> Database:
     assert world.app is not None
     return world.app.database
+
+
+def proven(world: World) -> Proof:
+    """Returns what `tellfirst verify` finds."""
+    with opened(world.settings) as here:
+        registry = Registry.load(world.registry)
+        far = datetime.now(UTC) + timedelta(days=60)
+        return Prover(here, lambda: registry, now=far, log=None, step=lambda _: None).prove()
 
 
 async def begin(world: World, outreach: str) -> WorkflowHandle[Any, Any]:
@@ -95,6 +106,12 @@ async def test_both_arms_are_asked_alike_and_once(world: World, closed: str) -> 
     with database_of(world).read() as session:
         places = session.exec(select(ReservationRow).where(ReservationRow.urgency == URGENCY)).all()
     assert len(places) == len(everybody), "a question takes a place of its own"
+    assert proven(world).promises_broken == []
+    with database_of(world).write() as session:
+        session.execute(update(SurveyRow).where(col(SurveyRow.customer_id) == "c-1").values(customer_id="c-2x"))
+        session.execute(update(SendRow).where(col(SendRow.customer_id) == "c-3").values(nonce="0" * 64))
+    # Of c-3 the first message too, where there was one.
+    assert proven(world).unauthorised == 2 + ("c-3" in told)
 
 
 async def test_whoever_stopped_messages_is_not_asked_even_at_the_last_moment(world: World, closed: str) -> None:
