@@ -53,8 +53,8 @@ from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
 from tellfirst.store.sources import Sources
 from tellfirst.store.survey_answers import SurveyAnswers
-from tellfirst.store.windows import Windows
 from tellfirst.store.surveys import Surveys
+from tellfirst.store.windows import Windows
 
 T = TypeVar("T")
 
