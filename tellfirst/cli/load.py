@@ -9,7 +9,6 @@ from tellfirst.cli.instants import read_instant, read_zone
 from tellfirst.cli.output import Json, counted, length, print_json, print_table, say
 from tellfirst.cli.wiring import opened
 from tellfirst.measurement.load import PersonLoad, Waited, team_load
-from tellfirst.policy.hours import Calendar
 from tellfirst.policy.quiet import HoursTable
 
 EVERYONE = "everyone"
@@ -30,10 +29,7 @@ def load(
     after = read_instant(since, "--since") if since else None
     with opened() as here:
         where = read_zone(zone or here.settings.default_zone or "UTC", "--zone").key
-        hours = HoursTable.load(here.settings.hours).business
-        at_work = Calendar(
-            zones=(where,), rules=(tuple(span for one in hours for span in one.spans()),) if hours else ()
-        )
+        at_work = HoursTable.load(here.settings.hours).at_work(where)
         found = team_load(here.load.duties(since=after), at_work)
     if as_json:
         print_json({"since": after and after.isoformat(), "zone": where, **found.model_dump(mode="json")})

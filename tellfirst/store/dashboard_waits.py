@@ -16,6 +16,7 @@ from tellfirst.store.statements import table
 from tellfirst.store.tables import DecisionRow, MatterRow, OutreachRow, RevisionRow, SendRow
 from tellfirst.store.tables_escalations import EscalationRow
 from tellfirst.store.tables_exceptions import ExceptionRow
+from tellfirst.store.tables_harm import HarmEventRow
 
 PLANNED_WITHIN, MOVED_WITHIN = timedelta(minutes=15), timedelta(minutes=5)
 """Planning takes seconds, for a large audience minutes; and a deadline acts within seconds where a worker lives."""
@@ -110,9 +111,16 @@ def _revisions(session: Session) -> Iterator[Wait]:
 
 
 def _matters(session: Session) -> Iterator[Wait]:
-    for row in session.scalars(
-        select(MatterRow).where(col(MatterRow.status) == PENDING, col(MatterRow.kind) != "exception")
-    ):
+    pending = col(MatterRow.status) == PENDING
+    approved = col(DecisionRow.accepted), col(DecisionRow.decision) == "approve"
+    counted = (
+        select(col(DecisionRow.about), func.count())
+        .join(MatterRow, col(MatterRow.about) == col(DecisionRow.about))
+        .where(*approved, pending)
+        .group_by(col(DecisionRow.about))
+    )
+    signed = dict(session.execute(counted).all())
+    for row in session.scalars(select(MatterRow).where(pending, col(MatterRow.kind) != "exception")):
         who: tuple[str, ...] = ()
         outreach = str(row.proposal.get("outreach", ""))
         if row.kind == "library":
@@ -132,6 +140,7 @@ def _matters(session: Session) -> Iterator[Wait]:
             who=who,
             since=row.opened_at,
             deadline=_instant(row.proposal["decide_by"]),
+            signed=signed.get(row.about, 0),
             needed=2 if row.kind == "resume" else max(1, len(who)) if row.kind == "library" else 1,
         )
 
@@ -151,7 +160,7 @@ def _exceptions(session: Session) -> Iterator[Wait]:
 
 def read_snags(session: Session, now: datetime) -> tuple[Snag, ...]:
     """Returns what does not move as the database tells it; a failing task is seen in Temporal alone."""
-    send, revision, outreach = table(SendRow), table(RevisionRow), table(OutreachRow)
+    send, revision, outreach, harm = (table(row) for row in (SendRow, RevisionRow, OutreachRow, HarmEventRow))
     running = outreach.c.closed_at.is_(None)
     held = running & (outreach.c.paused | outreach.c.blocked.is_not(None))
     snags = [
@@ -167,6 +176,11 @@ def read_snags(session: Session, now: datetime) -> tuple[Snag, ...]:
             Snag(outreach=id_, what=what, count=count, since=since)
             for id_, count, since in session.execute(doubts.where(where))
         ]
+    crossed = select(harm.c.outreach_id, harm.c.rule, harm.c.at).join(outreach, outreach.c.id == harm.c.outreach_id)
+    snags += [
+        Snag(outreach=id_, what="harm", detail=rule, since=since)
+        for id_, rule, since in session.execute(crossed.where(running, harm.c.accepted.is_(None)))
+    ]
     planned = select(revision.c.number).where(revision.c.outreach_id == outreach.c.id, revision.c.plan.is_not(None))
     late = select(outreach.c.id, outreach.c.started_at).where(running, outreach.c.started_at < now - PLANNED_WITHIN)
     snags += [

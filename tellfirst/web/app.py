@@ -17,6 +17,7 @@ from tellfirst.channels.receipts import judge, meaning
 from tellfirst.client import OutreachClient
 from tellfirst.contract import DATA_CONVERTER
 from tellfirst.policy.optout import Wording
+from tellfirst.policy.quiet import HoursTable
 from tellfirst.policy.replies import Replies as ReplyReader
 from tellfirst.policy.tone import LearnedReader
 from tellfirst.settings import Settings, temporal_connection
@@ -27,12 +28,10 @@ from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
-from tellfirst.store.dashboard import Dashboard
 from tellfirst.store.engine import Database, DatabaseError
 from tellfirst.store.events import Events
 from tellfirst.store.inbox import Inbox
 from tellfirst.store.notices import Notices
-from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.preferences import Preferences
 from tellfirst.store.receipts import Receipts
@@ -172,7 +171,7 @@ def create_app(
             wake=work.wake,
         ),
         dashboard_routes(
-            Sources(Dashboard(database), Outcomes(database), Outreaches(database)),
+            Sources(database, HoursTable.load(settings.hours).at_work(settings.default_zone or "UTC")),
             Access(settings.dashboard_token.get_secret_value(), public_url=settings.public_url, clock=clock),
             Sheets(environment=settings.environment, clock=clock),
             clock=clock,

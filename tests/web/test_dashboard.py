@@ -274,6 +274,7 @@ async def test_each_section_says_what_is_so(morning: Database) -> None:
     assert re.search(
         r"where is my order grade A: randomised, closed difference −4.7 points 95 % interval −", told["outcomes"]
     )
+    assert "ana decisions 3 3 approvals waited 30 min at most 16 d 23 h after hours" in told["load"]
     assert {f"/dashboard/{outreach}" for outreach in (LATE, DOWN, PAID)} <= set(page.links)
 
 

@@ -1,7 +1,7 @@
 """The dashboard: what an ops lead looks at in the morning. It reads, and changes nothing."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,18 +12,23 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 
 from tellfirst.contract import STUCK
+from tellfirst.measurement.load import team_load
 from tellfirst.measurement.report import report
 from tellfirst.playbooks.harm import Harm
 from tellfirst.playbooks.loader import parse
+from tellfirst.policy.hours import Calendar
 from tellfirst.store.controls import PAUSE_ALL
 from tellfirst.store.dashboard import Dashboard, Front
+from tellfirst.store.dashboard_warnings import DAYS
+from tellfirst.store.engine import Database
+from tellfirst.store.load import Load
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.web.bodies import FORM, read_body, read_form
 from tellfirst.web.dashboard.access import PATH, Access, headers_of
 from tellfirst.web.dashboard.front import front_sections
 from tellfirst.web.dashboard.page import sheet_of
-from tellfirst.web.dashboard.sheet import when
+from tellfirst.web.dashboard.sheet import Section, when
 from tellfirst.web.pages import page_headers
 
 FOLDER = Path(__file__).parent
@@ -54,11 +59,18 @@ class Sheets:
 
 
 class Sources:
-    """Reads what the pages show."""
+    """Reads what the pages show; `at_work` says when business hours are, where people work."""
 
-    def __init__(self, dashboard: Dashboard, outcomes: Outcomes, outreaches: Outreaches) -> None:
-        self.dashboard, self.outcomes, self._outreaches = dashboard, outcomes, outreaches
+    def __init__(self, database: Database, at_work: Calendar) -> None:
+        self.dashboard, self._outcomes = Dashboard(database), Outcomes(database)
+        self._outreaches, self._load, self._at_work = Outreaches(database), Load(database), at_work
         self._limits: dict[str, Harm] = {}
+
+    def front(self, now: datetime) -> tuple[Front, tuple[Section, ...]]:
+        """Returns the front page as of `now`, and its sections."""
+        seen, reports = self.dashboard.front(now=now), report(self._outcomes.latest())
+        load = team_load(self._load.duties(since=now - timedelta(days=DAYS)), self._at_work)
+        return seen, front_sections(seen, reports, load, self.limits, now)
 
     def limits(self, version: str) -> Harm:
         """Returns the bounds of harm of a playbook's version, which never changes."""
@@ -86,10 +98,7 @@ def dashboard_routes(
     async def front(request: Request) -> Response:
         if (no := refused(request)) is not None:
             return no
-        now = clock()
-        seen = await run_in_threadpool(sources.dashboard.front, now=now)
-        reports = report(await run_in_threadpool(sources.outcomes.latest))
-        sections = await run_in_threadpool(front_sections, seen, reports, sources.limits, now)
+        seen, sections = await run_in_threadpool(sources.front, clock())
         return sheets.show(
             "front",
             title="Today",

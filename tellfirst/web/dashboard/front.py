@@ -1,8 +1,9 @@
 """The front page, section by section, in the order in which a morning begins."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from tellfirst.measurement.load import PersonLoad, TeamLoad, Waited
 from tellfirst.measurement.report import ReasonReport
 from tellfirst.playbooks.harm import Harm
 from tellfirst.store.dashboard import Front
@@ -31,8 +32,10 @@ Limits = Callable[[str], Harm]
 """The bounds of harm of a playbook's version."""
 
 
-def front_sections(front: Front, reports: Sequence[ReasonReport], limits: Limits, now: datetime) -> tuple[Section, ...]:
-    """Returns the sections of the front page."""
+def front_sections(
+    front: Front, reports: Sequence[ReasonReport], load: TeamLoad, limits: Limits, now: datetime
+) -> tuple[Section, ...]:
+    """Returns the sections of the front page; `load` is of the last seven days."""
     return (
         _section(
             "warnings",
@@ -87,6 +90,15 @@ def front_sections(front: Front, reports: Sequence[ReasonReport], limits: Limits
             [_answered(one, limits) for one in front.answers],
         ),
         _outcomes(reports),
+        _section(
+            "load",
+            "Team load",
+            "Nobody had to decide or answer anything in the last seven days. Who did, how often, and how long it waited"
+            " for them stands here.",
+            "What telling first asked of people in the last seven days",
+            ("who", "decisions", "waited", "after hours", "exceptions", "escalations", "answered after"),
+            [_person(one) for one in (*load.people, *((load.everyone,) if load.people else ()))],
+        ),
     )
 
 
@@ -162,7 +174,7 @@ def _live(one: Live) -> Row:
 def _snag(one: Snag, now: datetime) -> Row:
     return (
         cell(short(one.outreach), href=page_of(one.outreach)),
-        cell(SNAGS[one.what], note=one.detail, mark="bad"),
+        cell(SNAGS[one.what], note=plain(one.detail), mark="bad"),
         cell(one.count or "–"),
         instant(one.since, now) if one.since else cell("–"),
         cell(ADVICE[one.what]),
@@ -186,6 +198,25 @@ def _against(count: int, told: int, limit: float) -> Cell:
     over = share > limit
     words = f"{100 * share:.1f} %, limit {100 * limit:.1f} %" + (", above it" if over else "")
     return cell(count, note=words, mark="bad" if over else "")
+
+
+def _person(one: PersonLoad) -> Row:
+    return (
+        cell(one.person or "everyone"),
+        cell(one.decisions, note=f"{one.approvals:,} approvals"),
+        _waited(one.waited),
+        cell(one.after_hours),
+        cell(one.exceptions, note=f"{one.asked:,} asked for"),
+        cell(one.escalations),
+        _waited(one.acknowledged),
+    )
+
+
+def _waited(one: Waited | None) -> Cell:
+    if one is None:
+        return cell("–")
+    longest = length(timedelta(seconds=one.longest))
+    return cell(length(timedelta(seconds=one.median)), note=f"at most {longest}")
 
 
 def _outcomes(reports: Sequence[ReasonReport]) -> Section:

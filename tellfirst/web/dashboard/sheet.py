@@ -111,7 +111,7 @@ def trend(days: tuple[int, ...]) -> Cell:
 
 def progress(people: int, parts: tuple[tuple[str, int], ...], text: str) -> Cell:
     """Returns a bar of what became of so many people; `parts` name kinds and counts in order."""
-    bars, begun = [], 0.0
+    bars, begun = [Bar(x="0", width="100", kind="waiting")], 0.0
     for kind, count in parts:
         width = 100 * count / max(people, 1)
         if count:

@@ -34,6 +34,7 @@ RISKS = {
 SNAGS = {
     "blocked": "stopped by the provider",
     "paused": "paused by a person",
+    "harm": "it does more harm than its playbook allows",
     "unknown": "messages of which nobody knows whether they arrived",
     "in_doubt": "messages in doubt for more than 5 minutes",
     "not_planned": "not planned after 15 minutes",
@@ -42,6 +43,7 @@ SNAGS = {
 ADVICE = {
     "blocked": "look at its reason, mend it, then resume",
     "paused": "resume or abort it",
+    "harm": "look at what crossed its limit; resume or abort it",
     "unknown": "ask the provider, then decide",
     "in_doubt": "check that workers run",
     "not_planned": "check that workers run; the Temporal UI shows what its planning fails on",
