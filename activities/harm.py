@@ -55,7 +55,7 @@ class HarmActivities:
         limits = self._playbooks.of(revision).harm
         found = self._harm.standings(name, limits, now=clock.now())
         waits = {event.rule: event for event in self._harm.events(name) if event.accepted is None}
-        if waits and not outreach.paused and self._harm.let_go_on(name, since=max(e.at for e in waits.values())):
+        if waits and not outreach.paused and self._harm.let_go_on(name):
             # Somebody let it go on who could see how it stood: that is what they accept.
             figures = {one.rule: max(one.figure or 0.0, waits[one.rule].figure) for one in found if one.rule in waits}
             self._harm.accept(name, figures, at=clock.now())

@@ -32,7 +32,7 @@ BAD = ("angry", "why")
 """Tones of replies that speak against the message."""
 WORKED = (Kind.REPLY, Kind.DOUBTFUL)
 """Kinds of replies that somebody has to answer."""
-DAY = timedelta(days=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 class HarmEvent(Frozen):
@@ -75,7 +75,7 @@ class Harm:
             first, accounts = session.execute(select(func.min(told.c.at), func.count(told.c.cluster.distinct()))).one()
             if first is None:
                 return SoFar()
-            days = max(now - first, timedelta(seconds=1)) // DAY
+            days = max(now - first, timedelta(0)) // DAY
             begun = first + days * DAY
             arms = self._contacted(session, outreach)
             return SoFar(
@@ -85,7 +85,7 @@ class Harm:
                 treated=arms.get("treated", ArmSoFar()),
                 control=arms.get("control", ArmSoFar()),
                 load=_load(session, outreach, begun, now),
-                hours=max(now - begun, timedelta(minutes=1)) / timedelta(hours=1),
+                hours=max(now - begun, HOUR) / HOUR,  # a dozen in the first minute are no load
                 day=days + 1,
             )
 
@@ -101,12 +101,12 @@ class Harm:
         with self._database.read() as session:
             return [_event(row) for row in session.execute(query).mappings()]
 
-    def let_go_on(self, outreach: str, *, since: datetime) -> bool:
-        """Returns whether a person let an outreach go on after `since`, as the audit log has it."""
+    def let_go_on(self, outreach: str) -> bool:
+        """Returns whether a person let an outreach go on after what was crossed last, as the audit log has it."""
         said = table(AuditRow)
-        query = select(said.c.sequence).where(said.c.about == outreach, said.c.kind == "resume", said.c.at >= since)
+        latest = select(said.c.kind).where(said.c.about == outreach, said.c.kind.in_(("harm", "resume")))
         with self._database.read() as session:
-            return session.execute(query.limit(1)).first() is not None
+            return session.execute(latest.order_by(said.c.sequence.desc()).limit(1)).scalar() == "resume"
 
     def record(self, outreach: str, standing: Standing, *, at: datetime) -> HarmEvent:
         """Keeps that a rule was crossed, in the audit log too, and tells other systems; returns the crossing.

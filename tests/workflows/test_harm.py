@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,7 +63,9 @@ async def sending_ended(handle: Handle) -> None:
 async def look(world: World) -> HarmReport:
     """Looks once, without a word to the outreach."""
     assert world.app is not None
-    return await asyncio.to_thread(ActivityEnvironment().run, world.app.harm.watch_harm)
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, started_time=datetime.now(UTC))
+    return await asyncio.to_thread(environment.run, world.app.harm.watch_harm)
 
 
 def sends(world: World, outreach: str) -> list[SendRow]:
@@ -111,8 +114,8 @@ HARMFUL: dict[str, tuple[Callable[[World, str], None], str]] = {
         r"contacts about anything: 90 of \d+ told, 25 of \d+ held out; \+",
     ),
     "team_load": (
-        lambda world, id_: write_back(world, sends(world, id_)[:60], "thanks"),
-        "60 replies, exceptions and escalations in 0.",
+        lambda world, id_: write_back(world, sends(world, id_)[:110], "thanks"),
+        "110 replies, exceptions and escalations in 1.0 h: 110 an hour, surely above ",
     ),
 }
 """What each rule is crossed by, and no other."""
@@ -147,3 +150,75 @@ async def test_what_does_harm_is_paused_and_the_rest_is_not_told(world: World, r
         await world.work()
         await world.pass_time(handle, minutes=10)
     assert len(world.sms.sent) <= told + 32, "no more than the micro-batches that were on their way"
+
+
+async def all_told(world: World, count: int, holdout: float = 0.0) -> Handle:
+    """Returns an outreach that waits for its window to close."""
+    world.hold_out(holdout)
+    await world.with_settings()
+    handle = await world.start(world.late(*people(world, count)))
+    await world.approve(handle.id)
+    await world.stage(handle, Stage.AWAITING_WINDOW)
+    return handle
+
+
+async def test_who_lets_it_go_on_accepts_it_until_it_is_worse(world: World) -> None:
+    handle = await all_told(world, 200)
+    told = sends(world, handle.id)
+    opt_out(world, told[:30])
+    await rounds(world)
+    await world.stage(handle, Stage.NEEDS_ATTENTION)
+    opt_out(world, told[30:36])  # what is seen when it goes on counts, not what it was paused for
+    await world.client.pause(handle.id, paused=False, by="eve")
+    await world.stage(handle, Stage.AWAITING_WINDOW)
+    await world.until(lambda: world.escalations.open() == [])
+    await rounds(world, 3)
+    harm = Harm(world.app.database)
+    assert [(e.number, e.figure, e.accepted) for e in harm.events(handle.id)] == [(1, 0.15, 0.18)]
+    opt_out(world, told[36:74])  # 37 %, surely above 27 %
+    await rounds(world, 2)
+    assert len(harm.events(handle.id)) == 1, "not surely worse by half"
+    opt_out(world, told[74:80])
+    await rounds(world)
+    await world.stage(handle, Stage.NEEDS_ATTENTION)
+    assert [(e.number, e.figure, e.limit) for e in harm.events(handle.id)][1:] == [(2, 0.4, pytest.approx(0.27))]
+
+
+async def test_what_does_no_harm_is_not_paused_over_99_looks(world: World) -> None:
+    handle = await all_told(world, 400, holdout=0.5)
+    told = sends(world, handle.id)
+    contact(world, handle.id, "treated", 70)
+    contact(world, handle.id, "control", 70)
+    for number in range(99):
+        if number % 20 == 0:  # at 2.5 % in the end
+            opt_out(world, told[number : number + 1])
+        if number % 25 == 0:
+            write_back(world, told[number : number + 1], "angry")
+            write_back(world, told[number + 1 : number + 3], "thanks")
+        assert await look(world) == HarmReport(looked_at=1)
+    assert Harm(world.app.database).events(handle.id) == []
+    assert world.outreaches.get(handle.id).paused is False
+
+
+async def test_a_word_that_was_lost_is_said_again_under_the_same_name(world: World) -> None:
+    handle = await all_told(world, 100)
+    opt_out(world, sends(world, handle.id)[:30])
+    first, again = await look(world), await look(world)
+    assert again == first
+    assert [(one.outreach, one.event_id) for one in first.harmful] == [(handle.id, "harm:opt_out-1")]
+    await rounds(world, 2)
+    await world.stage(handle, Stage.NEEDS_ATTENTION)
+    assert (await look(world)).harmful == (), "it has heard it"
+    write_back(world, sends(world, handle.id)[:30], "why")
+    [more] = (await look(world)).harmful
+    assert more.event_id == "harm:negative_tone-1+opt_out-1"
+    assert "opted out" in more.words
+    assert "asked why" in more.words
+
+
+async def test_an_outreach_that_has_ended_is_not_looked_at(world: World) -> None:
+    world.contacts_known()
+    handle = await all_told(world, 30)
+    opt_out(world, sends(world, handle.id))
+    await world.finish(handle)
+    assert await look(world) == HarmReport(looked_at=0)
