@@ -21,6 +21,7 @@ from tellfirst.store.sources import SourceRecord
 
 REQUIRED = ("id", "customer_id", "reason_code", "occurred_at")
 COLUMNS = (*REQUIRED, "channel", "handle_seconds", "resolved_at", "withdrawn")
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 QUIET = timedelta(days=1)
 """How long a source may be behind before it is remarked on."""
 
@@ -119,7 +120,8 @@ def import_contacts(
 def list_sources(as_json: Annotated[bool, Json] = False) -> None:
     """List where contacts come from.
 
-    The source that is farthest behind comes first. A window closes once every source that ever said how far it is complete has passed its end.
+    The source that is farthest behind comes first. A window closes once every source that ever said how far it is
+    complete has passed its end.
     """
     now = datetime.now(UTC)
     with opened() as here:
@@ -174,7 +176,8 @@ def map_code(
 def list_unmapped(as_json: Annotated[bool, Json] = False) -> None:
     """List the codes that nobody has mapped.
 
-    Those that are a reason of a playbook need no mapping; of the others the one with most contacts comes first. Their contacts are kept, and count as contacts about another reason.
+    Those that are a reason of a playbook need no mapping; of the others the one with most contacts comes first. Their
+    contacts are kept, and count as contacts about another reason.
     """
     with opened() as here:
         found = here.reason_codes.unmapped(_reasons(here))
@@ -232,7 +235,10 @@ def save_in_parts(
 def _instant(text: str, column: str, zone: ZoneInfo) -> datetime:
     if len(text) <= len("2026-01-31"):
         raise RowError(f"'{column}' is a day and no instant: a window needs the time")
-    return read_instant(text, column, zone=zone, error=RowError)
+    instant = read_instant(text, column, zone=zone, error=RowError)
+    if not EARLIEST < instant < LATEST:
+        raise RowError(f"'{column}' is no instant of our time")
+    return instant
 
 
 def _seconds(text: str) -> int | None:

@@ -171,6 +171,7 @@ def test_what_is_told_otherwise_is_corrected_and_what_is_withdrawn_goes(shell: S
         ("k-2,c-1,late,2026-03-01T10:00:00Z,,9999999999,,", "'handle_seconds' is not a number of whole seconds"),
         ("k-2,c-1,late,2026-03-01T10:00:00Z,,,2026-03-02,", "'resolved_at' is a day and no instant"),
         ("k-2,c-1,late,2026-03-01T10:00:00Z,,,2026-03-01T09:00:00Z,", "'resolved_at' is before 'occurred_at'"),
+        ("k-2,c-1,late,1970-01-01T00:00:00Z,,,,", "'occurred_at' is no instant of our time"),
         ("k-2,c-1,late,2026-03-01T10:00:00Z,,,,maybe", "'withdrawn' is neither yes nor no"),
     ],
 )
@@ -190,7 +191,7 @@ def test_a_source_is_as_complete_as_it_ever_was(shell: Shell, database: Database
 
 
 def test_contacts_of_tomorrow_do_not_make_a_source_complete(shell: Shell, database: Database) -> None:
-    path = contacts_file(shell, "k-1,c-1,where_is_my_order,2999-03-01T10:00:00Z,")
+    path = contacts_file(shell, "k-1,c-1,where_is_my_order,2199-03-01T10:00:00Z,")
     shell("contacts", "import", str(path), "--source", "desk")
     assert (Contacts(database).watermark() or datetime.max.replace(tzinfo=UTC)) <= datetime.now(UTC)
 
