@@ -125,7 +125,7 @@ HARMFUL: dict[str, tuple[Callable[[World, str], None], str]] = {
 async def test_what_does_harm_is_paused_and_the_rest_is_not_told(world: World, rule: str) -> None:
     harm, words = HARMFUL[rule]
     world.hold_out(0.5 if rule == "induced_contacts" else 0)
-    handle, go_on = await half_told(world, 400, 200)
+    handle, go_on = await half_told(world, 500 if rule == "induced_contacts" else 300, 200)
     told = len(world.sms.sent)
     harm(world, handle.id)
     await rounds(world)
@@ -185,10 +185,10 @@ async def test_who_lets_it_go_on_accepts_it_until_it_is_worse(world: World) -> N
 
 
 async def test_what_does_no_harm_is_not_paused_over_99_looks(world: World) -> None:
-    handle = await all_told(world, 400, holdout=0.5)
+    handle = await all_told(world, 300, holdout=0.5)
     told = sends(world, handle.id)
-    contact(world, handle.id, "treated", 70)
-    contact(world, handle.id, "control", 70)
+    contact(world, handle.id, "treated", 60)
+    contact(world, handle.id, "control", 60)
     for number in range(99):
         if number % 20 == 0:  # at 2.5 % in the end
             opt_out(world, told[number : number + 1])
