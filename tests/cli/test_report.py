@@ -1,6 +1,10 @@
 """The report: reasons first, both arms and their difference, and never a figure that its grade withholds."""
 
+import json
 from datetime import UTC, datetime, timedelta
+
+import jsonschema
+import pytest
 
 from tellfirst.domain.condition import Condition, Subject
 from tellfirst.domain.figures import ArmFigures
@@ -9,6 +13,7 @@ from tellfirst.store.engine import Database
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tests.cli.conftest import Shell
+from tests.contract.publish import FOLDER
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -100,3 +105,13 @@ def test_the_report_is_narrowed_by_reason_and_time(shell: Shell, database: Datab
     assert shell("report", "--since", "lately").code == 2
     assert shell("report", "--reason", "payment_problem", "--json").document["reasons"] == []
     assert len(shell("report", "--reason", "where_is_my_order", "--json").document["outreaches"]) == 2
+
+
+def test_what_is_printed_for_machines_keeps_its_schema(shell: Shell, database: Database) -> None:
+    schema = json.loads((FOLDER / "ReportDocument.json").read_text())
+    for key, treated, control in (("a", (500, 50), (500, 100)), ("b", (20, 2), (3, 1)), ("x", (900, 90), (100, 20))):
+        record(database, key, treated, control)
+    document = shell("report", "--json").document
+    jsonschema.validate(document, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document | {"reasons": [{"grade": "F"}]}, schema)
