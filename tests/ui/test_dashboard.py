@@ -40,27 +40,24 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: apt-get install chromium")
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), WAYS)
-async def test_it_is_seen_whole_without_a_script(
-    dashboard: str, tmp_path: Path, width: int, height: int, scheme: Any
-) -> None:
+async def test_it_is_seen_whole_without_a_script(dashboard: str, tmp_path: Path) -> None:
     pictures = Path(os.environ.get("TELLFIRST_PICTURES", tmp_path))
+    refused: list[str] = []
     async with chromium() as browser:
-        context = await browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=False
-        )
-        page, refused = await context.new_page(), []
-        page.on("console", lambda message: refused.append(message.text))
-        for name, address in (await addresses(page, dashboard)).items():
-            answer = await page.goto(address)
-            assert answer is not None
-            assert answer.ok
-            await page.screenshot(path=pictures / f"{name}-{width}-{scheme}.png", full_page=True)
-            assert await page.locator("main h1").count() == 1
-            box = await page.locator("html").bounding_box()
-            assert box is not None
-            assert box["width"] <= width
-        assert refused == []
+        for width, height, scheme in WAYS:
+            context = await browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=False
+            )
+            page = await context.new_page()
+            page.on("console", lambda message: refused.append(message.text))
+            for name, address in (await addresses(page, dashboard)).items():
+                answer = await page.goto(address)
+                assert answer is not None
+                assert answer.ok
+                assert await page.locator("main h1").count() == 1
+                await page.screenshot(path=pictures / f"{name}-{width}-{scheme}.png", full_page=True)
+            await context.close()
+    assert refused == [], "its own policy lets in all that it needs"
 
 
 @pytest.mark.skipif(not AXE, reason="axe is not here: AXE=…/axe.min.js names it (npm's axe-core)")
@@ -100,6 +97,7 @@ async def test_tab_goes_through_it_as_it_is_read(dashboard: str, figure: Any, wi
         page = await (await browser.new_context(viewport={"width": width, "height": 900})).new_page()
         for name, address in (await addresses(page, dashboard)).items():
             await page.goto(address)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, "nothing is cut off"
             wanted = await page.evaluate(STOPS)
             reached = []
             for _ in wanted:
@@ -148,10 +146,10 @@ STOPS = f"[...document.querySelectorAll('{REACHED}')].filter(e => e.checkVisibil
 
 
 async def addresses(page: Page, dashboard: str) -> dict[str, str]:
-    """Returns the pages to look at by name: the front page, and the first two outreaches it leads to."""
+    """Returns the pages to look at by name: the front page, and the first outreach by name that it leads to."""
     await page.goto(dashboard)
     links = await page.locator('main a[href^="/dashboard/outreach"]').all()
-    paths = sorted({str(await link.get_attribute("href")) for link in links})[:2]
+    paths = sorted({str(await link.get_attribute("href")) for link in links})[:1]
     base = dashboard.partition("/dashboard")[0]
     return {"front": dashboard, **{f"outreach-{place}": base + path for place, path in enumerate(paths, start=1)}}
 

@@ -266,7 +266,7 @@ async def test_each_section_says_what_is_so(morning: Database) -> None:
         "progress 39 of 60 told 28 held out 6 deferred 4 failed 5 set aside 0 pace 28 a minute 36 s left"
         in told["sending"]
     )
-    assert "messages of which nobody knows whether they arrived messages 3" in told["stuck"]
+    assert "not known whether they arrived messages 3" in told["stuck"]
     assert "paused by a person" in told["stuck"]
     assert (
         "told 31 opted out 1 3.2 %, limit 5.0 % angry or asking why 3 9.7 %, limit 5.0 %, above it" in told["answers"]
@@ -274,7 +274,7 @@ async def test_each_section_says_what_is_so(morning: Database) -> None:
     assert re.search(
         r"where is my order grade A: randomised, closed difference −4.7 points 95 % interval −", told["outcomes"]
     )
-    assert "ana decisions 3 3 approvals waited 30 min at most 16 d 23 h after hours" in told["load"]
+    assert "ana decisions 3 3 approvals waited 1 h at most 16 d 23 h after hours 3" in told["load"]
     assert {f"/dashboard/{outreach}" for outreach in (LATE, DOWN, PAID)} <= set(page.links)
 
 

@@ -35,8 +35,8 @@ SNAGS = {
     "blocked": "stopped by the provider",
     "paused": "paused by a person",
     "harm": "it does more harm than its playbook allows",
-    "unknown": "messages of which nobody knows whether they arrived",
-    "in_doubt": "messages in doubt for more than 5 minutes",
+    "unknown": "not known whether they arrived",
+    "in_doubt": "in doubt for more than 5 minutes",
     "not_planned": "not planned after 15 minutes",
     "deadline_passed": "its deadline passed and nothing moved",
 }
