@@ -143,17 +143,18 @@ class Harm:
         if until is None:
             return {}
         row, contact, merge = table(RecipientRow), table(ContactRow), table(MergeRow)
+        account = func.coalesce(merge.c.into, row.c.cluster).label("account")
         units = (
-            select(row.c.arm, row.c.cluster, func.min(row.c.t0).label("t0"), func.max(row.c.window_end).label("end"))
+            select(row.c.arm, account, func.min(row.c.t0).label("t0"), func.max(row.c.window_end).label("end"))
+            .join(merge, merge.c.old == row.c.cluster, isouter=True)
             .where(row.c.outreach_id == outreach, row.c.arm.is_not(None), row.c.t0 < until)
-            .group_by(row.c.arm, row.c.cluster)
+            .group_by(row.c.arm, account)
             .subquery()
         )
-        into = select(merge.c.into).where(merge.c.old == units.c.cluster).scalar_subquery()
         made_contact = (
             select(literal(1))
             .where(
-                contact.c.cluster == func.coalesce(into, units.c.cluster),
+                contact.c.cluster == units.c.account,
                 contact.c.occurred_at >= units.c.t0,
                 contact.c.occurred_at < units.c.end,
                 contact.c.occurred_at < until,
