@@ -72,47 +72,42 @@ class Windows:
 
 def figures(outreaches: Sequence[str], *, until: datetime | None, sqlite: bool) -> Any:
     """Returns the query for the figures of outreaches, a row per outreach, arm and share."""
-    units = _units(outreaches, sqlite=sqlite)
-    touched = _touched(units, sqlite=sqlite)
-    own = _by_unit(touched)
-    left = _opted_out(units)
-    unit, sums = units.c, own.c
-
-    def some(column: ColumnElement[Any]) -> ColumnElement[Any]:
-        return func.coalesce(column, 0)
-
-    pairs = [
-        label
-        for name, (after, before) in _PAIRS.items()
-        for label in _sums(name, some(sums[after]), some(sums[before]))
-    ]
+    every = accounts(outreaches, sqlite=sqlite).subquery("accounts")
+    one = every.c
+    key = (one.outreach, one.trigger, one.reason_code, one.arm, one.share)
     return (
         select(
-            unit.outreach,
-            unit.trigger,
-            unit.reason_code,
-            unit.arm,
-            unit.share,
-            func.min(unit.t0).label("first_t0"),
-            func.max(unit.t0).label("last_t0"),
+            *key,
+            func.min(one.t0).label("first_t0"),
+            func.max(one.t0).label("last_t0"),
             func.count().label("clusters"),
-            func.count().filter(sums.about > 0).label("contacted"),
-            func.count().filter(sums.any > sums.about).label("elsewhere"),
-            func.count().filter(sums.any > 0).label("anyhow"),
-            func.count().filter(sums.about > 1).label("repeated"),
-            func.count(left.c.unit).label("opted_out"),
-            func.count().filter(unit.crossed).label("crossed"),
-            func.sum(some(sums.untimed)).label("untimed"),
-            func.sum(some(sums.resolved)).label("resolved"),
-            func.sum(some(sums.resolution)).label("resolution_y"),
-            func.sum(some(sums.resolution_squared)).label("resolution_yy"),
-            *pairs,
+            func.count().filter(one.about > 0).label("contacted"),
+            func.count().filter(one.any > one.about).label("elsewhere"),
+            func.count().filter(one.any > 0).label("anyhow"),
+            func.count().filter(one.about > 1).label("repeated"),
+            func.count().filter(one.opted_out).label("opted_out"),
+            func.count().filter(one.crossed).label("crossed"),
+            func.sum(one.untimed).label("untimed"),
+            func.sum(one.resolved).label("resolved"),
+            func.sum(one.resolution).label("resolution_y"),
+            func.sum(one.resolution_squared).label("resolution_yy"),
+            *(label for name, (y, x) in _PAIRS.items() for label in _sums(name, one[y], one[x])),
         )
-        .select_from(units.outerjoin(own, sums.unit == unit.unit).outerjoin(left, left.c.unit == unit.unit))
-        .where(*([] if until is None else [unit.window_end <= until]))
-        .group_by(unit.outreach, unit.trigger, unit.reason_code, unit.arm, unit.share)
-        .order_by(unit.outreach, unit.arm.desc(), unit.share)
+        .where(*([] if until is None else [one.window_end <= until]))
+        .group_by(*key)
+        .order_by(one.outreach, one.arm.desc(), one.share)
     )
+
+
+def accounts(outreaches: Sequence[str], *, sqlite: bool) -> Any:
+    """Returns the query for the accounts of outreaches, one row each: its window and what it did there."""
+    units = _units(outreaches, sqlite=sqlite)
+    own, left = _by_unit(_touched(units, sqlite=sqlite)), _opted_out(units)
+    return select(
+        *(one for one in units.c if one.name not in ("since", "free")),
+        *(func.coalesce(one, 0).label(one.name) for one in own.c if one.name != "unit"),
+        left.c.unit.is_not(None).label("opted_out"),
+    ).select_from(units.outerjoin(own, own.c.unit == units.c.unit).outerjoin(left, left.c.unit == units.c.unit))
 
 
 def _units(outreaches: Sequence[str], *, sqlite: bool) -> CTE:
