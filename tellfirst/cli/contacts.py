@@ -1,6 +1,6 @@
 """`contacts …`: what customers contacted support about, where it comes from, and what its codes mean."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated
@@ -85,7 +85,7 @@ def import_contacts(
                 raise InputError("changed while it was imported", where=str(file), remedy="import it again")
 
     with opened() as here:
-        saved = save_in_parts(here.contacts, good(), source=name, through=mark, now=now)
+        saved = save_in_parts(here.contacts, good(), source=name, through=mark, clock=lambda: datetime.now(UTC))
         strangers = len(first.customers) - len(here.customers.known(sorted(first.customers)))
         unknown = sorted(first.codes - _reasons(here) - here.reason_codes.mapped(first.codes))
         stands = here.contacts.through(name)
@@ -217,15 +217,15 @@ def read_contact(row: dict[str, str], zone: ZoneInfo) -> Contact:
 
 
 def save_in_parts(
-    contacts: Contacts, good: Iterator[Contact], *, source: str, through: datetime | None, now: datetime
+    contacts: Contacts, good: Iterator[Contact], *, source: str, through: datetime | None, clock: Callable[[], datetime]
 ) -> Saved:
     """Saves contacts a part at a time, each whole; only after the last one is the source complete up to `through`."""
     saved, done = Saved(), 0
     try:
         while part := list(islice(good, PART)):
-            saved += contacts.save(part, source=source, through=None, now=now)
+            saved += contacts.save(part, source=source, through=None, now=clock())
             done += len(part)
-        contacts.save([], source=source, through=through, now=now)
+        contacts.save([], source=source, through=through, now=clock())
     except BaseException:
         note(f"interrupted: {counted(done, 'contact')} saved; import the file again, it changes nothing for them")
         raise

@@ -208,12 +208,12 @@ def test_an_interrupted_import_leaves_the_source_incomplete(
 
     contacts = Contacts(database)
     with pytest.raises(KeyboardInterrupt):
-        save_in_parts(contacts, interrupted(), source="desk", through=now, now=now)
+        save_in_parts(contacts, interrupted(), source="desk", through=now, clock=lambda: now)
     assert capsys.readouterr().err == (
         "interrupted: 2,000 contacts saved; import the file again, it changes nothing for them\n"
     )
     assert contacts.watermark() is None
-    saved = save_in_parts(contacts, iter(calls), source="desk", through=now, now=now)
+    saved = save_in_parts(contacts, iter(calls), source="desk", through=now, clock=lambda: now)
     assert (saved, contacts.watermark()) == (Saved(new=10, known=PART), now)
 
 
