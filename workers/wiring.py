@@ -75,6 +75,7 @@ from tellfirst.store.notices import Notices
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.permits import Permits
+from tellfirst.store.phases import Phases
 from tellfirst.store.rates import Rates
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
@@ -186,7 +187,11 @@ def build(
     )
     exceptions, contacts, hook = Exceptions(database), Contacts(database), build_hook(settings)
     measuring = Measuring(
-        windows=Windows(database), contacts=contacts, outcomes=Outcomes(database), late=Late(database)
+        windows=Windows(database),
+        phases=Phases(database),
+        contacts=contacts,
+        outcomes=Outcomes(database),
+        late=Late(database),
     )
     notifiers, endpoints = read_notifiers(settings.notify), read_endpoints(settings.events_out)
     reader = GrantReader(exceptions=exceptions, matters=matters, outreaches=outreaches, playbooks=playbooks, gate=gate)

@@ -1,7 +1,7 @@
 """Who is held out: a hash instead of a die, so that a retry or an audit draws the same arm."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import Field
@@ -19,13 +19,14 @@ HeldBy = Literal["global", "playbook"]
 class Holdouts(Frozen):
     """Says what an outreach holds back: shares (0 to below 1) of `everywhere`, looked at first, and of its `own`.
 
-    With more than one of `phases` those who are told are told in so many, as chance has it. With `everyone` nobody is
-    left untold, whatever was drawn before.
+    With more than one of `phases`, a `phase` apart, those who are told are told in one that chance chooses. With
+    `everyone` nobody is left untold, whatever was drawn before.
     """
 
     own: float = Field(default=0.0, ge=0, lt=1)
     everywhere: float = Field(default=0.0, ge=0, lt=1)
     phases: int = Field(default=1, ge=1)
+    phase: timedelta = timedelta(0)
     everyone: bool = False
 
     @property

@@ -63,6 +63,16 @@ def judge_figures(
     return judge(treated, control, share, window_closed, watermark_passed, reason_code)
 
 
+def phased(outcome: Outcome) -> Outcome:
+    """Returns the outcome of an outreach that told everybody in the end, with the sentence that says so."""
+    return outcome.model_copy(
+        update={
+            "sentence": f"{outcome.sentence} Whoever counts as held out was told in a later phase, which chance chose;"
+            " only what came before that phase is compared."
+        }
+    )
+
+
 def _judged(
     arms: tuple[ArmOutcome, ...],
     *,

@@ -14,6 +14,7 @@ from tellfirst.playbooks.asking import survey_findings
 from tellfirst.playbooks.fields import BUILT_IN, PROMISE, Plain, Reader, RenderError, format_locale, known_zone
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
 from tellfirst.playbooks.harm import harm_findings
+from tellfirst.playbooks.holdouts import phase_findings
 from tellfirst.playbooks.ladder import ladder_findings
 from tellfirst.playbooks.per_channel import channel_findings
 from tellfirst.playbooks.render import BODY_PARTS, compile_part, compile_step, fill, names_used, sample_facts
@@ -57,6 +58,7 @@ def lint(playbook: Playbook) -> list[Finding]:
         *answer_findings(playbook),
         *ladder_findings(playbook.ladder),
         *survey_findings(playbook),
+        *phase_findings(playbook),
         *harm_findings(playbook.harm, held_out=playbook.category not in NO_HOLDOUT),
     )
     findings += [Finding(key=key, reason=why, remedy=remedy) for key, why, remedy in told]

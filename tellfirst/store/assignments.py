@@ -1,7 +1,7 @@
 """The ledger of draws: who was drawn once, by whichever attempt, revision or share, stays where that draw put them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
@@ -36,6 +36,12 @@ class Assigned(Draw):
     """Is a draw as the ledger has it."""
 
     t0: datetime
+    phase_seconds: int = 0
+
+    @property
+    def told_at(self) -> datetime:
+        """Returns when its phase begins."""
+        return self.t0 + timedelta(seconds=self.phase * self.phase_seconds)
 
 
 def assign(session: Session, units: Sequence[str], by: Drawing, place: Place) -> dict[str, Assigned]:
@@ -76,10 +82,13 @@ def _settled(
     names = {unit: unit for unit in draws} | accounts
     known = {} if by.holdouts.everyone else _known(session, scope, epoch, names)
     new = {unit: drawn for unit, drawn in draws.items() if unit not in known}
+    seconds = int(by.holdouts.phase.total_seconds())
     origin = {
         "scope": scope,
         "epoch": epoch,
         "t0": by.t0,
+        "phases": by.holdouts.phases,
+        "phase_seconds": seconds,
         "salt_id": salt_id(by.salt),
         "eligibility": place.eligibility,
         "outreach_id": place.outreach,
@@ -93,7 +102,9 @@ def _settled(
     if made < len(new) and not by.holdouts.everyone:
         # Another page with a member of the same account was quicker, and has committed: its draw stands.
         known |= _known(session, scope, epoch, names)
-    return {unit: Assigned(**drawn.model_dump(), t0=by.t0) for unit, drawn in new.items()} | known
+    return {
+        unit: Assigned(**drawn.model_dump(), t0=by.t0, phase_seconds=seconds) for unit, drawn in new.items()
+    } | known
 
 
 def _known(session: Session, scope: str, epoch: str, names: dict[str, str]) -> dict[str, Assigned]:

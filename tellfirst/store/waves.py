@@ -23,7 +23,7 @@ from tellfirst.store.whereabouts import HourRules, calendars_of, last_written
 class Randomisation(Drawing):
     """Is what a wave is randomised by: the draw, the window, the frequency cap, and whose hour has come.
 
-    Without `hours` everybody may be told at any. Whom the draw put into a later phase waits a `phase` for each.
+    Without `hours` everybody may be told at any.
     """
 
     window: timedelta
@@ -32,7 +32,6 @@ class Randomisation(Drawing):
     urgency: Urgency = "normal"
     not_after: datetime = datetime.max.replace(tzinfo=UTC)
     hours: HourRules | None = None
-    phase: timedelta = timedelta(0)
 
 
 def randomise_page(session: Session, outreach: str, revision: int, by: Randomisation, *, page: int) -> list[datetime]:
@@ -74,9 +73,8 @@ def randomise_page(session: Session, outreach: str, revision: int, by: Randomisa
     alike: dict[tuple[Arm, float, HeldBy | None], list[int]] = defaultdict(list)
     for row in due:
         own = drawn[row.cluster]
-        told_at = own.t0 + own.phase * by.phase
-        if own.phase and told_at > by.t0:
-            waiting.append(told_at)
+        if own.phase and own.told_at > by.t0:
+            waiting.append(own.told_at)
         else:
             alike[own.arm, own.chance, own.held_by].append(row.id or 0)
     for (arm, chance, held_by), ids in alike.items():

@@ -214,10 +214,9 @@ def by(
 ) -> Randomisation:
     """Returns how to randomise; what is urgent waits for no other outreach."""
     return Randomisation(
-        holdouts=Holdouts(own=share, everywhere=everywhere, everyone=everyone, phases=phases),
+        holdouts=Holdouts(own=share, everywhere=everywhere, everyone=everyone, phases=phases, phase=DAY),
         salt=salt,
         t0=t0,
-        phase=DAY,
         window=3 * DAY,
         cap=FrequencyCap(count=cap, period=7 * DAY),
         cap_exempt=cap_exempt,

@@ -96,6 +96,8 @@ def upgrade() -> None:
         sa.Column("arm", sa.String(), nullable=False),
         sa.Column("held_by", sa.String(), nullable=True),
         sa.Column("phase", sa.Integer(), nullable=False),
+        sa.Column("phases", sa.Integer(), nullable=False),
+        sa.Column("phase_seconds", sa.Integer(), nullable=False),
         sa.Column("t0", sa.DateTime(timezone=True), nullable=False),
         sa.Column("salt_id", sa.String(), nullable=False),
         sa.Column("eligibility", sa.String(), nullable=False),
