@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Channel, SendState
 from tellfirst.domain.survey import SurveyKind
-from tellfirst.policy.caps import CLASSES, FrequencyCap
+from tellfirst.policy.caps import FrequencyCap
 from tellfirst.store.engine import Database
 from tellfirst.store.leases import PageKey, hold_lease
 from tellfirst.store.repeats import Repeat, plan_again
@@ -283,7 +283,6 @@ def _places(session: Session, customers: Sequence[str], since: datetime) -> dict
         query = (
             select(ReservationRow.customer_id, func.count())
             .where(col(ReservationRow.customer_id).in_(chunk), col(ReservationRow.at) > since)
-            .where(col(ReservationRow.urgency).in_(CLASSES))
             .group_by(col(ReservationRow.customer_id))
         )
         found.update(dict(session.exec(query).all()))

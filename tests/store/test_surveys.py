@@ -13,7 +13,7 @@ from tellfirst.store.survey_answers import SurveyAnswers
 from tellfirst.store.surveys import ASKED_LATELY, OPEN_FOR, Chosen, Due, Surveys
 from tellfirst.store.tables import CustomerRow, OutreachRow, RecipientRow, ReservationRow, SendRow
 from tellfirst.store.tables_surveys import SurveyAnswerRow, SurveyRow
-from tests.store.make import DAY, HOUR, NOON, OUTREACH, at_once, condition
+from tests.store.make import DAY, HOUR, NOON, OUTREACH, at_once, by, candidate, condition, meeting, paged
 
 CAP = FrequencyCap(count=3, period=7 * DAY)
 OTHER = OUTREACH.replace("k-1", "k-2")
@@ -84,6 +84,23 @@ def test_drawn_by_two_workers_at_once_everybody_is_asked_once(database: Database
     assert len(places) == len(due)
 
 
+def test_one_customer_with_two_rows_is_asked_by_one_of_them(database: Database) -> None:
+    due = put(database)
+    with database.write() as session:
+        session.execute(update(RecipientRow).where(col(RecipientRow.id) == due[1].recipient).values(customer_id="c-0"))
+    draw(database, [due[0], due[1].model_copy(update={"customer": "c-0"})])
+    draw(database, [due[1].model_copy(update={"customer": "c-0"})])
+    with database.read() as session:
+        assert [send.recipient_id for send in session.exec(select(SendRow))] == [due[0].recipient]
+
+
+def test_pages_of_two_workers_at_once_are_not_one(database: Database) -> None:
+    due = put(database)
+    with meeting(database, "SELECT max(surveys.page)", when="after"):
+        at_once([lambda: draw(database, due[:2]), lambda: draw(database, due[2:])])
+    assert [page.number for page in Surveys(database).pages(OUTREACH)] == [0, 1]
+
+
 def test_two_outreaches_at_once_ask_one_person_once(database: Database) -> None:
     first, second = put(database), put(database, OTHER)
     at_once([lambda: draw(database, first), lambda: draw(database, second, OTHER)])
@@ -107,6 +124,9 @@ def test_a_question_waits_for_what_is_told_and_keeps_nothing_from_being_told(dat
             session.add(ReservationRow(customer_id="c-1", outreach_id=f"x-{n}", at=NOON - 9 * DAY))
     draw(database, due)
     assert reasons(database) == ["frequency_cap", "", "", ""]
+    recipients = paged(database, [candidate("c-2")], outreach=OTHER)
+    recipients.randomise(OTHER, 1, by(cap=1, t0=NOON + 2 * DAY), page=0)
+    assert recipients.wave(OTHER, 1).treated == 1
 
 
 def test_an_outreach_waits_for_its_survey_until_somebody_has_looked(database: Database) -> None:
