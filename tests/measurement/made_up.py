@@ -47,7 +47,8 @@ def make(path: Path, recipients: int) -> duckdb.DuckDBPyConnection:
         CREATE TABLE outreaches AS
         SELECT 'outreach/trigger_' || i % 8 || '/k-' || i || '/1' AS id, 'trigger_' || i % 8 AS trigger,
             'k-' || i AS key, 1 AS episode, 'run' AS first_run, t0 AS started_at, t0 AS detected_at,
-            '{{}}' AS facts, false AS paused, '' AS reason, '' AS proposer, 'reason_' || i % 8 AS reason_code, i AS n, t0,
+            '{{}}' AS facts, false AS paused, '' AS reason, '' AS proposer, 'reason_' || i % 8 AS reason_code, i AS n,
+            t0,
             [3, 7, 14][1 + i % 3] AS days, CAST([0.1, 0.2, 0.5][1 + i % 3] AS DOUBLE) AS share
         FROM (SELECT i, {began} + to_seconds(CAST({chance(1)} * 120 * 86400 AS BIGINT)) AS t0
             FROM range({-(-recipients // size)}) AS t(i))""")
