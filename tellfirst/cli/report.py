@@ -75,6 +75,7 @@ def _read(here: Installation, reason: str | None, after: datetime | None) -> tup
         counts=[count for code, names in by_reason.items() for count in here.besides.of(code, names)],
         rates=here.settings.cost_rates,
         surveys=here.surveys.figures(reason=reason, since=after),
+        series=[evidence for code in sorted(by_reason) if (evidence := here.weeks.evidence(code))],
     )
 
 
@@ -90,8 +91,11 @@ def _print(found: Sequence[ReasonReport], *, outreaches: bool) -> None:
     if table:
         print_table((*columns, "spared a contact", "about anything"), table, numbers=numbers)
     for one in found:
+        say("")
+        say(f"{one.reason_code}, grade {one.grade}")
         for sentence in (*(one.sentences if one.pools else one.sentences[:1]), *_beside(one)):
-            say(f"{one.reason_code}: {sentence}")
+            say(f"  {sentence}")
+    say("")
     lines = [(one.reason_code, line) for one in found for line in one.outreaches]
     if outreaches and lines:
         say("")
@@ -123,6 +127,9 @@ def _beside(one: ReasonReport) -> tuple[str, ...]:
 
 def _rows(one: ReasonReport) -> list[tuple[str, ...]]:
     found = [_row(one, some, first=not place) for place, some in enumerate(one.pools)]
+    if one.series and (change := one.series.change):
+        figures = (f"{change.change:+.0%} a week", f"{change.low:+.0%} to {change.high:+.0%}")
+        found.insert(0, (one.reason_code, one.series.grade, "-", "-", "-", *figures, "-", "-"))
     if not found and one.outreaches:
         found = [(one.reason_code, one.grade, f"{len(one.outreaches):,}", *("-",) * 6)]
     return found

@@ -15,6 +15,7 @@ from tellfirst.errors import RefusedError, SourceError
 from tellfirst.measurement.intervals import Difference
 from tellfirst.measurement.pools import Amount, Pool
 from tellfirst.measurement.report import OutreachLine, ReasonReport
+from tellfirst.measurement.series import Change, SeriesEvidence
 
 Value = str | int | float | None
 
@@ -60,11 +61,16 @@ _QUOTES = frozenset("\"'`\u2018\u2019\u201c\u201d")
 
 
 def rows(reasons: Sequence[ReasonReport], *, outreaches: bool) -> list[dict[str, Value]]:
-    """Returns one row per reason code and grade, `level` reason, then with `outreaches` one per outreach."""
+    """Returns one row per reason code and grade, `level` reason, then with `outreaches` one per outreach.
+
+    Weekly contacts, where nobody was held out, are a row of the level series with a relative change alone.
+    """
     empty: dict[str, Value] = dict.fromkeys(COLUMNS)
     found = []
     for one in reasons:
         found += [empty | _pool(one, some, first=not place) for place, some in enumerate(one.pools)]
+        if one.series and one.series.change:
+            found.append(empty | _series(one.series, one.series.change))
         if not one.pools and one.outreaches:
             found.append(empty | _uncounted(one))
     if outreaches:
@@ -149,6 +155,18 @@ def _pool(one: ReasonReport, some: Pool, *, first: bool) -> dict[str, Value]:
         "srm_p": some.ratio_p,
         "recorded_at": _instant(max(recorded)) if recorded else None,
         "sentence": " ".join(some.sentences[:2]),
+    }
+
+
+def _series(evidence: SeriesEvidence, change: Change) -> dict[str, Value]:
+    return {
+        "level": "series",
+        "reason_code": evidence.reason_code,
+        "grade": evidence.grade,
+        "relative": change.change,
+        "relative_ci_low": change.low,
+        "relative_ci_high": change.high,
+        "sentence": evidence.sentence,
     }
 
 

@@ -54,6 +54,7 @@ from tellfirst.store.sends import Sends
 from tellfirst.store.sources import Sources
 from tellfirst.store.survey_answers import SurveyAnswers
 from tellfirst.store.surveys import Surveys
+from tellfirst.store.weeks import Weeks
 from tellfirst.store.windows import Windows
 
 T = TypeVar("T")
@@ -98,6 +99,7 @@ class Installation:
     sends: Sends
     questions: Surveys
     surveys: SurveyAnswers
+    weeks: Weeks
     windows: Windows
     sources: Sources
 
@@ -192,6 +194,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             sends=Sends(database),
             questions=Surveys(database),
             surveys=SurveyAnswers(database),
+            weeks=Weeks(database),
             windows=Windows(database),
             sources=Sources(database),
         )

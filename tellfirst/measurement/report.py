@@ -19,10 +19,13 @@ from tellfirst.measurement.pooling import Pooled
 from tellfirst.measurement.pools import Pair, Pool, contacted, difference, pairs, pool
 from tellfirst.measurement.sentences import SURE, details, early, headline, verdict
 from tellfirst.measurement.sequential import EARLY, confidence_margin, reading
+from tellfirst.measurement.series import SeriesEvidence
 from tellfirst.measurement.surveys import SurveyReading, read_surveys
 
 ORDER: tuple[Grade, ...] = ("A", "B", "C", "D", "X", "E")
 """The grades, that which may be used first."""
+DRAWN: frozenset[Grade] = frozenset({"A", "B", "X"})
+"""The grades of what was drawn by chance."""
 
 
 class OutreachLine(Frozen):
@@ -67,7 +70,8 @@ class ReasonReport(Frozen):
     `pools` hold the outreaches by grade, the best grade first and never two grades in one; the first is what the
     reason is judged by, and `grade` is its. `adjusted_p` is its probability adjusted for all reasons of the report,
     `marked` whether it is below 0.05 then. `early` are open windows and belong to no figure. `beside` is what
-    stands beside the first of the pools, None where it was not counted; `surveys` are of all outreaches.
+    stands beside the first of the pools, None where it was not counted; `surveys` are of all outreaches. `series` of
+    weekly contacts is what is left where nobody was held out; `grade` is then its.
     """
 
     reason_code: str
@@ -80,6 +84,7 @@ class ReasonReport(Frozen):
     forest: tuple[ForestRow, ...]
     beside: Beside | None = None
     surveys: tuple[SurveyReading, ...] = ()
+    series: SeriesEvidence | None = None
 
     @property
     def found(self) -> Pool | None:
@@ -90,6 +95,7 @@ class ReasonReport(Frozen):
     def sentences(self) -> tuple[str, ...]:
         """Returns what may be repeated, the most important first."""
         said = tuple(sentence for one in self.pools for sentence in one.sentences)
+        said = (self.series.sentence, *said) if self.series else said
         return said or tuple(one.sentence for one in self.outreaches) or tuple(one.sentence for one in self.early)
 
 
@@ -100,10 +106,12 @@ def report(
     counts: Iterable[BesideCounts] = (),
     rates: CostRates | None = None,
     surveys: Sequence[SurveyFigures] = (),
+    series: Iterable[SeriesEvidence] = (),
 ) -> tuple[ReasonReport, ...]:
     """Returns what `recorded` outcomes and `running` outreaches say about each reason code, the largest first.
 
     `counts` of what stands beside the outcomes, with the `rates` of time, and `surveys` belong to the same outreaches.
+    `series` of weekly contacts speak only for reasons of which no outreach held anybody out.
     """
     closed: dict[str, list[OutcomeRecord]] = defaultdict(list)
     going: dict[str, list[OutreachFigures]] = defaultdict(list)
@@ -114,15 +122,19 @@ def report(
     groups = {code: _groups(closed.get(code, ())) for code in closed | going}
     judged = {code: some[0][1].p for code, some in groups.items() if some and some[0][1].enough}
     adjusted = dict(zip(judged, benjamini_hochberg([p for p in judged.values() if p is not None]), strict=True))
+    weekly = {one.reason_code: one for one in series}
     by_outreach, heard = {one.outreach: one for one in counts}, read_surveys(surveys)
     reports = []
     for code, some in groups.items():
         pools = [of for _, of in some]
         plain = _reason(code, pools, closed.get(code, ()), going.get(code, ()), adjusted.get(code), len(adjusted))
-        more = {
+        more: dict[str, object] = {
             "beside": _beside(code, *some[0], by_outreach, rates) if some else None,
             "surveys": tuple(reading for reading in heard if reading.reason_code == code),
         }
+        evidence = weekly.get(code) if all(of.grade not in DRAWN for of in pools) else None
+        if evidence is not None:
+            more |= {"series": evidence, "grade": evidence.grade}
         reports.append(plain.model_copy(update=more))
     return tuple(sorted(reports, key=lambda one: (-_size(one), one.reason_code)))
 

@@ -126,8 +126,9 @@ def _counted(pool: Pool, reason: str, outreaches: str) -> str:
     if treated.rate is None:
         return f"For {outreaches} nothing can be said: contacts after outreach were not or could not be counted."
     return (
-        f"After {outreaches} without a comparison {part(treated.contacted, treated.clusters)} of the accounts"
-        f" contacted support about {reason}. How many would have without it is not known."
+        f"After {outreaches} without a comparison, of the accounts told"
+        f" {part(treated.contacted, treated.clusters)} contacted support about {reason}."
+        " How many would have without it is not known."
     )
 
 
@@ -168,7 +169,7 @@ def _named(names: Sequence[str]) -> str:
 MEANING: dict[Grade, str] = {
     "A": "drawn by chance, the split is as drawn, the window closed with its contacts counted",
     "B": "drawn by chance, but the window is open, or there are too few to conclude from alone",
-    "C": "nobody held out; compared with a series that was not told",
+    "C": "nobody held out; compared with reasons that nobody was told about",
     "D": "nobody held out; compared with the time before",
     "X": "the split is not as drawn, so the numbers are withheld",
     "E": "nothing to compare with: contacts after outreach are counted, and that is all",

@@ -17,6 +17,7 @@ from tellfirst.measurement.pools import Pool
 from tellfirst.measurement.report import ReasonReport, forest, report
 from tellfirst.measurement.scores import koopman
 from tellfirst.measurement.sequential import reading
+from tellfirst.measurement.series import Change, SeriesEvidence
 from tests.figures import Figure
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -335,6 +336,22 @@ def test_what_stands_beside_is_of_the_outreaches_that_are_judged() -> None:
     assert one.beside.outreaches == 1
     assert [(tone.tone, tone.rate.events) for tone in one.beside.tones if tone.rate.events] == [("thanks", 3)]
     assert only(*recorded).beside is None
+
+
+def test_weekly_contacts_speak_only_where_nobody_was_held_out() -> None:
+    weekly = SeriesEvidence(
+        reason_code="r", grade="C", change=Change(change=-0.2, low=-0.3, high=-0.1), weeks_before=9, weeks_after=5,
+        apart_p=0.4, sentence="Contacts about r changed.",
+    )  # fmt: skip
+    told = outcome("r", (900, 90), (0, 0), share=0.0)
+    [one] = report([told], series=[weekly])
+    assert (one.grade, one.series, [some.grade for some in one.pools]) == ("C", weekly, ["E"])
+    assert one.sentences[0] == weekly.sentence
+    assert "deflection" not in " ".join(one.sentences)
+    for drawn in (outcome("r", (900, 60), (100, 15)), outcome("r", (900, 9), (500, 300))):
+        [one] = report([told.model_copy(update={"outreach": "outreach/r/e/1"}), drawn], series=[weekly])
+        assert one.series is None
+        assert one.grade in ("A", "X")
 
 
 def test_the_forest_has_each_outreach_and_what_they_come_to() -> None:

@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tellfirst.cli.report_rows import rows
 from tellfirst.domain.beside import BesideCounts, ChannelCount
 from tellfirst.domain.outcome import Grade
 from tellfirst.domain.survey import SurveyFigures
 from tellfirst.measurement.costs import CostRates
 from tellfirst.measurement.report import ForestRow, report
+from tellfirst.measurement.series import Change, SeriesEvidence
 from tellfirst.web.report.forest import MOST, plot
 from tellfirst.web.report.page import page
 from tests.measurement.test_report import REFERENCE, outcome
@@ -80,6 +82,20 @@ def test_a_page_without_a_comparison_never_speaks_of_deflection() -> None:
     assert "withheld until the cause is found" in text
     assert "How many would have without it is not known." in text
     assert "deflection" in page(report(REFERENCE), at=NOON, scope="All outcomes.")
+
+
+def test_weekly_contacts_have_a_row_and_a_sentence_of_their_own() -> None:
+    weekly = SeriesEvidence(
+        reason_code="e", grade="D", change=Change(change=-0.2, low=-0.3, high=-0.1), weeks_before=9, weeks_after=5,
+        sentence="Contacts about e changed.",
+    )  # fmt: skip
+    made = report([outcome("e", (500, 50), (0, 0), share=0.0)], series=[weekly])
+    text = page(made, at=NOON, scope="All outcomes.")
+    assert "\u221220% a week" in text
+    assert "Grade D: nobody held out; compared with the time before" in text
+    assert "deflection" not in text
+    [series] = [one for one in rows(made, outreaches=False) if one["level"] == "series"]
+    assert (series["grade"], series["relative"], series["difference"]) == ("D", -0.2, None)
 
 
 def test_what_is_recorded_is_text_and_never_markup() -> None:

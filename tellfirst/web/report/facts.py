@@ -136,3 +136,8 @@ def amount(found: Amount | None) -> str:
 def _percent(found: Amount) -> str:
     high = "no bound" if found.high is None else f"{found.high:+.0%}"
     return f"{found.value:+.0%} ({found.low or 0:+.0%} to {high})".replace("-", "\u2212")
+
+
+def percent(change: float) -> str:
+    """Returns a relative change with its sign."""
+    return f"{change:+.0%}".replace("-", "\u2212")

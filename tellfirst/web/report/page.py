@@ -10,7 +10,7 @@ from markupsafe import Markup
 from tellfirst.domain.outcome import ArmOutcome
 from tellfirst.measurement.report import ORDER, ForestRow, OutreachLine, ReasonReport, forest
 from tellfirst.measurement.sentences import MEANING
-from tellfirst.web.report.facts import amount, between, change, facts, stood_beside
+from tellfirst.web.report.facts import amount, between, change, facts, percent, stood_beside
 from tellfirst.web.report.forest import plot
 
 FOLDER = Path(__file__).parent
@@ -57,6 +57,9 @@ def _reasons(reasons: Iterable[ReasonReport]) -> dict[str, object]:
                     amount(some.avoided),
                 )
             )
+        if one.series and (found := one.series.change):
+            figures = (f"{percent(found.change)} a week", f"{percent(found.low)} to {percent(found.high)}")
+            rows.append((one.reason_code, one.series.grade, *("–",) * 3, *figures, "–"))
         if not one.pools:
             rows.append((one.reason_code, one.grade, f"{len(one.outreaches):,}", *("–",) * 5))
     columns = (
@@ -80,6 +83,7 @@ def _reason(number: int, one: ReasonReport) -> dict[str, object]:
     return {
         "id": f"reason-{number}-plot",
         "name": one.reason_code,
+        "series": (one.series.grade, MEANING[one.series.grade], one.series.sentence) if one.series else None,
         "pools": [
             {
                 "grade": some.grade,
