@@ -167,7 +167,9 @@ def read_snags(session: Session, now: datetime) -> tuple[Snag, ...]:
         Snag(outreach=id_, what="blocked" if blocked else "paused", detail=blocked or "")
         for id_, blocked in session.execute(select(outreach.c.id, outreach.c.blocked).where(held))
     ]
-    doubts: Any = select(send.c.outreach_id, func.count(), func.min(send.c.intent_at)).group_by(send.c.outreach_id)
+    # Grouped by the column itself, SQLite goes through the whole effect log in its order.
+    named = func.coalesce(send.c.outreach_id, "")
+    doubts: Any = select(named, func.count(), func.min(send.c.intent_at)).group_by(named)
     for what, where in (
         ("unknown", send.c.state == SendState.UNKNOWN),
         ("in_doubt", (send.c.state == SendState.INTENT) & (send.c.intent_at < now - MOVED_WITHIN)),
