@@ -42,6 +42,7 @@ REPLIES = {
     "why": "asks why they get this",
     "opt_out": "opted out",
     "opt_in": "wants messages again",
+    "answer": "answers a survey",
     "help": "asked the carrier for help",
     "automatic": "written by a program",
 }
@@ -119,7 +120,7 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
     if picture.replies:
         said = ", ".join(f"{count:,} {REPLIES.get(name, name)}" for name, count in picture.replies.items())
         yield "replies", f"{said}: tellfirst replies {picture.outreach}"
-    yield from harm_lines(picture.harm, picture.outreach)
+    yield from harm_lines(picture.harm)
     for decided in picture.decisions:
         said = "accepted" if decided.accepted else f"refused ({decided.code})"
         who = f" by {decided.approver}" if decided.approver else ""

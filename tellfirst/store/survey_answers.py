@@ -1,7 +1,7 @@
 """What is answered to surveys, and what that comes to by arm."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -17,6 +17,7 @@ from tellfirst.store.surveys import STEP
 from tellfirst.store.tables import OutreachRow, RecipientRow, SendRow
 from tellfirst.store.tables_surveys import SurveyAnswerRow, SurveyRow
 
+BY_DIGIT = ("sms", "whatsapp")
 BY_DIGIT_WITHIN = timedelta(days=7)
 """How long after a question was sent a lone digit is an answer to it."""
 LEFT = (SendState.INTENT, SendState.UNKNOWN, SendState.ACCEPTED, SendState.DELIVERED, SendState.UNDELIVERED)
@@ -106,11 +107,28 @@ def keep_answer(
     )
 
 
-def asked_by(session: Session, send: SendRow, *, now: datetime) -> int | None:
-    """Returns the survey that a send asked not long ago; None for any other, within the session's transaction."""
-    if not send.step.startswith(STEP) or send.intent_at is None or send.intent_at < now - BY_DIGIT_WITHIN:
-        return None
-    return session.exec(select(SurveyRow.id).where(SurveyRow.send_id == send.id)).first()
+def asked_by(
+    session: Session, customers: Collection[str], quoted: SendRow | None, *, now: datetime
+) -> tuple[int, SendRow] | None:
+    """Returns the question that a lone digit answers, with its send: the one quoted, or the last of these customers'.
+
+    None when nothing was asked in the last 7 days where digits are sent back; within the session's transaction.
+    """
+    query = (
+        select(SurveyRow.id, SendRow)
+        .join(SendRow, col(SendRow.id) == col(SurveyRow.send_id))
+        .where(
+            col(SurveyRow.customer_id).in_(list(customers)),
+            col(SendRow.channel).in_(BY_DIGIT),
+            col(SendRow.state).in_(LEFT),
+            col(SendRow.intent_at) > now - BY_DIGIT_WITHIN,
+        )
+        .order_by(col(SendRow.intent_at).desc())
+    )
+    if quoted is not None:
+        query = query.where(SendRow.id == quoted.id)
+    found = session.exec(query.limit(1)).first()
+    return None if found is None else (found[0] or 0, found[1])
 
 
 class _Arm:

@@ -5,13 +5,23 @@ from datetime import timedelta
 import pytest
 from sqlmodel import col, select, update
 
-from tellfirst.domain.message import SendState
+from tellfirst.domain.message import Channel, SendState
 from tellfirst.policy.caps import FrequencyCap
+from tellfirst.policy.replies import Kind, Reading
 from tellfirst.store.engine import Database
 from tellfirst.store.outreaches import Outreaches
+from tellfirst.store.replies import Incoming, Replies
 from tellfirst.store.survey_answers import SurveyAnswers
 from tellfirst.store.surveys import ASKED_LATELY, OPEN_FOR, Chosen, Due, Surveys
-from tellfirst.store.tables import CustomerRow, OutreachRow, RecipientRow, ReservationRow, SendRow
+from tellfirst.store.tables import (
+    ContactPointRow,
+    ContactRow,
+    CustomerRow,
+    OutreachRow,
+    RecipientRow,
+    ReservationRow,
+    SendRow,
+)
 from tellfirst.store.tables_surveys import SurveyAnswerRow, SurveyRow
 from tests.store.make import DAY, HOUR, NOON, OUTREACH, at_once, by, candidate, condition, meeting, paged
 
@@ -167,3 +177,78 @@ def test_answers_are_counted_by_cluster_and_arm_and_the_last_one_holds(database:
     assert answers.figures(since=NOON + 3 * DAY) == []
     with database.read() as session:
         assert len(session.exec(select(SurveyAnswerRow)).all()) == 7, "nothing is overwritten"
+
+
+READING = Reading(kind=Kind.REPLY, tone="neutral")
+
+
+def asked(database: Database, channel: Channel = "sms") -> None:
+    """Puts a survey whose questions were taken an hour after they were drawn."""
+    draw(database, put(database))
+    with database.write() as session:
+        session.execute(
+            update(SendRow).values(state=SendState.ACCEPTED, intent_at=NOON + 2 * DAY + HOUR, channel=channel)
+        )
+        for n in range(4):
+            session.add(ContactPointRow(customer_id=f"c-{n}", channel=channel, address=f"+1415555000{n}"))
+
+
+def reply(database: Database, text: str, *, at: timedelta = 3 * DAY, channel: str = "sms", id_: str = "r-1") -> str:
+    incoming = Incoming(id=id_, channel=channel, address="+14155550001", text=text)
+    kept = Replies(database).take(incoming, READING, now=NOON + at)
+    return kept.kind if kept else ""
+
+
+def scores(database: Database) -> list[tuple[str, int | None, str]]:
+    with database.read() as session:
+        return [(row.customer_id, row.score, row.by) for row in session.exec(select(SurveyAnswerRow))]
+
+
+def contacts(database: Database) -> int:
+    with database.read() as session:
+        return len(session.exec(select(ContactRow)).all())
+
+
+def test_a_lone_digit_is_an_answer_and_no_contact(database: Database) -> None:
+    asked(database)
+    for text in ("4", " 4. ", "4!", "4\n"):
+        assert reply(database, text, id_=text) == "answer"
+        assert reply(database, text, id_=text) == "", "handed on twice it is one answer"
+    assert scores(database) == [("c-1", 4, "digit")] * 4
+    assert contacts(database) == 0
+
+
+def test_what_says_more_than_a_digit_is_a_reply(database: Database) -> None:
+    asked(database)
+    said = ("0", "6", "45", "4 parcels are missing", "four", "٤", "-4")
+    assert {reply(database, text, id_=text) for text in said} == {"reply"}
+    assert (scores(database), contacts(database)) == ([], len(said))
+
+
+def test_a_digit_answers_for_seven_days_and_only_where_digits_are_sent_back(database: Database) -> None:
+    asked(database)
+    sent = 2 * DAY + HOUR
+    assert reply(database, "3", at=sent + 7 * DAY) == "reply"
+    assert reply(database, "3", at=sent + 7 * DAY - HOUR, id_="r-2") == "answer"
+    with database.write() as session:
+        session.execute(update(SendRow).values(channel="email"))
+        session.execute(update(ContactPointRow).values(channel="email"))
+    assert reply(database, "3", channel="email", id_="r-3") == "reply"
+
+
+def test_a_digit_that_quotes_another_message_answers_no_question(database: Database) -> None:
+    asked(database)
+    with database.write() as session:
+        first = session.exec(select(SendRow).where(SendRow.customer_id == "c-1")).one()
+        values = {**first.model_dump(), "id": "5e" * 16, "step": "initial", "provider_id": "SM1"}
+        session.add(SendRow(**values))
+        question = first.id
+    quoting = Incoming(id="r-1", channel="whatsapp", address="+14155550001", text="5", refers=("SM1",))
+    kept = Replies(database).take(quoting, READING, now=NOON + 3 * DAY)
+    assert kept is not None
+    assert kept.kind == "reply"
+    kept = Replies(database).take(
+        quoting.model_copy(update={"id": "r-2", "refers": (question,)}), READING, now=NOON + 3 * DAY
+    )
+    assert kept is not None
+    assert kept.kind == "answer"
