@@ -70,4 +70,8 @@ class HarmActivities:
 def _harmful(outreach: str, events: Sequence[HarmEvent]) -> Harmful:
     words = "; ".join(event.words for event in events)
     names = "+".join(f"{event.rule}-{event.number}" for event in events)
-    return Harmful(outreach=outreach, words=f"It does harm: {words}."[:500], event_id=f"harm:{names}")
+    # A signal's note has 500 characters, and what to do is not to be cut off.
+    text = (
+        f"Paused, for it does harm: {words[:380]}. `tellfirst resume` accepts it as it is, `tellfirst abort` ends it."
+    )
+    return Harmful(outreach=outreach, words=text, event_id=f"harm:{names}")

@@ -83,10 +83,7 @@ def _escalated(state: State, escalations: list[Escalation]) -> Situation:
             "Mend it and `tellfirst resume`, or `tellfirst abort`."
         )
     elif first.kind == "harm":
-        words = (
-            f"Paused since {_when(first.opened_at)}: {first.text} "
-            "`tellfirst resume` accepts it as it is, `tellfirst abort` ends the sending."
-        )
+        words = f"Since {_when(first.opened_at)}: {first.text}"
     elif first.kind == "promise_at_risk":
         words = f"Since {_when(first.opened_at)}: {first.text} `tellfirst resume` lets it go on."
     else:

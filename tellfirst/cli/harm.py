@@ -34,11 +34,11 @@ def harm_of(here: Installation, outreach: OutreachRecord, revision: RevisionReco
     return Watched(standings=tuple(one for one in now if one.figure is not None), events=events)
 
 
-def harm_lines(watched: Watched, outreach: str) -> Iterator[tuple[str, str]]:
+def harm_lines(watched: Watched) -> Iterator[tuple[str, str]]:
     """Yields a line for each crossing, with what to do, and one for each rule that can be judged."""
     for event in watched.events:
         if event.accepted is None:
-            do = f"`tellfirst resume {outreach}` accepts it, `tellfirst abort` ends the sending"
+            do = "`tellfirst resume` accepts it as it is, `tellfirst abort` ends it"
         else:
             do = f"somebody let it go on, seen {when(event.accepted_at)}"
         yield "harm", f"paused {when(event.at)}: {event.words}; {do}"

@@ -100,7 +100,7 @@ def _share(
     if not told:
         return _told(rule, None, None, limit, accepted, "nobody is told yet")
     figure, bound = events / told, share_bound(events, told)
-    words = f"{events:,} of {told:,} told {did}: {figure:.1%}, surely above {bound:.1%}, limit {limit:.1%}"
+    words = f"{events:,} of {told:,} told {did}: {figure:.1%}{_surely(bound, '.1%')}, limit {limit:.1%}"
     return _told(rule, figure, bound, limit, accepted, words)
 
 
@@ -133,9 +133,13 @@ def _load(so_far: SoFar, harm: Harm, accepted: Mapping[Rule, float]) -> Standing
     bound = pace_bound(so_far.load, so_far.hours, around=harm.team_load, level=level)
     words = (
         f"{so_far.load:,} replies, exceptions and escalations in {so_far.hours:.1f} h: "
-        f"{figure:.0f} an hour, surely above {bound:.0f}, limit {limit:.0f}"
+        f"{figure:.0f} an hour{_surely(bound, '.0f')}, limit {limit:.0f}"
     )
     return _told(rule, figure, bound, limit, accepted, words)
+
+
+def _surely(bound: float, form: str) -> str:
+    return f", surely above {bound:{form}}" if bound else ""
 
 
 def _limit(rule: Rule, given: float, harm: Harm, accepted: Mapping[Rule, float]) -> float:

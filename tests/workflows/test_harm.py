@@ -140,7 +140,7 @@ async def test_what_does_harm_is_paused_and_the_rest_is_not_told(world: World, r
     assert view.paused
     assert [(one.kind, one.level) for one in view.escalations] == [("harm", 1)]
     assert event.words in view.escalations[0].text
-    assert "`tellfirst resume` accepts it as it is, `tellfirst abort` ends the sending." in view.details
+    assert "`tellfirst resume` accepts it as it is, `tellfirst abort` ends it." in view.details
     assert [notice.to for notice in world.notices.of(handle.id) if notice.kind == "harm"] == ["Service lead"]
     entries = [(e.kind, e.actor) for e in Chain(world.app.database).entries() if e.about == handle.id]
     assert entries.count(("harm", WATCH)) == entries.count(("pause", WATCH)) == 1
