@@ -1,12 +1,15 @@
 """Contacts that are told otherwise later: the last word counts, what was said before is kept, and once is enough."""
 
+import re
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlmodel import col, select
 
+from tellfirst.store import contacts
 from tellfirst.store.contacts import Contact, Contacts, Saved
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.engine import Database
@@ -15,11 +18,12 @@ from tellfirst.store.tables_contacts import ContactVersionRow
 from tests.store.make import DAY, HOUR, NOON, at_once, meeting
 
 LATER = NOON + DAY
+STORE = Path(contacts.__file__).parent
 CALL = Contact(id="t-1", customer="c-1", reason_code="late", occurred_at=NOON, channel="phone")
 
 
-def tell(database: Database, *contacts: Contact, source: str = "desk", now: datetime = LATER) -> Saved:
-    return Contacts(database).save(contacts, source=source, through=None, now=now)
+def tell(database: Database, *told: Contact, source: str = "desk", now: datetime = LATER) -> Saved:
+    return Contacts(database).save(told, source=source, through=None, now=now)
 
 
 def otherwise(**change: Any) -> Contact:
@@ -144,3 +148,9 @@ def test_contacts_of_a_stranger_count_for_the_account_they_turn_out_to_belong_to
 def test_our_own_reasons_are_not_mapped(database: Database) -> None:
     tell(database, CALL, source="exceptions")
     assert [(row.given_code, row.reason_code) for row in here(database)] == [(None, "late")]
+
+
+def test_contacts_are_written_in_one_place() -> None:
+    """Or a writer would forget the account, the mapping, or what was said before."""
+    writes = re.compile(r"(insert|insert_new|delete)\((session, )?ContactRow|[^s] ContactRow\(|= ContactRow\(")
+    assert [path.name for path in STORE.glob("*.py") if writes.search(path.read_text())] == ["contacts.py"]
