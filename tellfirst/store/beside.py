@@ -214,7 +214,7 @@ def _settled(session: Session, reason: str, chunk: Sequence[str]) -> Counts:
     units_ = (
         select(row.c.outreach_id, row.c.arm, row.c.share, row.c.cluster, func.min(over).label("settled"))
         .join(merge, merge.c.old == row.c.cluster, isouter=True)
-        .where(row.c.outreach_id.in_(chunk), row.c.arm.is_not(None), row.c.t0.is_not(None))
+        .where(row.c.outreach_id.in_(chunk), row.c.t0.is_not(None))
         .group_by(row.c.outreach_id, row.c.arm, row.c.share, row.c.cluster)
         .subquery()
     )

@@ -119,6 +119,9 @@ def test_what_came_back_elsewhere_has_a_sign() -> None:
         "For each 10 contacts avoided about where_is_my_order, 2.0 fewer came about other reasons too."
         " Chance alone may have made that difference elsewhere."
     )
+    # Nobody of four elsewhere against all four is more than chance gives.
+    apart = of(TREATED.model_copy(update={"elsewhere": 0}), CONTROL.model_copy(update={"elsewhere": 4}))
+    assert apart.sentences[0].endswith("2.0 fewer came about other reasons too.")
     # Four fewer about the reason, three about anything: one in four came back.
     back = arm("control", [3, 4, 4, 5], [3, 3, 4, 4], [0, 0, 0, 0])
     assert of(TREATED, back).displaced == pytest.approx(0.25)

@@ -61,7 +61,7 @@ def test_each_message_is_read_once_and_machines_stand_apart(told: Desk, database
         receipt(database, "c-0", status)
     receipt(database, "c-1", "machine_open", named=False)
     receipt(database, "c-4", "open")
-    receipt(database, "c-1", "open", provider="twilio")  # of somebody else's message
+    receipt(database, "c-1", "read", provider="twilio")  # of somebody else's message
     assert of(database).channels == (ChannelCount(channel="email", sent=2, opened=1, machine=1, clicked=1),)
 
 
@@ -117,6 +117,8 @@ def test_who_never_came_and_is_affected_no_more_is_settled(told: Desk, database:
     Contacts(database).save(contacts, source="desk", through=None, now=NOON)
     # c-1 came, c-2's was over only with its window, c-4's is not over.
     assert settled(database) == {"treated": (1, 3), "control": (1, 2)}
+    told.set_recipient("c-4", t0=None)  # as of those whom a correction reached
+    assert settled(database)["control"] == (1, 1)
 
 
 def test_an_account_is_settled_as_a_whole_and_read_through_merges(told: Desk, database: Database) -> None:
@@ -211,9 +213,10 @@ def test_what_became_of_accounts_is_counted_by_arm_and_time(told: Desk, database
         ("treated", 30): (2, {"churned": 1, "expanded": 1}, -300),
         ("control", 30): (2, {}, 0),
     }
-    AccountEvents(database).save([news("c-9", "retained", 90)], source="billing", now=NOON)
+    corrected = [news("c-2", "retained", 40), news("c-9", "retained", 90)]
+    AccountEvents(database).save(corrected, source="billing", now=NOON)
     assert accounts(database)["treated", 90] == (2, {"churned": 1, "expanded": 1, "retained": 1}, -300)
-    assert accounts(database)["control", 90] == (2, {"contracted": 1}, -300)
+    assert accounts(database)["control", 90] == (2, {"retained": 1}, 0)
 
 
 def test_events_of_a_merged_account_are_of_the_one_that_was_drawn(told: Desk, database: Database) -> None:
