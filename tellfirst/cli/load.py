@@ -21,10 +21,11 @@ def load(
     ] = "",
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Show who decides, looks into exceptions and answers escalations, and how long those waited.
+    """Show what telling customers first asks of people.
 
-    Business hours are those of TELLFIRST_HOURS, by default Monday to Friday from 9 to 17. Medians are of all that was
-    decided or taken; an escalation that nobody has taken is counted below.
+    Who decides, looks into exceptions and answers escalations, and how long those waited. Business hours are those of
+    TELLFIRST_HOURS, by default Monday to Friday from 9 to 17. Medians are of all that was decided or taken; an
+    escalation that nobody has taken is counted below.
     """
     after = read_instant(since, "--since") if since else None
     with opened() as here:
