@@ -17,7 +17,7 @@ from tellfirst.measurement.intervals import Difference
 from tellfirst.measurement.multiple import benjamini_hochberg
 from tellfirst.measurement.pooling import Pooled
 from tellfirst.measurement.pools import Pair, Pool, contacted, difference, pairs, pool
-from tellfirst.measurement.sentences import SURE, details, early, headline, verdict
+from tellfirst.measurement.sentences import SURE, details, early, headline, likely, verdict
 from tellfirst.measurement.sequential import EARLY, confidence_margin, reading
 from tellfirst.measurement.series import SeriesEvidence
 from tellfirst.measurement.surveys import SurveyReading, read_surveys
@@ -179,7 +179,7 @@ def _reason(
         grade=grades[0],
         pools=told,
         adjusted_p=adjusted_p,
-        marked=adjusted_p is not None and adjusted_p < SURE,
+        marked=adjusted_p is not None and adjusted_p < SURE and likely(pools[0]),
         outreaches=lines,
         early=readings,
         forest=(

@@ -61,15 +61,19 @@ def verdict(pool: Pool, adjusted_p: float | None = None, compared: int = 1) -> s
     return small + (said if small else said[0].upper() + said[1:])
 
 
+def likely(pool: Pool) -> bool:
+    """Returns whether a pool is large enough to conclude from, and its interval leaves no difference out."""
+    return pool.enough and pool.difference is not None and not pool.difference.low <= 0 <= pool.difference.high
+
+
 def details(pool: Pool) -> Iterator[str]:
     """Yields what stands beside the headline of a pool that has a difference, a sentence each."""
     found = pool.difference
     if found is None:
         return
-    likely = pool.enough and not found.low <= 0 <= found.high
     if pool.enough and pool.avoided is not None:
         yield _avoided(pool.avoided)
-    if likely and found.high < 0 and pool.grade == "A" and pool.relative is not None:
+    if likely(pool) and found.high < 0 and pool.grade == "A" and pool.relative is not None:
         yield _relative(pool.relative)
     if pool.elsewhere is not None and pool.anyhow is not None:
         yield _displaced(pool.elsewhere, pool.anyhow)
