@@ -21,7 +21,7 @@ COLUMNS = (*REQUIRED, "value_minor")
 EVENTS: tuple[AccountEvent, ...] = get_args(AccountEvent)
 MOST = 10**15
 
-accounts = typer.Typer(help="What became of accounts: retained, churned, expanded, contracted.", no_args_is_help=True)
+accounts = typer.Typer(help="What became of accounts: who stayed, and at what value.", no_args_is_help=True)
 
 
 @accounts.callback()

@@ -61,7 +61,7 @@ def reasons(
     top: Annotated[int, typer.Option(min=0, help="Reasons in the table; 0 for all.")] = TOP,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
-    """Rank reasons by how worthwhile it is to tell customers first.
+    """Rank reasons by what telling customers first is worth.
 
     By volume and steadiness; with events by what of a year's contacts an event foretells in time, with costs in
     money, each time by the low end. docs/measurement.md tells how it is computed.
