@@ -95,7 +95,7 @@ def details(pool: Pool) -> Iterator[str]:
         )
     if pool.crossed:
         yield (
-            f"{pool.crossed:,} accounts turned out to be one with an account of the other arm;"
+            f"Accounts that turned out to be one with an account of the other arm: {pool.crossed:,};"
             " each counts in the arm drawn first."
         )
 
@@ -114,7 +114,8 @@ def early(now: Difference | None, contacted: int, reason: str) -> str:
     """Returns what an outreach with an open window looks like so far."""
     if now is None:
         return (
-            f"Too early to say anything: {contacted:,} accounts have contacted support about {reason} so far,"
+            f"Too early to say anything: {contacted:,} account{'' if contacted == 1 else 's'} contacted support about"
+            f" {reason} so far,"
             " and bounds that hold at every look need 100."
         )
     return (

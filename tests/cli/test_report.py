@@ -14,6 +14,9 @@ from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tests.cli.conftest import Shell
 from tests.contract.publish import FOLDER
+from tests.store.make import NOON as START
+from tests.store.make import customers
+from tests.store.test_windows import END, Office
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -115,3 +118,18 @@ def test_what_is_printed_for_machines_keeps_its_schema(shell: Shell, database: D
     jsonschema.validate(document, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document | {"reasons": [{"grade": "F"}]}, schema)
+
+
+def test_open_windows_are_told_apart_once_their_contacts_are_here(shell: Shell, database: Database) -> None:
+    office = Office(database)
+    customers(database, ["c-1", "c-2"])
+    office.outreach(("c-1", "treated"), ("c-2", "control"))
+    office.came("c-1", START)
+    assert shell("report").out.startswith("no outcome is recorded yet")
+    office.contacts.save([], source="desk", through=END, now=END)
+    out = shell("report").out
+    assert "early reading, windows still open:\n" in out
+    assert "Too early to say anything: 1 account contacted support about where_is_my_order so far" in out
+    [reason] = shell("report", "--json").document["reasons"]
+    assert (reason["pools"], len(reason["early"])) == ([], 1)
+    assert shell("report", "--reason", "payment_problem", "--json").document["reasons"] == []

@@ -319,7 +319,7 @@ def test_open_windows_stand_apart_and_belong_to_no_figure() -> None:
     soon = going.model_copy(update={"figures": figures((90, 5), (90, 10), 0.5)})
     [alone] = report([], [soon])
     assert (alone.grade, alone.pools, alone.early[0].now) == ("B", (), None)
-    assert alone.sentences == ("Too early to say anything: 15 accounts have contacted support about r so far,"
+    assert alone.sentences == ("Too early to say anything: 15 accounts contacted support about r so far,"
                                " and bounds that hold at every look need 100.",)  # fmt: skip
     # With two shares the bounds are as wide as the pooled error makes them.
     two = going.model_copy(update={"figures": (*going.figures, *figures((900, 50), (100, 12), 0.1))})
