@@ -26,6 +26,7 @@ def arm(name: Arm, about: list[float], every: list[float], seconds: list[float],
         share=0.5,
         clusters=len(about),
         contacted=sum(1 for one in about if one),
+        anyhow=sum(1 for one in every if one),
         contacts=sums(*about),
         all_contacts=sums(*every),
         seconds=sums(*seconds),
@@ -136,7 +137,7 @@ def test_where_no_contact_is_known_to_be_avoided_none_came_back() -> None:
 
 
 def many(name: Arm, clusters: int, **more: Any) -> ArmFigures:
-    return ArmFigures(arm=name, share=0.5, clusters=clusters, contacted=50, **more)
+    return ArmFigures(arm=name, share=0.5, clusters=clusters, contacted=50, anyhow=50, **more)
 
 
 def test_rates_by_arm_have_their_difference() -> None:
