@@ -8,6 +8,7 @@ from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from activities.playbooks import PlannedPlaybooks
 from tellfirst.domain.base import Frozen
+from tellfirst.errors import PlaybookError
 from tellfirst.store.harm import Harm, HarmEvent
 from tellfirst.store.outreaches import Outreaches
 
@@ -43,15 +44,18 @@ class HarmActivities:
             clock, watched = AttemptClock(), self._harm.watched()
             harmful: list[Harmful] = []
             for count, outreach in enumerate(watched):
-                harmful += self._judge(outreach, clock)
+                try:
+                    harmful += self._judge(outreach, clock)
+                except (LookupError, PlaybookError) as error:  # the others are to be looked at all the same
+                    activity.logger.warning("%s is not watched for harm: %s", outreach, type(error).__name__)
                 activity.heartbeat(count)
             return HarmReport(looked_at=len(watched), harmful=tuple(harmful))
 
     def _judge(self, name: str, clock: AttemptClock) -> Iterator[Harmful]:
         outreach = self._outreaches.get(name)
         revision = self._outreaches.revision(name, self._outreaches.latest_revision(name))
-        assert outreach is not None  # noqa: S101 - it has sent something
-        assert revision is not None  # noqa: S101
+        if outreach is None or revision is None:
+            raise LookupError(name)
         limits = self._playbooks.of(revision).harm
         found = self._harm.standings(name, limits, now=clock.now())
         waits = {event.rule: event for event in self._harm.events(name) if event.accepted is None}

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst import contract
     from tellfirst.contract import Pause
     from tellfirst.domain.base import Frozen
-    from workflows.options import DATABASE, QUICK
+    from workflows.options import DATABASE, QUICK, WATCH
 
 EVERY = timedelta(minutes=15)
 
@@ -51,7 +51,7 @@ class UpkeepWorkflow:
     async def _watch_harm(self) -> None:
         """Pauses what does harm; the next look says again what an outreach has not heard."""
         try:
-            report: HarmReport = await workflow.execute_activity_method(HarmActivities.watch_harm, **DATABASE)
+            report: HarmReport = await workflow.execute_activity_method(HarmActivities.watch_harm, **WATCH)
         except ActivityError:
             workflow.logger.warning("a look for harm failed")
             return

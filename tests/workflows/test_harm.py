@@ -21,12 +21,17 @@ from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contact
 from tellfirst.store.harm import WATCH, Harm
 from tellfirst.store.replies import Incoming, Replies
-from tellfirst.store.tables import RecipientRow, SendRow
+from tellfirst.store.tables import OutreachRow, RecipientRow, SendRow
 from tests.workflows.test_sending import people
 from tests.world import FAR, World
 from workflows.upkeep import UpkeepState
 
 Handle = WorkflowHandle[Any, Any]
+AGES_AGO = {
+    "started_at": datetime(2020, 1, 1, tzinfo=UTC),
+    "detected_at": datetime(2020, 1, 1, tzinfo=UTC),
+    "facts": {},
+}
 NUMBERS = iter(range(1_000_000))
 
 
@@ -222,3 +227,15 @@ async def test_an_outreach_that_has_ended_is_not_looked_at(world: World) -> None
     opt_out(world, sends(world, handle.id))
     await world.finish(handle)
     assert await look(world) == HarmReport(looked_at=0)
+
+
+async def test_one_that_cannot_be_judged_keeps_nobody_from_looking_at_the_others(world: World) -> None:
+    handle = await all_told(world, 30)
+    with world.app.database.write() as session:
+        session.add(OutreachRow(id="a-1", trigger="t", key="k", episode=1, first_run="r", **AGES_AGO))
+        session.flush()
+        send = session.exec(select(SendRow).limit(1)).one().model_dump()
+        session.add(SendRow(**{**send, "id": "s-1", "outreach_id": "a-1", "step": "other"}))
+    opt_out(world, sends(world, handle.id)[:20])
+    report = await look(world)
+    assert (report.looked_at, [one.outreach for one in report.harmful]) == (2, [handle.id])
