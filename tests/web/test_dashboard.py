@@ -267,7 +267,7 @@ async def test_each_section_says_what_is_so(morning: Database) -> None:
         in told["sending"]
     )
     assert "not known whether they arrived messages 3" in told["stuck"]
-    assert "paused by a person" in told["stuck"]
+    assert "service_disruption/inc-2041/1 what paused" in told["stuck"]
     assert (
         "told 31 opted out 1 3.2 %, limit 5.0 % angry or asking why 3 9.7 %, limit 5.0 %, above it" in told["answers"]
     )

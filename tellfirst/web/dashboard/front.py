@@ -97,17 +97,27 @@ def front_sections(
             " for them stands here.",
             "What telling first asked of people in the last seven days",
             ("who", "decisions", "waited", "after hours", "exceptions", "escalations", "answered after"),
-            [_person(one) for one in (*load.people, *((load.everyone,) if load.people else ()))],
+            [_person(one) for one in (*load.people, load.everyone)] if load.people else (),
+            count=len(load.people),
         ),
     )
 
 
 def _section(
-    id_: str, title: str, nothing: str, caption: str, columns: tuple[str, ...], rows: Sequence[Row]
+    id_: str,
+    title: str,
+    nothing: str,
+    caption: str,
+    columns: tuple[str, ...],
+    rows: Sequence[Row],
+    *,
+    count: int | None = None,
 ) -> Section:
     more = (f"{len(rows) - LINES:,} more are not shown.",) if len(rows) > LINES else ()
     table = Table(caption=caption, columns=columns, rows=tuple(rows[:LINES])) if rows else None
-    return Section(id=id_, title=title, count=len(rows), nothing=nothing, table=table, more=more)
+    return Section(
+        id=id_, title=title, count=len(rows) if count is None else count, nothing=nothing, table=table, more=more
+    )
 
 
 def _warned(one: Warned, now: datetime) -> Row:

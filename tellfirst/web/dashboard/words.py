@@ -33,7 +33,7 @@ RISKS = {
 }
 SNAGS = {
     "blocked": "stopped by the provider",
-    "paused": "paused by a person",
+    "paused": "paused",
     "harm": "it does more harm than its playbook allows",
     "unknown": "not known whether they arrived",
     "in_doubt": "in doubt for more than 5 minutes",
