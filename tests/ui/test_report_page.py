@@ -62,6 +62,11 @@ async def _looked_at(browser: Browser, file: Path, width: int, scheme: Literal["
     assert (asked, said) == ([file.as_uri()], []), "nothing is loaded and nothing complains"
     wide = await opened.locator("main").evaluate("() => document.documentElement.scrollWidth")
     assert wide <= width, "nothing is cut off"
+    spilled = await opened.locator("section > table").evaluate_all(
+        "all => all.filter(one => one.getBoundingClientRect().right > one.closest('section')"
+        ".getBoundingClientRect().right - 15)"
+    )
+    assert spilled == [], "no table is wider than its section"
     assert await opened.get_by_role("img", name="Forest plot of the reasons").is_visible()
     # What the picture shows a screen reader reads in the table: a cell of its own, with its header.
     line = opened.get_by_role("row").filter(has=opened.get_by_role("rowheader", name="where_is_my_order", exact=True))
