@@ -73,16 +73,19 @@ def beside(
     counts: Sequence[BesideCounts] = (),
     rates: CostRates | None = None,
     reason_code: str = "",
+    counted: bool = True,
 ) -> Beside:
     """Returns all of it for `outcomes`, pairs of an outreach and its figures, that have one grade.
 
-    Arms are compared only where the main figure is: grades A and B. `counts` are of the same outreaches.
+    Arms are compared only where the main figure is: grades A and B. `counts` are of the same outreaches. Without
+    `counted` contacts are missing: then, as with a broken split, no rate of an arm is given.
     """
     strata = [one for outreach, figures in outcomes for one in pairs(outreach, figures)]
-    pooled = pool(grade, strata)
-    compared, broken = pooled.difference is not None, pooled.grade == "X"
+    pooled = pool(grade, strata, counted=counted)
+    compared, broken = pooled.difference is not None, pooled.grade == "X" or not counted
     told = _told(strata, lambda arm: arm.contacts.y)
-    opted_out = _both(pooled, strata, lambda arm: arm.opted_out, pooled.opted_out)
+    opted_out = _both(strata, lambda arm: arm.opted_out, pooled.opted_out, broken=broken)
+    arms: tuple[Arm, ...] = () if broken else ("treated", "control")
     found = costs(pooled, strata, counts, rates) if rates else None
     displaced = _displaced(pooled)
     return Beside(
@@ -90,12 +93,12 @@ def beside(
         channels=_channels(counts),
         # What came after the figures were counted may be among the replies.
         replied=rate(min(round(told), sum(one.replied for one in counts)), round(told)),
-        elsewhere=_both(pooled, strata, lambda arm: arm.elsewhere, pooled.elsewhere),
+        elsewhere=_both(strata, lambda arm: arm.elsewhere, pooled.elsewhere, broken=broken),
         displaced=displaced,
-        repeated=_both(pooled, strata, lambda arm: arm.repeated, pooled.repeated),
-        resolved_first={arm: _resolved_first(strata, arm) for arm in ("treated", "control")},
+        repeated=_both(strata, lambda arm: arm.repeated, pooled.repeated, broken=broken),
+        resolved_first={arm: _resolved_first(strata, arm) for arm in arms},
         settled=None if broken else _settled(counts, compared=compared),
-        resolution={arm: mean([one.resolution for one in _arms(strata, arm)]) for arm in ("treated", "control")},
+        resolution={arm: mean([one.resolution for one in _arms(strata, arm)]) for arm in arms},
         opted_out=opted_out,
         opted_out_per_1000=_per_thousand(opted_out.treated),
         tones=_tones(counts),
@@ -115,9 +118,9 @@ def _told(strata: Sequence[Pair], of: Callable[[ArmFigures], float]) -> float:
 
 
 def _both(
-    pooled: Pool, strata: Sequence[Pair], of: Callable[[ArmFigures], int], difference: Difference | None
+    strata: Sequence[Pair], of: Callable[[ArmFigures], int], difference: Difference | None, *, broken: bool
 ) -> ByArm:
-    made = Rate if pooled.grade == "X" else rate
+    made = Rate if broken else rate
     treated, control = (
         made(events=sum(map(of, some)), n=sum(arm.clusters for arm in some))
         for some in (_arms(strata, "treated"), _arms(strata, "control"))

@@ -205,7 +205,8 @@ def _beside(
     if not counted:
         return None
     some = [(one.outreach, one.figures) for one in outcomes]
-    return beside(of.grade, some, counts=counted, rates=rates, reason_code=code)
+    here = all(one.counted for one in outcomes)
+    return beside(of.grade, some, counts=counted, rates=rates, reason_code=code, counted=here)
 
 
 def _grade(one: OutcomeRecord) -> Grade:

@@ -169,6 +169,13 @@ def test_the_split_that_is_broken_withholds_every_rate() -> None:
     found = of(many("treated", 900), many("control", 100), counts=COUNTS.model_copy(update={"settled": settled}))
     assert (found.elsewhere.treated.rate, found.elsewhere.difference, found.settled) == (None, None, None)
     assert (found.costs, found.displaced, found.sentences) == (None, None, ())
+    assert (found.resolved_first, found.resolution) == ({}, {})
+
+
+def test_where_contacts_never_came_no_rate_tells_of_them() -> None:
+    found = beside("E", [(NAME, [TREATED, CONTROL])], counts=[COUNTS], rates=RATES, counted=False)
+    assert (found.repeated.treated.rate, found.elsewhere.control.rate, found.resolved_first) == (None, None, {})
+    assert (found.costs, found.opted_out_per_1000, found.sentences) == (None, None, ())
 
 
 @pytest.mark.parametrize("grade", ["C", "D", "E"])
