@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, func
+from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, delete, select, update
 
 from tellfirst.domain.base import Frozen
@@ -12,7 +12,7 @@ from tellfirst.store.accounts import RULES, clusters_of
 from tellfirst.store.engine import Database
 from tellfirst.store.erasure import ERASURE
 from tellfirst.store.statements import alone, beside, chunks, insert_new, table
-from tellfirst.store.tables import ContactRow, RecipientRow, WatermarkRow
+from tellfirst.store.tables import ContactRow, WatermarkRow
 from tellfirst.store.tables_audit import AuditRow
 from tellfirst.store.tables_contacts import ContactVersionRow, ReasonCodeRow
 
@@ -59,15 +59,8 @@ class Saved(Frozen):
         return Saved(**{name: mine[name] + theirs[name] for name in mine})
 
 
-class ArmCount(Frozen):
-    """Counts the clusters of one arm and those that made contact about the reason in their window."""
-
-    clusters: int
-    contacted: int
-
-
 class Contacts:
-    """Keeps contacts and counts them by window."""
+    """Keeps contacts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -90,29 +83,6 @@ class Contacts:
         """Returns the instant up to which the contacts of one source are here, None while it never said so."""
         with self._database.read() as session:
             return session.exec(select(WatermarkRow.at).where(WatermarkRow.source == source)).first()
-
-    def count(self, outreach: str, reason_code: str) -> dict[str, ArmCount]:
-        """Counts contacts by arm over each row's own window [t0, window_end), one per account cluster."""
-        row, contact = table(RecipientRow), table(ContactRow)
-        made_contact = (
-            select(contact.c.id)
-            .where(
-                contact.c.customer_id == row.c.customer_id,
-                contact.c.reason_code == reason_code,
-                contact.c.occurred_at >= row.c.t0,
-                contact.c.occurred_at < row.c.window_end,
-            )
-            .exists()
-        )
-        units = (
-            select(row.c.arm, row.c.cluster, func.max(case((made_contact, 1), else_=0)).label("contacted"))
-            .where(row.c.outreach_id == outreach, row.c.arm.is_not(None))
-            .group_by(row.c.arm, row.c.cluster)
-            .subquery()
-        )
-        query = select(units.c.arm, func.count(), func.sum(units.c.contacted)).group_by(units.c.arm)
-        with self._database.read() as session:
-            return {arm: ArmCount(clusters=n, contacted=int(x or 0)) for arm, n, x in session.execute(query)}
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Returns which contacts are here already."""

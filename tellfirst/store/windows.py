@@ -114,7 +114,7 @@ def _units(outreaches: Sequence[str], *, sqlite: bool) -> CTE:
     """Returns the accounts of outreaches, one row each: their first window, and from when on it is theirs alone."""
     row, outreach, merge = table(RecipientRow), table(OutreachRow), table(MergeRow)
     asked = row.c.outreach_id.in_(outreaches)
-    drawn = row.c.arm.is_not(None)
+    drawn = and_(row.c.arm.is_not(None), row.c.t0.is_not(None))  # who is told of a correction has no window of it
     now = func.coalesce(merge.c.into, row.c.cluster)
     mine = (
         select(now.label("account"))

@@ -23,6 +23,7 @@ from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.tables import RecipientRow, SendRow
 from tellfirst.store.tables_contacts import MergeRow
 from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
+from tellfirst.store.windows import Windows
 from tests.store.desk import Desk, step
 from tests.store.make import DAY, HOUR, NOON, OUTREACH
 
@@ -98,7 +99,7 @@ def faults(database: Database) -> list[str]:
 
 
 def test_nothing_of_a_customer_is_left_and_what_was_signed_still_holds(known: Desk, anchored: Database) -> None:
-    before, counted = page(known), Contacts(anchored).count(OUTREACH, "where_is_my_order")
+    before, counted = page(known), Windows(anchored).count(OUTREACH)
     assert all(secret in everything(anchored) for secret in SECRETS)
     assert Erasure(anchored).forget("c-1", "forgotten-1", by="ana", at=NOON + DAY) == 1
     after = everything(anchored)
@@ -106,7 +107,7 @@ def test_nothing_of_a_customer_is_left_and_what_was_signed_still_holds(known: De
     assert "customer/c-1/" not in after
     assert "customer/forgotten-1/goodwill_credit/EUR/2026" in after
     assert page(known) == before
-    assert Contacts(anchored).count(OUTREACH, "where_is_my_order") == counted
+    assert Windows(anchored).count(OUTREACH) == counted
     assert faults(anchored) == []
     last = Chain(anchored).head()
     assert last is not None
