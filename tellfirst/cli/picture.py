@@ -1,6 +1,7 @@
 """What an approver needs to see of an outreach, gathered from the database; never an address."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from pydantic import AwareDatetime
 
@@ -69,6 +70,8 @@ class Offer(Frozen):
     plan: Plan
     holdout: float
     global_holdout: float
+    phases: int
+    phase: timedelta
     tripwire: int
     channels: dict[str, int]
     set_aside: dict[str, int]
@@ -163,7 +166,7 @@ def render_row(playbook: Playbook, plan: Plan, row: Recipient, templates: dict[s
 def _offer(here: Installation, revision: RevisionRecord) -> Offer:
     playbook = parse(revision.playbook_text, "the planned playbook").playbook
     templates: dict[str, Template] = {}
-    samples = []
+    samples, holdouts = [], holdouts_of(playbook, here.settings.global_holdout)
     for row in here.recipients.samples(revision.outreach, revision.number, SAMPLES):
         text = render_row(playbook, revision.plan, row, templates)
         samples.append(
@@ -178,7 +181,9 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         at_any_hour=playbook.timing.ignores_hours,
         plan=revision.plan,
         holdout=playbook.measure.holdout,
-        global_holdout=holdouts_of(playbook, here.settings.global_holdout).everywhere,
+        global_holdout=holdouts.everywhere,
+        phases=holdouts.phases,
+        phase=holdouts.phase,
         tripwire=playbook.approval.tripwire,
         channels=dict(revision.proposal.channels),
         set_aside=here.recipients.set_aside(revision.outreach, revision.number),

@@ -181,6 +181,8 @@ def _audience(offer: Offer) -> str:
     )
     if offer.global_holdout:
         share += f", {offer.global_holdout:.0%} by the hold-out of all outreaches"
+    if offer.phases > 1:
+        share += f"; told in {offer.phases} phases, {length(offer.phase)} apart, as chance has it"
     return f"{counted(offer.plan.recipients, 'recipient')}: {channels}; {share}"
 
 

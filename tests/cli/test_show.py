@@ -161,6 +161,15 @@ async def test_show_counts_who_is_held_out_by_what_and_names_nobody_before_the_d
     assert f"{len(held)} by the hold-out of all outreaches" in words
 
 
+async def test_an_approver_sees_that_some_are_told_later(office: Office) -> None:
+    office.world.override("late_delivery", {"holdout = 0\n": 'holdout = 0\nphased = true\nphase = "PT2H"\n'})
+    office.world.customer("c-1")
+    handle = await office.world.start(office.world.late("o-1"))
+    await office.world.planned(handle.id)
+    words = " ".join((await office.run("show", handle.id)).out.split())
+    assert "all are told, nobody is held out; told in 2 phases, 2 h apart, as chance has it" in words
+
+
 async def test_live_is_said_where_texts_leave(office: Office) -> None:
     outreach = await sent_to_six(office)
     office.shell.environment["TELLFIRST_SMS"] = "twilio"
