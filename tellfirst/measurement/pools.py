@@ -131,9 +131,7 @@ def pool(grade: Grade, strata: Sequence[Pair], *, counted: bool = True) -> Pool:
         grade = "X"
     used = [one for one in strata if one.comparable]
     found = difference(used, contacted) if grade in ("A", "B") else None
-    treated, control = (_arm(arm, used if found else strata, weighted=bool(found)) for arm in ("treated", "control"))
-    if grade == "X" or not counted:
-        treated, control = (arm.model_copy(update={"rate": None}) for arm in (treated, control))
+    treated, control = both_arms(grade, strata, counted=counted)
     pooled = Pool(
         grade=grade,
         outreaches=len({one.outreach for one in strata}),
@@ -171,6 +169,16 @@ def pool(grade: Grade, strata: Sequence[Pair], *, counted: bool = True) -> Pool:
             "power": _power(used, treated, control),
         }
     )
+
+
+def both_arms(grade: Grade, strata: Sequence[Pair], *, counted: bool = True) -> tuple[ArmOutcome, ArmOutcome]:
+    """Returns treated and control of `strata`, of those alone that compare something where the grade compares."""
+    used = [one for one in strata if one.comparable]
+    weighted = bool(used) and grade in ("A", "B")
+    treated, control = (_arm(arm, used if weighted else strata, weighted=weighted) for arm in ("treated", "control"))
+    if grade == "X" or not counted:
+        treated, control = (arm.model_copy(update={"rate": None}) for arm in (treated, control))
+    return treated, control
 
 
 def together_p(strata: Iterable[Pair]) -> float:

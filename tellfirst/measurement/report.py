@@ -16,8 +16,8 @@ from tellfirst.measurement.grades import BROKEN_RATIO
 from tellfirst.measurement.intervals import Difference
 from tellfirst.measurement.multiple import benjamini_hochberg
 from tellfirst.measurement.pooling import Pooled
-from tellfirst.measurement.pools import Pair, Pool, contacted, difference, pairs, pool
-from tellfirst.measurement.sentences import SURE, details, early, headline, likely, verdict
+from tellfirst.measurement.pools import Pair, Pool, both_arms, contacted, difference, pairs, pool
+from tellfirst.measurement.sentences import SURE, details, early, headline, likely, verdict, withheld
 from tellfirst.measurement.sequential import EARLY, confidence_margin, reading
 from tellfirst.measurement.series import SeriesEvidence
 from tellfirst.measurement.surveys import SurveyReading, read_surveys
@@ -127,7 +127,10 @@ def report(
     reports = []
     for code, some in groups.items():
         pools = [of for _, of in some]
-        plain = _reason(code, pools, closed.get(code, ()), going.get(code, ()), adjusted.get(code), len(adjusted))
+        # What is odd together is odd in each: an outreach has the grade of those it stands with.
+        grades = {one.outreach: of.grade for outcomes, of in some for one in outcomes}
+        own = closed.get(code, ()), going.get(code, ())
+        plain = _reason(code, pools, *own, grades, adjusted.get(code), len(adjusted))
         more: dict[str, object] = {
             "beside": _beside(code, *some[0], by_outreach, rates) if some else None,
             "surveys": tuple(reading for reading in heard if reading.reason_code == code),
@@ -151,10 +154,11 @@ def _reason(
     pools: Sequence[Pool],
     closed: Sequence[OutcomeRecord],
     going: Sequence[OutreachFigures],
+    grades: Mapping[str, Grade],
     adjusted_p: float | None,
     compared: int,
 ) -> ReasonReport:
-    lines = tuple(_line(one) for one in closed)
+    lines = tuple(_line(one, grades.get(one.outreach, one.grade)) for one in closed)
     readings = tuple(_early(one) for one in going)
     told = tuple(
         one.model_copy(update={"sentences": _said(one, code, None if place else adjusted_p, compared)})
@@ -173,10 +177,10 @@ def _reason(
         for line in lines
         if line.difference
     )
-    grades = [one.grade for one in pools] or [line.grade for line in lines] or ["B"]
+    best = [one.grade for one in pools] or [line.grade for line in lines] or ["B"]
     return ReasonReport(
         reason_code=code,
-        grade=grades[0],
+        grade=best[0],
         pools=told,
         adjusted_p=adjusted_p,
         marked=adjusted_p is not None and adjusted_p < SURE and likely(pools[0]),
@@ -210,10 +214,9 @@ def _beside(
 
 
 def _grade(one: OutcomeRecord) -> Grade:
-    """Returns the grade recorded, or X when an arm of any hold-out share is not as drawn."""
-    broken = one.grade in ("A", "B") and any(
-        stratum.ratio_p < BROKEN_RATIO for stratum in pairs(one.outreach, one.figures)
-    )
+    """Returns the grade recorded, or X when one of several hold-out shares is not as drawn; one alone was judged so."""
+    strata = pairs(one.outreach, one.figures) if one.grade in ("A", "B") else []
+    broken = len(strata) > 1 and any(stratum.ratio_p < BROKEN_RATIO for stratum in strata)
     return "X" if broken else one.grade
 
 
@@ -230,15 +233,14 @@ def _groups(closed: Sequence[OutcomeRecord]) -> list[tuple[list[OutcomeRecord], 
     return found
 
 
-def _line(one: OutcomeRecord) -> OutreachLine:
-    grade, strata = _grade(one), pairs(one.outreach, one.figures)
+def _line(one: OutcomeRecord, grade: Grade) -> OutreachLine:
     return OutreachLine(
         outreach=one.outreach,
         trigger=one.trigger,
         grade=grade,
-        arms=pool(grade, strata, counted=one.counted).arms,
+        arms=both_arms(grade, pairs(one.outreach, one.figures), counted=one.counted),
         difference=None if grade == "X" else _recorded(one),
-        sentence=one.sentence,
+        sentence=withheld(1) if grade == "X" != one.grade else one.sentence,
         recorded_at=one.recorded_at,
         first_t0=one.first_t0,
         last_t0=one.last_t0,

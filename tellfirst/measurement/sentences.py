@@ -17,12 +17,9 @@ SURE = 0.05
 
 def headline(pool: Pool, reason: str) -> str:
     """Returns what a pool of outreaches comes to, as far as its grade lets it be said."""
-    outreaches = f"{pool.outreaches:,} outreach{'' if pool.outreaches == 1 else 'es'}"
+    outreaches = _outreaches(pool.outreaches)
     if pool.grade == "X":
-        return (
-            f"In {outreaches} the accounts are not split between the arms as chance would split them, so any difference"
-            " may come from the split itself: the numbers are withheld until the cause is found."
-        )
+        return withheld(pool.outreaches)
     found = pool.difference
     if found is None:
         return _counted(pool, reason, outreaches)
@@ -38,6 +35,14 @@ def headline(pool: Pool, reason: str) -> str:
             f" out, {size(control.rate or 0)} %"
         )
     return f"{said}: {points(found.difference)} (95 % interval: {interval(found)})."
+
+
+def withheld(outreaches: int) -> str:
+    """Returns why nothing is said of outreaches whose split is broken."""
+    return (
+        f"In {_outreaches(outreaches)} the accounts are not split between the arms as chance would split them, so any"
+        " difference may come from the split itself: the numbers are withheld until the cause is found."
+    )
 
 
 def verdict(pool: Pool, adjusted_p: float | None = None, compared: int = 1) -> str:
@@ -122,6 +127,10 @@ def early(now: Difference | None, contacted: int, reason: str) -> str:
         f"So far the share who contacted support about {reason} is {points(now.difference)} among those told first"
         f" (bounds that hold at every look: {interval(now)}). The window is open and this will move."
     )
+
+
+def _outreaches(count: int) -> str:
+    return f"{count:,} outreach{'' if count == 1 else 'es'}"
 
 
 def _counted(pool: Pool, reason: str, outreaches: str) -> str:

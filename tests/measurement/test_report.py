@@ -207,6 +207,9 @@ def test_a_split_that_is_odd_only_together_withholds_the_numbers() -> None:
     assert one.grade == "X"
     assert one.found is None
     assert one.pools[0].ratio_p < 0.001
+    assert {(line.grade, line.difference, line.arms[0].rate) for line in one.outreaches} == {("X", None, None)}
+    assert not any("lower" in line.sentence for line in one.outreaches)
+    assert one.forest == ()
     assert "withheld" in one.sentences[0]
 
 
