@@ -83,7 +83,9 @@ def beside(
     strata = [one for outreach, figures in outcomes for one in pairs(outreach, figures)]
     pooled = pool(grade, strata, counted=counted)
     compared, broken = pooled.difference is not None, pooled.grade == "X" or not counted
-    told = _told(strata, lambda arm: arm.contacts.y)
+    told = round(_told(strata, lambda arm: arm.contacts.y))
+    # What came after the figures were counted may be among the replies.
+    replied = min(told, sum(one.replied for one in counts))
     opted_out = _both(strata, lambda arm: arm.opted_out, pooled.opted_out, broken=broken)
     arms: tuple[Arm, ...] = () if broken else ("treated", "control")
     found = costs(pooled, strata, counts, rates) if rates else None
@@ -91,8 +93,7 @@ def beside(
     return Beside(
         outreaches=len({one.outreach for one in strata}),
         channels=_channels(counts),
-        # What came after the figures were counted may be among the replies.
-        replied=rate(min(round(told), sum(one.replied for one in counts)), round(told)),
+        replied=(Rate if broken else rate)(events=replied, n=told),
         elsewhere=_both(strata, lambda arm: arm.elsewhere, pooled.elsewhere, broken=broken),
         displaced=displaced,
         repeated=_both(strata, lambda arm: arm.repeated, pooled.repeated, broken=broken),
@@ -105,7 +106,11 @@ def beside(
         costs=found,
         accounts=() if broken else account_rates(counts, compared=compared),
         values=account_values(counts) if compared else (),
-        sentences=(*_displacement(pooled, displaced, reason_code), *(in_words(found) if found else ())),
+        sentences=(
+            *_displacement(pooled, displaced, reason_code),
+            *_replies(0 if broken else replied, told),
+            *(in_words(found) if found else ()),
+        ),
     )
 
 
@@ -206,3 +211,10 @@ def _displacement(pooled: Pool, displaced: float | None, reason: str) -> tuple[s
     )
     within = pooled.elsewhere is None or pooled.elsewhere.low <= 0 <= pooled.elsewhere.high
     return (f"{said} Chance alone may have made that difference elsewhere." if within else said,)
+
+
+def _replies(replied: int, told: int) -> tuple[str, ...]:
+    if not replied:
+        return ()
+    were = "was a reply" if replied == 1 else "were replies"
+    return (f"Of the contacts of accounts told first, {replied:,} of {told:,} {were} to it; they count as contacts.",)

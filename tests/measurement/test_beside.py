@@ -173,7 +173,9 @@ def test_the_split_that_is_broken_withholds_every_rate() -> None:
 
 
 def test_where_contacts_never_came_no_rate_tells_of_them() -> None:
-    found = beside("E", [(NAME, [TREATED, CONTROL])], counts=[COUNTS], rates=RATES, counted=False)
+    some, counts = arm("treated", [1, 1], [1, 1], [0, 0]), COUNTS.model_copy(update={"replied": 1})
+    found = beside("E", [(NAME, [some, CONTROL])], counts=[counts], rates=RATES, counted=False)
+    assert (found.replied.events, found.replied.rate) == (1, None)
     assert (found.repeated.treated.rate, found.elsewhere.control.rate, found.resolved_first) == (None, None, {})
     assert (found.costs, found.opted_out_per_1000, found.sentences) == (None, None, ())
 
@@ -197,6 +199,8 @@ def test_replies_are_told_as_the_contacts_they_are() -> None:
     some = arm("treated", [1, 0, 2, 1], [1, 0, 2, 1], [0, 0, 0, 0])
     found = of(some, CONTROL, counts=replied).replied
     assert (found.events, found.n, found.rate) == (1, 4, 0.25)
+    said = "Of the contacts of accounts told first, 1 of 4 was a reply to it; they count as contacts."
+    assert said in of(some, CONTROL, counts=replied).sentences
     # Replies of after the close are in no figure.
     assert of(some, CONTROL, counts=COUNTS.model_copy(update={"replied": 9})).replied.events == 4
 
