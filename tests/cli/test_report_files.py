@@ -12,7 +12,7 @@ from tellfirst.measurement.report import report
 from tellfirst.store.engine import Database
 from tests.cli.conftest import Shell
 from tests.cli.test_report import record
-from tests.measurement.test_report import REFERENCE, outcome
+from tests.measurement.recorded import REFERENCE, outcome
 
 FORMULAS = (
     "=1+1",

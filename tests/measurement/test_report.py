@@ -1,17 +1,13 @@
 """What is known about each reason: pooled as it may be, graded, and said in sentences that hold."""
 
 import random
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from tellfirst.domain.beside import BesideCounts
-from tellfirst.domain.figures import ArmFigures, OutcomeRecord, OutreachFigures, Sums
-from tellfirst.domain.outcome import Grade
+from tellfirst.domain.figures import OutcomeRecord, OutreachFigures, Sums
 from tellfirst.measurement.intervals import newcombe
 from tellfirst.measurement.means import mean_difference
-from tellfirst.measurement.outcome import judge
 from tellfirst.measurement.pooling import Stratum, mantel_haenszel
 from tellfirst.measurement.pools import Pool
 from tellfirst.measurement.report import ReasonReport, forest, report
@@ -19,45 +15,7 @@ from tellfirst.measurement.scores import koopman
 from tellfirst.measurement.sequential import reading
 from tellfirst.measurement.series import Change, SeriesEvidence
 from tests.figures import Figure
-
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-Counts = tuple[int, int]
-
-
-def figures(treated: Counts, control: Counts, share: float = 0.1, **both: object) -> tuple[ArmFigures, ArmFigures]:
-    """Returns both arms from (clusters, contacted)."""
-    (n_t, x_t), (n_c, x_c) = treated, control
-    return (
-        ArmFigures.model_validate({"arm": "treated", "share": share, "clusters": n_t, "contacted": x_t, **both}),
-        ArmFigures.model_validate({"arm": "control", "share": share, "clusters": n_c, "contacted": x_c, **both}),
-    )
-
-
-def outcome(
-    reason: str,
-    treated: Counts,
-    control: Counts,
-    *,
-    share: float = 0.1,
-    key: str = "k",
-    arrived: bool = True,
-    grade: Grade | None = None,
-    more: tuple[ArmFigures, ...] = (),
-) -> OutcomeRecord:
-    """Returns the recorded outcome of one outreach with one hold-out share, and the figures of `more`."""
-    judged = judge(treated, control, share, window_closed=True, watermark_passed=arrived, reason_code=reason)
-    values: dict[str, Any] = judged.model_dump(exclude={"arms"}) | ({"grade": grade} if grade else {})
-    return OutcomeRecord(
-        outreach=f"outreach/{reason}/{key}/1",
-        trigger=reason,
-        version=1,
-        recorded_at=NOON,
-        first_t0=NOON,
-        last_t0=NOON,
-        figures=(*figures(treated, control, share), *more),
-        counted=any(arm.rate is not None for arm in judged.arms),
-        **values,
-    )
+from tests.measurement.recorded import REFERENCE, figures, outcome
 
 
 def only(*recorded: OutcomeRecord) -> ReasonReport:
@@ -71,15 +29,6 @@ def found(*recorded: OutcomeRecord) -> Pool:
     one = only(*recorded).found
     assert one is not None
     return one
-
-
-# Counts of the reference: where is my order, failed payments, onboarding, appointments.
-REFERENCE = (
-    outcome("where_is_my_order", (18_041, 1_314), (2_007, 241)),
-    outcome("payment_failed", (2_712, 208), (298, 41)),
-    outcome("onboarding", (884, 61), (96, 9)),
-    outcome("appointment", (27, 2), (3, 1)),
-)
 
 
 def test_the_reference_counts_give_the_reference_report(figure: Figure) -> None:

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, async_playwright
 from tellfirst.domain.figures import OutreachFigures
 from tellfirst.measurement.report import report
 from tellfirst.web.report.page import page
-from tests.measurement.test_report import REFERENCE, figures, outcome
+from tests.measurement.recorded import REFERENCE, figures, outcome
 from tests.ui.test_stuck_view import CHROMIUM, FLAGS
 
 LATER = tuple(

@@ -13,7 +13,7 @@ from tellfirst.measurement.report import ForestRow, report
 from tellfirst.measurement.series import Change, SeriesEvidence
 from tellfirst.web.report.forest import MOST, plot
 from tellfirst.web.report.page import page
-from tests.measurement.test_report import REFERENCE, outcome
+from tests.measurement.recorded import REFERENCE, outcome
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
