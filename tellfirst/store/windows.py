@@ -1,10 +1,26 @@
 """Windows as they close: what accounts did in their own, by arm and hold-out share, counted in one query."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, Integer, Label, and_, case, cast, func, or_, select, text
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Label,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    text,
+)
+from sqlmodel import Session
 
 from tellfirst.domain.figures import ArmFigures, OutreachFigures, Sums
 from tellfirst.store.engine import Database, Instant
@@ -46,19 +62,20 @@ class Windows:
 
     def count_all(self, outreaches: Sequence[str], *, until: datetime | None = None) -> dict[str, Counted]:
         """Returns the same of several outreaches by one query; those in which nobody was drawn are not among them."""
-        query = figures(outreaches, until=until, sqlite=self._database.is_sqlite)
         found: dict[str, dict[str, Any]] = {}
         with self._database.read() as session:
             if not self._database.is_sqlite:
                 session.execute(text(f"SET LOCAL work_mem = '{SORTING}'"))
-            for row in session.execute(query).mappings():
-                one = found.setdefault(row["outreach"], {**row, "figures": []})
-                one["figures"].append(_figures(row))
-                one["first_t0"], one["last_t0"] = (
-                    min(one["first_t0"], row["first_t0"]),
-                    max(one["last_t0"], row["last_t0"]),
-                )
-        return {outreach: Counted.model_validate(one) for outreach, one in found.items()}
+            for some, others in _related(session, outreaches):
+                query = figures(list(some), others, until=until, sqlite=self._database.is_sqlite)
+                for row in session.execute(query).mappings():
+                    one = found.setdefault(row["outreach"], {**row, **some[row["outreach"]], "figures": []})
+                    one["figures"].append(_figures(row))
+                    one["first_t0"] = min(one["first_t0"], row["first_t0"])
+                    one["last_t0"] = max(one["last_t0"], row["last_t0"])
+        for one in found.values():
+            one["figures"].sort(key=lambda arm: (arm.arm != "treated", arm.share))
+        return {outreach: Counted.model_validate(one) for outreach, one in sorted(found.items())}
 
     def running(self, *, until: datetime) -> list[OutreachFigures]:
         """Returns the figures of open outreaches, of the windows that ended by `until`."""
@@ -70,11 +87,27 @@ class Windows:
         return list(self.count_all(some, until=until).values())
 
 
-def figures(outreaches: Sequence[str], *, until: datetime | None, sqlite: bool) -> Any:
-    """Returns the query for the figures of outreaches, a row per outreach, arm and share."""
-    every = accounts(outreaches, sqlite=sqlite).subquery("accounts")
+def _related(session: Session, outreaches: Sequence[str]) -> Iterator[tuple[dict[str, dict[str, str]], list[str]]]:
+    """Yields the outreaches of each reason, with what names them, and the others of it that may have windows before."""
+    row = table(OutreachRow)
+    asked = select(row.c.id, row.c.trigger, row.c.reason_code, row.c.started_at).where(row.c.id.in_(outreaches))
+    by_reason: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
+    first: dict[str, datetime] = {}
+    for id_, trigger, reason, started_at in session.execute(asked.order_by(row.c.id)):
+        by_reason[reason][id_] = {"trigger": trigger, "reason_code": reason}
+        first[reason] = min(first.get(reason, started_at), started_at)
+    for reason, some in by_reason.items():
+        # No window is open once its outreach has closed.
+        open_then = or_(row.c.closed_at.is_(None), row.c.closed_at >= first[reason])
+        others = select(row.c.id).where(row.c.reason_code == reason, open_then, row.c.id.not_in(some))
+        yield some, list(session.execute(others.order_by(row.c.id)).scalars())
+
+
+def figures(outreaches: Sequence[str], others: Sequence[str], *, until: datetime | None, sqlite: bool) -> Any:
+    """Returns the query for the figures of outreaches, a row per outreach, arm and share; `others` are of its reason."""
+    every = accounts(outreaches, others, sqlite=sqlite).subquery("accounts")
     one = every.c
-    key = (one.outreach, one.trigger, one.reason_code, one.arm, one.share)
+    key = (one.outreach, one.arm, one.share)
     return (
         select(
             *key,
@@ -95,13 +128,12 @@ def figures(outreaches: Sequence[str], *, until: datetime | None, sqlite: bool) 
         )
         .where(*([] if until is None else [one.window_end <= until]))
         .group_by(*key)
-        .order_by(one.outreach, one.arm.desc(), one.share)
     )
 
 
-def accounts(outreaches: Sequence[str], *, sqlite: bool) -> Any:
+def accounts(outreaches: Sequence[str], others: Sequence[str], *, sqlite: bool) -> Any:
     """Returns the query for the accounts of outreaches, one row each: its window and what it did there."""
-    units = _units(outreaches, sqlite=sqlite)
+    units = _units(outreaches, others, sqlite=sqlite)
     own, left = _by_unit(_touched(units, sqlite=sqlite)), _opted_out(units)
     return select(
         *(one for one in units.c if one.name not in ("since", "free")),
@@ -110,38 +142,21 @@ def accounts(outreaches: Sequence[str], *, sqlite: bool) -> Any:
     ).select_from(units.outerjoin(own, own.c.unit == units.c.unit).outerjoin(left, left.c.unit == units.c.unit))
 
 
-def _units(outreaches: Sequence[str], *, sqlite: bool) -> CTE:
+def _units(outreaches: Sequence[str], others: Sequence[str], *, sqlite: bool) -> CTE:
     """Returns the accounts of outreaches, one row each: their first window, and from when on it is theirs alone."""
-    row, outreach, merge = table(RecipientRow), table(OutreachRow), table(MergeRow)
-    asked = row.c.outreach_id.in_(outreaches)
-    drawn = and_(row.c.arm.is_not(None), row.c.t0.is_not(None))  # who is told of a correction has no window of it
-    now = func.coalesce(merge.c.into, row.c.cluster)
-    mine = (
-        select(now.label("account"))
-        .select_from(row.outerjoin(merge, merge.c.old == row.c.cluster))
-        .where(asked, drawn)
-        .distinct()
-        .cte("mine")
-    )
-    # Every name that such an account was drawn under, here or in another outreach.
-    names = (
-        select(mine.c.account, mine.c.account.label("name"))
-        .union_all(select(merge.c.into, merge.c.old).join(mine, mine.c.account == merge.c.into))
-        .cte("names")
-    )
-    reasons = select(outreach.c.reason_code).where(outreach.c.id.in_(outreaches))
+    row, outreach = table(RecipientRow), table(OutreachRow)
+    source, account = _drawn(outreaches, others)
     # From the last row back to the first: what is known there, where no row follows, is known of all of them.
     back: dict[str, Any] = {
-        "partition_by": [names.c.account, row.c.outreach_id],
+        "partition_by": [account, row.c.outreach_id],
         "order_by": [row.c.t0.desc(), row.c.id.desc()],
     }
     rows = (
         select(
             row.c.id.label("unit"),
             row.c.outreach_id.label("outreach"),
-            outreach.c.trigger,
             outreach.c.reason_code,
-            names.c.account,
+            account.label("account"),
             row.c.arm,
             row.c.share,
             row.c.t0,
@@ -150,12 +165,9 @@ def _units(outreaches: Sequence[str], *, sqlite: bool) -> CTE:
             func.min(row.c.arm).over(**back).label("one_arm"),
             func.max(row.c.arm).over(**back).label("other_arm"),
         )
-        .select_from(
-            names.join(row, and_(row.c.cluster == names.c.name, drawn)).join(
-                outreach, outreach.c.id == row.c.outreach_id
-            )
-        )
-        .where(outreach.c.reason_code.in_(reasons))
+        .select_from(source.join(outreach, outreach.c.id == row.c.outreach_id))
+        # Who is told of a correction has no window of it.
+        .where(row.c.outreach_id.in_([*outreaches, *others]), row.c.arm.is_not(None), row.c.t0.is_not(None))
         .subquery("rows")
     )
     taken = func.max(rows.c.window_end).over(
@@ -165,7 +177,7 @@ def _units(outreaches: Sequence[str], *, sqlite: bool) -> CTE:
     )
     firsts = (
         select(
-            *(rows.c[name] for name in ("unit", "outreach", "trigger", "reason_code", "account", "arm", "share")),
+            *(rows.c[name] for name in ("unit", "outreach", "reason_code", "account", "arm", "share")),
             rows.c.t0,
             rows.c.window_end,
             (rows.c.one_arm != rows.c.other_arm).label("crossed"),
@@ -185,6 +197,23 @@ def _units(outreaches: Sequence[str], *, sqlite: bool) -> CTE:
         .cte("units")
         .prefix_with("MATERIALIZED")
     )
+
+
+def _drawn(outreaches: Sequence[str], others: Sequence[str]) -> tuple[FromClause, ColumnElement[Any]]:
+    """Returns the rows of outreaches, of `others` those of the same accounts alone, and whose each of them is now."""
+    row, merge = table(RecipientRow), table(MergeRow)
+    merged, now = row.outerjoin(merge, merge.c.old == row.c.cluster), func.coalesce(merge.c.into, row.c.cluster)
+    if not others:
+        return merged, now
+    asked = and_(row.c.outreach_id.in_(outreaches), row.c.arm.is_not(None))
+    mine = select(now.label("account")).select_from(merged).where(asked).distinct().cte("mine")
+    # Every name that such an account was drawn under, here or in another outreach.
+    names = (
+        select(mine.c.account, mine.c.account.label("name"))
+        .union_all(select(merge.c.into, merge.c.old).join(mine, mine.c.account == merge.c.into))
+        .cte("names")
+    )
+    return names.join(row, row.c.cluster == names.c.name), names.c.account
 
 
 def _touched(units: CTE, *, sqlite: bool) -> CTE:
@@ -252,17 +281,20 @@ def _by_unit(touched: CTE) -> CTE:
 def _opted_out(units: CTE) -> CTE:
     """Returns the accounts of which somebody said in the window that they do not want messages."""
     said, customer, unit = table(ConsentRow), table(CustomerRow), units.c
-    return (
-        select(unit.unit)
-        .join(customer, customer.c.cluster == unit.account)
-        .join(
-            said,
-            and_(said.c.customer_id == customer.c.id, said.c.at >= unit.t0, said.c.at < unit.window_end),
-        )
-        .where(said.c.allowed.is_(False))
-        .distinct()
-        .cte("opted_out")
+    # From what was said: there is far less of it than there are accounts.
+    between = (
+        said.c.at >= select(func.min(unit.t0)).scalar_subquery(),
+        said.c.at < select(func.max(unit.window_end)).scalar_subquery(),
     )
+    refused = (
+        select(customer.c.cluster, said.c.at)
+        .join(said, said.c.customer_id == customer.c.id)
+        .where(said.c.allowed.is_(False), *between)
+        .cte("refused")
+        .prefix_with("MATERIALIZED")
+    )
+    in_window = and_(refused.c.cluster == unit.account, refused.c.at >= unit.t0, refused.c.at < unit.window_end)
+    return select(unit.unit).join(refused, in_window).distinct().cte("opted_out")
 
 
 def _sums(name: str, y: ColumnElement[Any], x: ColumnElement[Any]) -> tuple[Label[Any], ...]:

@@ -1,18 +1,20 @@
 """Windows: every account in its own, once, in the arm of its first draw, whatever else is open for it."""
 
+import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import bindparam, text
 from sqlmodel import col, update
 
 from tellfirst.domain.figures import ArmFigures, Sums
 from tellfirst.store.accounts import Accounts
 from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contact, Contacts
-from tellfirst.store.engine import Database
+from tellfirst.store.engine import Database, Instant
 from tellfirst.store.tables import CustomerRow, OutreachRow, RecipientRow
-from tellfirst.store.windows import Windows
+from tellfirst.store.windows import Windows, figures
 from tests.store.make import DAY, HOUR, NOON, OUTREACH, by, candidate, claim, customers, freeze, paged
 
 REASON, ELSE = "where_is_my_order", "refund_status"
@@ -243,3 +245,31 @@ def test_windows_that_end_later_can_be_left_out(office: Office) -> None:
     assert office.arm(until=END + DAY).clusters == 2
     assert [one.outreach for one in office.windows.running(until=END)] == [OUTREACH]
     assert office.windows.running(until=END - INSTANT) == []
+
+
+MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+OTHERS = (
+    "INSERT INTO recipients (outreach_id, revision, position, customer_id, subject_key, cluster, facts, others,"
+    f" verdict, arm, share, t0, window_end) {MANY} SELECT 'outreach/x/' || i / 100 || '/1', 1, i, 'x-' || i, 'o', 'x-' || i,"
+    " '{}', 0, 'eligible', 'treated', 0.5, :t0, :t0 FROM n",
+    "INSERT INTO contacts (source, id, version, customer_id, cluster, reason_code, channel, occurred_at, imported_at)"
+    f" {MANY} SELECT 'x', 'x-' || i, 1, 'x-' || i, 'x-' || i, 'r', '', :t0, :t0 FROM n",
+)
+
+
+@pytest.mark.parametrize("beside", [[], ["outreach/x/1/1", "outreach/x/2/1"]])
+def test_closing_one_outreach_reads_by_index_what_is_its_own(office: Office, beside: list[str]) -> None:
+    with office.database.write() as session:
+        for statement in OTHERS:
+            session.execute(text(statement).bindparams(bindparam("t0", NOON, Instant)))
+        session.execute(text("ANALYZE"))
+    query = figures([OUTREACH], beside, until=None, sqlite=office.database.is_sqlite)
+    written = str(query.compile(office.database.engine, compile_kwargs={"literal_binds": True}))
+    how = "EXPLAIN QUERY PLAN " if office.database.is_sqlite else "EXPLAIN "
+    with office.database.read() as session:
+        plan = [str(row[-1]) for row in session.connection().exec_driver_sql(how + written)]
+    for name in ("contacts", "recipients"):
+        reading = [line for line in plan if re.search(rf"\b(on|SCAN|SEARCH) {name}\b", line)]
+        assert reading, plan
+        assert not [line for line in reading if "SCAN" in line or "Seq Scan" in line], plan
+    assert any("contacts_cluster" in line for line in plan)
