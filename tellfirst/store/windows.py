@@ -104,7 +104,7 @@ def _related(session: Session, outreaches: Sequence[str]) -> Iterator[tuple[dict
 
 
 def figures(outreaches: Sequence[str], others: Sequence[str], *, until: datetime | None, sqlite: bool) -> Any:
-    """Returns the query for the figures of outreaches, a row per outreach, arm and share; `others` are of its reason."""
+    """Returns the query for the figures of outreaches, by arm and share; `others` are of their reason."""
     every = accounts(outreaches, others, sqlite=sqlite).subquery("accounts")
     one = every.c
     key = (one.outreach, one.arm, one.share)

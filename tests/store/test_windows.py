@@ -250,7 +250,8 @@ def test_windows_that_end_later_can_be_left_out(office: Office) -> None:
 MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
 OTHERS = (
     "INSERT INTO recipients (outreach_id, revision, position, customer_id, subject_key, cluster, facts, others,"
-    f" verdict, arm, share, t0, window_end) {MANY} SELECT 'outreach/x/' || i / 100 || '/1', 1, i, 'x-' || i, 'o', 'x-' || i,"
+    f" verdict, arm, share, t0, window_end) {MANY}"
+    " SELECT 'outreach/x/' || i / 100 || '/1', 1, i, 'x-' || i, 'o', 'x-' || i,"
     " '{}', 0, 'eligible', 'treated', 0.5, :t0, :t0 FROM n",
     "INSERT INTO contacts (source, id, version, customer_id, cluster, reason_code, channel, occurred_at, imported_at)"
     f" {MANY} SELECT 'x', 'x-' || i, 1, 'x-' || i, 'x-' || i, 'r', '', :t0, :t0 FROM n",
