@@ -296,6 +296,15 @@ async def test_an_outreach_is_told_whole(morning: Database) -> None:
     assert "A: randomised, closed difference −4.7 points, 95 % interval" in old["outcome"].replace(" −10", " −10")
 
 
+async def test_it_is_read_anew_after_a_few_seconds_and_says_of_when_it_is(database: Database) -> None:
+    clock = Clock()
+    async with looking(database, clock=clock) as browser:
+        for seconds, shown in ((0, 0), (4, 0), (5, 5), (9, 5), (10, 10)):
+            clock.now = NOON + timedelta(seconds=seconds)
+            page = (await browser.get("/dashboard")).text
+            assert f'datetime="2026-03-09T09:30:{shown:02}+00:00"' in page
+
+
 async def test_what_is_not_there_is_said(database: Database) -> None:
     told = (await read(database)).sections
     assert len(told) >= 7
