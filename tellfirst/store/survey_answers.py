@@ -12,7 +12,9 @@ from tellfirst.domain.figures import Sums
 from tellfirst.domain.message import SendState
 from tellfirst.domain.outcome import Arm
 from tellfirst.domain.survey import Felt, SurveyFigures, SurveyKind
+from tellfirst.store.accounts import merged
 from tellfirst.store.engine import Database
+from tellfirst.store.statements import chunks
 from tellfirst.store.surveys import STEP
 from tellfirst.store.tables import OutreachRow, RecipientRow, SendRow
 from tellfirst.store.tables_surveys import SurveyAnswerRow, SurveyRow
@@ -88,12 +90,15 @@ class SurveyAnswers:
         with self._database.read() as session:
             rows = session.exec(query).all()
             answers = _last_answers(session, [row[0].outreach_id for row in rows])
+            accounts: dict[str, str] = {}
+            for chunk in chunks({row[1] for row in rows}):
+                accounts |= merged(session, chunk)
         arms: dict[tuple[str, str, float], _Arm] = {}
         for row, cluster, arm, share, state, outreach in rows:
             key = (row.outreach_id, arm or "", share or 0.0)
             of = arms.setdefault(key, _Arm(row, outreach))
             score, felt = answers.get(row.id or 0, (None, ""))
-            of.add(cluster, asked=state in _TAKEN, score=score, felt=felt)
+            of.add(accounts.get(cluster, cluster), asked=state in _TAKEN, score=score, felt=felt)
         return [of.figures(arm, share) for (_, arm, share), of in arms.items()]
 
 

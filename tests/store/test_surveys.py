@@ -22,6 +22,7 @@ from tellfirst.store.tables import (
     ReservationRow,
     SendRow,
 )
+from tellfirst.store.tables_contacts import MergeRow
 from tellfirst.store.tables_surveys import SurveyAnswerRow, SurveyRow
 from tests.store.make import DAY, HOUR, NOON, OUTREACH, at_once, by, candidate, condition, meeting, paged
 
@@ -173,6 +174,9 @@ def test_answers_are_counted_by_cluster_and_arm_and_the_last_one_holds(database:
     assert (treated.scores.n, treated.scores.y) == (1, 4.5)
     assert (treated.welcome, treated.intrusive) == (1, 1), "one member who was disturbed is enough"
     assert (control.drawn, control.asked, control.answered, control.scores.y) == (2, 2, 1, 2)
+    with database.write() as session:
+        session.add(MergeRow(old="a-1", into="a-0", at=NOON, by="ana"))
+    assert {one.arm: one.drawn for one in answers.figures()} == {"treated": 1, "control": 2}, "one account by now"
     assert answers.figures(reason="another") == []
     assert answers.figures(since=NOON + 3 * DAY) == []
     with database.read() as session:
