@@ -120,10 +120,10 @@ def figures(outreaches: Sequence[str], others: Sequence[str], *, until: datetime
             func.count().filter(one.about > 1).label("repeated"),
             func.count().filter(one.opted_out).label("opted_out"),
             func.count().filter(one.crossed).label("crossed"),
-            func.sum(one.untimed).label("untimed"),
-            func.sum(one.resolved).label("resolved"),
-            func.sum(one.resolution).label("resolution_y"),
-            func.sum(one.resolution_squared).label("resolution_yy"),
+            _sum(one.untimed).label("untimed"),
+            _sum(one.resolved).label("resolved"),
+            _sum(one.resolution).label("resolution_y"),
+            _sum(one.resolution_squared).label("resolution_yy"),
             *(label for name, (y, x) in _PAIRS.items() for label in _sums(name, one[y], one[x])),
         )
         .where(*([] if until is None else [one.window_end <= until]))
@@ -132,12 +132,12 @@ def figures(outreaches: Sequence[str], others: Sequence[str], *, until: datetime
 
 
 def accounts(outreaches: Sequence[str], others: Sequence[str], *, sqlite: bool) -> Any:
-    """Returns the query for the accounts of outreaches, one row each: its window and what it did there."""
+    """Returns the query for the accounts of outreaches, one row each: its window and what it did there, or null."""
     units = _units(outreaches, others, sqlite=sqlite)
     own, left = _by_unit(_touched(units, sqlite=sqlite)), _opted_out(units)
     return select(
         *(one for one in units.c if one.name not in ("since", "free")),
-        *(func.coalesce(one, 0).label(one.name) for one in own.c if one.name != "unit"),
+        *(one for one in own.c if one.name != "unit"),
         left.c.unit.is_not(None).label("opted_out"),
     ).select_from(units.outerjoin(own, own.c.unit == units.c.unit).outerjoin(left, left.c.unit == units.c.unit))
 
@@ -267,7 +267,7 @@ def _by_unit(touched: CTE) -> CTE:
             cast(func.sum(long).filter(before), BigInteger).label("long_before"),
             func.count().filter(one.after, ~timed).label("untimed"),
             func.count(one.resolution).label("resolved"),
-            func.sum(one.resolution).label("resolution"),
+            _sum(one.resolution).label("resolution"),
             func.sum(one.resolution * one.resolution).label("resolution_squared"),
         )
         .select_from(
@@ -297,9 +297,14 @@ def _opted_out(units: CTE) -> CTE:
     return select(unit.unit).join(refused, in_window).distinct().cte("opted_out")
 
 
+def _sum(of: ColumnElement[Any]) -> ColumnElement[Any]:
+    # Not the other way round: nulls are passed over, and half of all accounts have nothing to add.
+    return func.coalesce(func.sum(of), 0)
+
+
 def _sums(name: str, y: ColumnElement[Any], x: ColumnElement[Any]) -> tuple[Label[Any], ...]:
     given = {"y": y, "yy": y * y, "x": x, "xx": x * x, "xy": x * y}
-    return tuple(func.sum(value).label(f"{name}_{of}") for of, value in given.items())
+    return tuple(_sum(value).label(f"{name}_{of}") for of, value in given.items())
 
 
 def as_long_before(t0: ColumnElement[Any], end: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[Any]:
