@@ -176,7 +176,7 @@ class Settings(BaseSettings):
     )
     dashboard_token: SecretStr = Field(
         default=SecretStr(""),
-        description="lets people look at the dashboard from elsewhere; 24 characters or more; default this machine alone",
+        description="lets people see the dashboard from elsewhere; 24 characters or more; default this machine alone",
     )
     temporal_ui: str = Field(
         default="", description="where the Temporal UI lists workflows, for links: https://…/namespaces/NAME/workflows"
