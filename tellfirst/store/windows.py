@@ -135,11 +135,13 @@ def accounts(outreaches: Sequence[str], others: Sequence[str], *, sqlite: bool) 
     """Returns the query for the accounts of outreaches, one row each: its window and what it did there, or null."""
     units = _units(outreaches, others, sqlite=sqlite)
     own, left = _by_unit(_touched(units, sqlite=sqlite)), _opted_out(units)
+    # Both hold nothing that `units` lacks; a full join keeps PostgreSQL, which expects few rows, from a nested loop.
+    both = units.join(own, own.c.unit == units.c.unit, full=True).join(left, left.c.unit == units.c.unit, full=True)
     return select(
         *(one for one in units.c if one.name not in ("since", "free")),
         *(one for one in own.c if one.name != "unit"),
         left.c.unit.is_not(None).label("opted_out"),
-    ).select_from(units.outerjoin(own, own.c.unit == units.c.unit).outerjoin(left, left.c.unit == units.c.unit))
+    ).select_from(both)
 
 
 def _units(outreaches: Sequence[str], others: Sequence[str], *, sqlite: bool) -> CTE:
