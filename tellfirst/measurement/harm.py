@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tellfirst.domain.base import Frozen
 from tellfirst.measurement.bounds import pace_bound, share_bound
-from tellfirst.measurement.sequential import EARLY, confidence_margin
+from tellfirst.measurement.sequential import EARLY, careful_variance, confidence_margin
 from tellfirst.playbooks.harm import Harm
 
 Rule = Literal["opt_out", "negative_tone", "induced_contacts", "team_load"]
@@ -75,16 +75,14 @@ def standings(so_far: SoFar, harm: Harm, accepted: Mapping[Rule, float]) -> tupl
 def induced(treated: ArmSoFar, control: ArmSoFar) -> tuple[float, float] | None:
     """Returns treated minus control and what that surely exceeds at all looks together, as fractions from -1 to 1.
 
-    None below 100 accounts with a contact. Of few held out the variance is estimated too small just where few of them
-    made contact; so where that of one share for both arms is larger, it counts. Source: as `confidence_margin`.
+    None below 100 accounts with a contact. Source: as `confidence_margin`.
     """
     n_t, n_c, contacted = treated.accounts, control.accounts, treated.contacted + control.contacted
     if not n_t or not n_c or contacted < EARLY:
         return None
-    p_t, p_c, p = treated.contacted / n_t, control.contacted / n_c, contacted / (n_t + n_c)
-    apart = p_t * (1 - p_t) / n_t + p_c * (1 - p_c) / n_c
-    common = p * (1 - p) * (1 / n_t + 1 / n_c)
-    return p_t - p_c, max(-1.0, p_t - p_c - confidence_margin(max(apart, common), n_t + n_c))
+    difference = treated.contacted / n_t - control.contacted / n_c
+    variance = careful_variance(treated.contacted, n_t, control.contacted, n_c)
+    return difference, max(-1.0, difference - confidence_margin(variance, n_t + n_c))
 
 
 def _share(

@@ -62,10 +62,20 @@ def reading(
     if contacted < EARLY or not 0 < p_t < 1 or not 0 < p_c < 1:
         return Reading(now=None, contacted=contacted)
     difference = p_t - p_c
-    variance = p_t * (1 - p_t) / n_t + p_c * (1 - p_c) / n_c
+    variance = careful_variance(events_t, n_t, events_c, n_c)
     half = confidence_margin(variance, n_t + n_c, sharpest_at=sharpest_at, level=level)
     now = Difference(difference=difference, low=max(-1.0, difference - half), high=min(1.0, difference + half))
     return Reading(now=now, contacted=contacted)
+
+
+def careful_variance(events_t: int, n_t: int, events_c: int, n_c: int) -> float:
+    """Returns the variance of the difference of two shares, or that of one share for both arms where it is larger.
+
+    Of few held out it is estimated too small just where few of them made contact. Raises ZeroDivisionError for an
+    empty arm.
+    """
+    p_t, p_c, p = events_t / n_t, events_c / n_c, (events_t + events_c) / (n_t + n_c)
+    return max(p_t * (1 - p_t) / n_t + p_c * (1 - p_c) / n_c, p * (1 - p) * (1 / n_t + 1 / n_c))
 
 
 def _variance(given: float) -> float:

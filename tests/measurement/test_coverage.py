@@ -127,13 +127,14 @@ def test_outreaches_that_did_nothing_show_nothing(figure: Figure) -> None:
     assert alarms / runs <= 0.06
 
 
-def test_looking_every_day_raises_few_alarms(figure: Figure) -> None:
+@pytest.mark.parametrize(("told", "held_out"), [(90, 10), (38, 1)])
+def test_looking_every_day_raises_few_alarms(told: int, held_out: int, figure: Figure) -> None:
     chance = np.random.default_rng(3)
     runs, looks = 1_000 * TIMES, np.arange(1, 100)
-    n_t, n_c = 90 * looks, 10 * looks
+    n_t, n_c = told * looks, held_out * looks
     often = naive = 0
     for _ in range(runs):
-        x_t, x_c = np.cumsum(chance.binomial(90, 0.1, 99)), np.cumsum(chance.binomial(10, 0.1, 99))
+        x_t, x_c = np.cumsum(chance.binomial(told, 0.1, 99)), np.cumsum(chance.binomial(held_out, 0.1, 99))
         p_t, p_c = x_t / n_t, x_c / n_c
         error = np.sqrt(p_t * (1 - p_t) / n_t + p_c * (1 - p_c) / n_c)
         naive += bool(np.any((x_c > 0) & (np.abs(p_t - p_c) > 1.96 * error)))
@@ -144,7 +145,8 @@ def test_looking_every_day_raises_few_alarms(figure: Figure) -> None:
                 often += 1
                 break
     figure(
-        f"99 looks at {runs:,} outreaches without effect: the confidence sequence shows one in {often / runs:.1%},"
+        f"99 looks at {runs:,} outreaches without effect, {told} told to {held_out} held out: the confidence sequence"
+        f" shows one in {often / runs:.1%},"
         f" fixed intervals in {naive / runs:.1%}"
     )
     assert often / runs < 0.05
