@@ -100,6 +100,7 @@ async def test_both_arms_are_asked_alike_and_once(world: World, closed: str) -> 
     everybody = sorted(name.replace("o-", "c-") for name in PEOPLE)
     assert 0 < len(told) < len(everybody)
     assert sorted(await asked(world, closed)) == everybody
+    await world.keep_history(contract.survey_id(closed), "surveys/asked")
     found = rows(world, closed)
     assert {arm for arm, _, _ in found.values()} == {"treated", "control"}
     assert {state for _, _, state in found.values()} == {"accepted"}
@@ -186,6 +187,7 @@ async def test_nobody_is_asked_before_the_outreach_has_closed_or_after_it_was_ab
     assert (await world.finish(handle)).ending == "measured"
     assert Surveys(database_of(world)).waiting(now=datetime.now(UTC)) == []
     assert rows(world, handle.id) == {}
+    await world.keep_history(contract.survey_id(handle.id), "surveys/nobody")
 
 
 async def test_upkeep_begins_it_once(world: World, closed: str) -> None:
