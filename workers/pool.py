@@ -23,6 +23,7 @@ from workflows.feed import FeedWorkflow
 from workflows.ladder import NoticeWorkflow
 from workflows.matter import LibraryChangeWorkflow, PermitWorkflow, ResumeWorkflow
 from workflows.outreach import OutreachWorkflow
+from workflows.survey import SurveyWorkflow
 from workflows.upkeep import UpkeepState, UpkeepWorkflow
 
 PAGES_AT_ONCE = 4
@@ -58,6 +59,9 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.matters.receive_matter_decision,
         application.matters.expire_matter,
         application.upkeep.upkeep,
+        application.surveys.find_surveys,
+        application.surveys.draw_survey,
+        application.harm.watch_harm,
     ]
     result = [
         Worker(
@@ -68,6 +72,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                 DetectionWorkflow,
                 FeedWorkflow,
                 UpkeepWorkflow,
+                SurveyWorkflow,
                 ExceptionWorkflow,
                 NoticeWorkflow,
                 LibraryChangeWorkflow,
@@ -93,6 +98,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                     application.dispatch.dispatch,
                     application.reconciliation.reconcile,
                     application.exception_answers.answer_exception,
+                    application.asking.ask_page,
                 ],
                 activity_executor=ThreadPoolExecutor(max_workers=at_once, thread_name_prefix=queue),
                 max_concurrent_activities=at_once,
