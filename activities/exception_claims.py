@@ -21,7 +21,7 @@ from tellfirst.playbooks.schema import Playbook
 from tellfirst.policy.exceptions import Asked, ExceptionVerdict, grant_rule, judge, over_budget
 from tellfirst.signing.audience import content_digest
 from tellfirst.signing.kinds import Grant
-from tellfirst.store.contacts import Contact, Contacts
+from tellfirst.store.contacts import EXCEPTIONS, Contact, Contacts
 from tellfirst.store.exceptions import (
     REFUSED,
     AffectedCustomer,
@@ -118,7 +118,7 @@ class ExceptionClaims:
             occurred_at=now,
             channel="exception",
         )
-        self._contacts.save([contact], source="exceptions", through=None, now=now)
+        self._contacts.save([contact], source=EXCEPTIONS, through=None, now=now)
         if not self._carried_out:
             why = Refusal(code="nothing_carries_it_out", reason="no system is named that carries out grants", ask=ask)
             return self._exceptions.refuse(new, why)

@@ -8,19 +8,19 @@ from temporalio import activity
 from activities.affected import Affected
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
+from activities.measuring import Measuring
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources
+from tellfirst import __version__
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.plan import spans_of
 from tellfirst.domain.recipient import Wave
-from tellfirst.measurement.outcome import judge
+from tellfirst.playbooks.holdouts import holdouts_of
 from tellfirst.policy.caps import FrequencyCap
 from tellfirst.signing.trail import Entry
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.chain import Chain
-from tellfirst.store.contacts import ArmCount, Contacts
 from tellfirst.store.controls import Controls
-from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Randomisation, Recipients
@@ -115,8 +115,7 @@ class OutreachActivities:
         recipients: Recipients,
         receivers: Receivers,
         sends: Sends,
-        contacts: Contacts,
-        outcomes: Outcomes,
+        measuring: Measuring,
         controls: Controls,
         admissions: Admissions,
         affected: Affected,
@@ -124,14 +123,16 @@ class OutreachActivities:
         sources: Sources,
         chain: Chain,
         salt: str,
+        everywhere: float,
         cap: FrequencyCap,
         hours: HourRules,
     ) -> None:
         self._outreaches, self._recipients, self._sends = outreaches, recipients, sends
         self._receivers = receivers
-        self._contacts, self._outcomes, self._controls = contacts, outcomes, controls
+        self._measuring, self._controls = measuring, controls
         self._admissions, self._affected = admissions, affected
         self._playbooks, self._sources = playbooks, sources
+        self._everywhere = everywhere
         self._chain, self._salt, self._cap, self._hours = chain, salt, cap, hours
 
     @activity.defn
@@ -149,7 +150,7 @@ class OutreachActivities:
                 told = self._recipients.wave(request.outreach, request.revision, end=request.end)
                 return told.model_copy(update={"drawn": spans_of(range(request.end))})
             by = Randomisation(
-                share=playbook.measure.holdout,
+                holdouts=holdouts_of(playbook, self._everywhere),
                 salt=self._salt,
                 t0=request.t0,
                 window=revision.plan.window,
@@ -158,6 +159,9 @@ class OutreachActivities:
                 urgency=playbook.urgency,
                 not_after=revision.plan.initial.not_after,
                 hours=self._hours.of(playbook.timing),
+                playbook_version=revision.plan.playbook_version,
+                run=activity.info().workflow_run_id or "",
+                code_version=__version__,
             )
             waiting: list[datetime] = []
             for page in self._recipients.undrawn(request.outreach, request.revision, end=request.end):
@@ -205,25 +209,13 @@ class OutreachActivities:
         """Measures and records the outcome, once the contacts of every window are here."""
         with told_plainly():
             now = AttemptClock().now()
-            watermark = self._contacts.watermark()
-            arrived = watermark is not None and watermark >= request.window_end
-            if not arrived and not request.last_chance:
+            if not request.last_chance and not self._measuring.arrived(request.window_end):
                 return Closing(waiting=True)
             revision = self._outreaches.revision(request.outreach, request.revision)
             assert revision is not None  # noqa: S101
-            playbook = self._playbooks.of(revision)
-            counts = self._contacts.count(request.outreach, playbook.reason_code)
-            nobody = ArmCount(clusters=0, contacted=0)
-            treated, control = counts.get("treated", nobody), counts.get("control", nobody)
-            outcome = judge(
-                treated=(treated.clusters, treated.contacted),
-                control=(control.clusters, control.contacted),
-                holdout=playbook.measure.holdout,
-                window_closed=True,
-                watermark_passed=arrived,
-                reason_code=playbook.reason_code,
+            outcome = self._measuring.record(
+                request.outreach, reason_code=revision.plan.reason_code, end=request.window_end, at=now
             )
-            self._outcomes.record(request.outreach, outcome, at=now)
             self._outreaches.close(request.outreach, ending="measured", reason=request.reason, at=now)
             tally = self._sends.tally(request.outreach)
             return Closing(

@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
+from activities.measuring import Measuring
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.receipt import Receipt
@@ -33,10 +34,11 @@ class UpkeepRequest(Frozen):
 
 
 class UpkeepReport(Frozen):
-    """Counts what was asked and what was answered."""
+    """Counts what was asked and what was answered, and which outcomes were looked at again."""
 
     asked: int
     answered: int
+    recounted: int = 0
 
 
 class UpkeepActivities:
@@ -49,11 +51,12 @@ class UpkeepActivities:
         arrivals: Arrivals,
         inbox: Inbox,
         replies: Replies,
+        measuring: Measuring,
         adapters: Mapping[str, Adapter],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._receipts, self._arrivals, self._inbox, self._replies = receipts, arrivals, inbox, replies
-        self._adapters, self._loop = adapters, loop
+        self._measuring, self._adapters, self._loop = measuring, adapters, loop
 
     @activity.defn
     def upkeep(self, request: UpkeepRequest) -> UpkeepReport:
@@ -74,7 +77,14 @@ class UpkeepActivities:
                         unanswered = 0 if said else unanswered + 1
                         asked, answered = asked + 1, answered + bool(said)
                     activity.heartbeat(asked)
-            return UpkeepReport(asked=asked, answered=answered)
+            return UpkeepReport(asked=asked, answered=answered, recounted=self._recount(request))
+
+    def _recount(self, request: UpkeepRequest) -> int:
+        recounted = 0
+        for outreach in self._measuring.recount(since=request.since, at=AttemptClock().now()):
+            activity.heartbeat(outreach)
+            recounted += 1
+        return recounted
 
     def _silent(self, channel: str, adapter: Adapter, request: UpkeepRequest) -> Iterator[list[SilentSend]]:
         for age in AGES:

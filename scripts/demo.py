@@ -24,16 +24,17 @@ ORDERS_PLAYBOOK = "retail/late_delivery"
 def main(arguments: list[str]) -> int:
     """Returns the exit code: 0 when all that is promised was seen to hold, 1 when not, 2 for wrong usage."""
     parser = argparse.ArgumentParser(
-        prog="scripts/demo", usage="scripts/demo [--orders DIR] [--folder DIR]", add_help=False
+        prog="scripts/demo", usage="scripts/demo [--orders DIR] [--folder DIR] [--stay]", add_help=False
     )
     parser.add_argument("--orders", type=Path, metavar="DIR")
     parser.add_argument("--folder", type=Path, metavar="DIR", default=ROOT / ".demo")
+    parser.add_argument("--stay", action="store_true")
     given = parser.parse_args(arguments)
     catch_signals()
     folder = given.folder.absolute()
     stage = Stage(folder, Screen())
     try:
-        play(stage, given.orders and given.orders.absolute())
+        play(stage, given.orders and given.orders.absolute(), stay=given.stay)
     except Stopped as stopped:
         _note("stopping")
         return 128 + stopped.number
@@ -54,8 +55,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def play(stage: Stage, orders: Path | None) -> None:
-    """Plays one story from beginning to end."""
+def play(stage: Stage, orders: Path | None, *, stay: bool = False) -> None:
+    """Plays one story from beginning to end; with `stay` all runs on until somebody ends it."""
     began, now, screen = time.monotonic(), datetime.now(UTC).replace(microsecond=0), stage.screen
     if orders:
         check(orders)
@@ -73,12 +74,16 @@ def play(stage: Stage, orders: Path | None) -> None:
     show_durations(screen, [ORDERS_PLAYBOOK] if orders else list(DURATIONS))
     ui = stage.start_temporal()
     stage.start_worker()
-    screen.say("Temporal and a worker run. You can watch every workflow here:")
-    screen.verbatim(f"    {ui}")
+    screen.say("Temporal, a worker and the web process run. You can watch every workflow, and the dashboard, here:")
+    screen.verbatim(f"    {ui}\n    {stage.start_web(ui)}")
     with opened() as here:
         record = Record(here, stage)
         story = OrdersStory(stage, record, now, count) if orders else Story(stage, record)
         story.play()
+    if stay:
+        screen.chapter("All of it runs on")
+        screen.say("Look at the dashboard and at Temporal, or use the tellfirst command. Ctrl-C ends it.")
+        stage.stay()
     stage.stop_all()
     screen.chapter("Look at it")
     screen.verbatim(look(_short(stage.folder)))

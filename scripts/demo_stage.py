@@ -147,6 +147,18 @@ class Stage:
             raise DemoError("the database could not be made")
         self._start("the worker", sys.executable, "-m", "workers")
 
+    def start_web(self, ui: str) -> str:
+        """Starts the web process on a free port and returns the address of its dashboard."""
+        (port,) = _free_ports(1)
+        os.environ |= {"TELLFIRST_WEB_PORT": str(port), "TELLFIRST_TEMPORAL_UI": ui}
+        self._start("the web process", sys.executable, "-m", "tellfirst.web")
+        self.wait("the dashboard", lambda: not _refused(port))
+        return f"http://127.0.0.1:{port}/dashboard"
+
+    def stay(self) -> None:
+        """Waits until a signal ends the demo; raises DemoError when a process ends before."""
+        self.wait("the end", lambda: False, within=float("inf"), pause=1)
+
     def _start(self, name: str, *command: str) -> None:
         with (self.logs / f"{name.split()[-1].lower()}.log").open("wb") as log:
             # In a session of its own: Ctrl-C is for us to pass on, in the right order.
@@ -247,14 +259,19 @@ def _quiet(*command: str, log: Path | None = None) -> bool:
     return done.returncode == 0
 
 
+def _refused(port: int) -> bool:
+    """Returns whether nobody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def _free_ports(count: int) -> list[int]:
     """Returns ports that listen to nobody, from below the range in which other programs are given theirs."""
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            if port not in found and probe.connect_ex(("127.0.0.1", port)):
-                found.append(port)
+        if port not in found and _refused(port):
+            found.append(port)
     return found
 
 

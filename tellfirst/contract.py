@@ -23,6 +23,7 @@ NOTICE = "Notice"
 RESUME = "Resume"
 FEED = "Feed"
 UPKEEP = "Upkeep"
+SURVEY = "Survey"
 
 QUEUE = "outreach"
 SEND_QUEUE_PREFIX = "send-"
@@ -116,6 +117,11 @@ def feed_id(endpoint: str) -> str:
     return f"feed/{endpoint}"
 
 
+def survey_id(outreach: str) -> str:
+    """Returns the workflow id of what asks both arms of a closed outreach how it was."""
+    return f"survey/{outreach}"
+
+
 def send_queue(channel: str, *, urgent: bool = False) -> str:
     """Returns the task queue on which the pages of `channel` are dispatched; urgent ones do not stand behind others."""
     return f"{SEND_QUEUE_PREFIX}{channel}{'-urgent' if urgent else ''}"
@@ -167,16 +173,17 @@ class Event(Outside):
 
 
 class Pause(Event):
-    """Holds an outreach, or lets it go on."""
+    """Holds an outreach, or lets it go on; with `harm` people are asked, and `note` says what was seen."""
 
     paused: bool = True
+    harm: bool = False
 
 
 EscalationKind = Literal[
-    "attention", "overdue", "promise_at_risk", "negative_reply", "raised", "calls_waiting", "unknown_sends"
+    "attention", "harm", "overdue", "promise_at_risk", "negative_reply", "raised", "calls_waiting", "unknown_sends"
 ]
-"""What may need a person, the most pressing first: it cannot go on, a decision is late, a promise is at risk, customers
-answered badly, somebody raised it, calls wait to be made, or messages are unknown."""
+"""What may need a person, the most pressing first: it cannot go on, it does harm, a decision is late, a promise is at
+risk, customers answered badly, somebody raised it, calls wait to be made, or messages are unknown."""
 
 
 class Escalate(Event):

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 from zoneinfo import available_timezones
 
+from babel.numbers import get_currency_precision
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
 from tellfirst.domain.message import Channel
 from tellfirst.errors import SettingsError
+from tellfirst.measurement.costs import CostRates
 from tellfirst.policy.caps import FrequencyCap
 
 TRIAL = re.compile(r"(ci|demo|dev|development|sandbox|stage|staging|test|testing)([-_.0-9].*)?", re.IGNORECASE)
@@ -46,6 +48,16 @@ class Settings(BaseSettings):
         description="whether a playbook's version needs a signed library decision; default in a live environment",
     )
     prices: Path | None = Field(default=None, description="TOML file of what messages cost; default cost is unknown")
+    currency: str = Field(
+        default="", pattern=r"^([A-Z]{3})?$", description="currency of the two costs of time below, and of savings"
+    )
+    agent_hour: float | None = Field(
+        default=None, gt=0, description="what an hour of handling contacts costs, in minor units; default unsaid"
+    )
+    approver_minute: float = Field(
+        default=0, ge=0, description="what a minute of somebody who approves costs, in minor units"
+    )
+    approval_minutes: float = Field(default=5, ge=0, description="minutes that one decision is taken for")
     approvers: Path = Field(default=Path("approvers.toml"), description="the registry of people who may decide")
     audit_anchor: Path | None = Field(
         default=None, description="file outside the database that anchors the audit log; default in data_dir"
@@ -54,6 +66,9 @@ class Settings(BaseSettings):
     principal: str = Field(default="", description="your name in the registry, where your key does not tell it")
     secret: SecretStr = Field(default=SecretStr(""), description="keys the address digests; default a file in data_dir")
     holdout_salt: str = Field(default="holdout-v1", description="salt of the assignment; changing it reshuffles people")
+    global_holdout: float = Field(
+        default=0.0, ge=0, le=0.5, description="share of all accounts that no measured outreach tells, for a half-year"
+    )
     cap_count: int = Field(default=3, ge=1, description="outreaches one customer may get in cap_days")
     cap_days: int = Field(default=7, ge=1, description="length of the frequency cap's rolling period")
     hours: Path | None = Field(
@@ -159,6 +174,13 @@ class Settings(BaseSettings):
     notify: Path | None = Field(
         default=None, description="file that says how roles, teams and people are told; default the worker's log"
     )
+    dashboard_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="lets people see the dashboard from elsewhere; 24 characters or more; default this machine alone",
+    )
+    temporal_ui: str = Field(
+        default="", description="where the Temporal UI lists workflows, for links: https://…/namespaces/NAME/workflows"
+    )
     public_url: str = Field(default="", description="public base URL of the web process, for provider callbacks")
     contacts_secrets: Secrets = Field(default=(), description="whsec_… secrets of posted support contacts, by spaces")
     events_secrets: Secrets = Field(default=(), description="whsec_… secrets of posted events, by spaces")
@@ -199,7 +221,13 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("inbox_secret")
+    @model_validator(mode="after")
+    def _time_costs_in_a_currency(self) -> "Settings":
+        if (self.agent_hour or self.approver_minute) and not self.currency:
+            raise ValueError("what time costs needs TELLFIRST_CURRENCY, such as EUR")
+        return self
+
+    @field_validator("inbox_secret", "dashboard_token")
     @classmethod
     def _is_long(cls, value: SecretStr) -> SecretStr:
         if value and len(value.get_secret_value()) < 24:
@@ -266,6 +294,18 @@ class Settings(BaseSettings):
     def rates(self) -> dict[str, float]:
         """Returns how much leaves in a second on channels that have a pace, while nobody has set another."""
         return {"sms": self.sms_rate} if self.sms_rate else {}
+
+    @property
+    def cost_rates(self) -> CostRates:
+        """Returns what time costs here."""
+        precision = get_currency_precision(self.currency) if self.currency else 2
+        return CostRates(
+            currency=self.currency,
+            minor=10**precision,
+            agent_hour=self.agent_hour,
+            approver_minute=self.approver_minute,
+            approval_minutes=self.approval_minutes,
+        )
 
     @property
     def anchor(self) -> Path:

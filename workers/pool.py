@@ -23,6 +23,7 @@ from workflows.feed import FeedWorkflow
 from workflows.ladder import NoticeWorkflow
 from workflows.matter import LibraryChangeWorkflow, PermitWorkflow, ResumeWorkflow
 from workflows.outreach import OutreachWorkflow
+from workflows.survey import SurveyWorkflow
 from workflows.upkeep import UpkeepState, UpkeepWorkflow
 
 CACHED_OUTREACHES = 1_000
@@ -65,6 +66,9 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.matters.receive_matter_decision,
         application.matters.expire_matter,
         application.upkeep.upkeep,
+        application.surveys.find_surveys,
+        application.surveys.draw_survey,
+        application.harm.watch_harm,
     ]
     result = [
         Worker(
@@ -75,6 +79,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                 DetectionWorkflow,
                 FeedWorkflow,
                 UpkeepWorkflow,
+                SurveyWorkflow,
                 ExceptionWorkflow,
                 NoticeWorkflow,
                 LibraryChangeWorkflow,
@@ -102,6 +107,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                     application.dispatch.dispatch,
                     application.reconciliation.reconcile,
                     application.exception_answers.answer_exception,
+                    application.asking.ask_page,
                 ],
                 activity_executor=ThreadPoolExecutor(max_workers=at_once, thread_name_prefix=queue),
                 build_id=__version__,

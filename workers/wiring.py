@@ -9,6 +9,7 @@ from activities.addenda import AddendumActivities, ToldBefore
 from activities.affected import Affected
 from activities.answers import Answers
 from activities.approvals import Approvals, RegistryFile
+from activities.asking import AskingActivities
 from activities.audience import Audience
 from activities.canary import CanaryActivities, ContinueGate
 from activities.costs import Costs
@@ -22,9 +23,11 @@ from activities.exception_grants import GrantReader
 from activities.exceptions import ExceptionActivities
 from activities.fallback import FallbackActivities
 from activities.feed import FeedActivities
+from activities.harm import HarmActivities
 from activities.library import LibraryChanges, LibraryGate
 from activities.matter_life import MatterActivities
 from activities.matters import MatterApprovals
+from activities.measuring import Measuring
 from activities.outreach import OutreachActivities
 from activities.pacing import Pace
 from activities.permits import PermitKind, StandingPermits
@@ -33,6 +36,7 @@ from activities.playbooks import PlannedPlaybooks
 from activities.reconciliation import ReconciliationActivities
 from activities.resume import Resumes
 from activities.sources import Sources
+from activities.surveys import SurveyActivities
 from activities.upkeep import UpkeepActivities
 from tellfirst.channels import receipts
 from tellfirst.channels.base import Adapter
@@ -61,7 +65,9 @@ from tellfirst.store.escalations import Escalations
 from tellfirst.store.exception_sends import ExceptionSends
 from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.feed import Feed
+from tellfirst.store.harm import Harm
 from tellfirst.store.inbox import Inbox
+from tellfirst.store.late import Late
 from tellfirst.store.leases import Leases
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import migrate
@@ -69,13 +75,16 @@ from tellfirst.store.notices import Notices
 from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.permits import Permits
+from tellfirst.store.phases import Phases
 from tellfirst.store.rates import Rates
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
+from tellfirst.store.surveys import Surveys
 from tellfirst.store.whereabouts import HourRules
+from tellfirst.store.windows import Windows
 from workers.mail import require_postal_address
 from workers.providers import build_adapters, build_hook
 
@@ -105,7 +114,10 @@ class Application:
     notifiers: Notifiers
     matters: MatterActivities
     feed: FeedActivities
+    harm: HarmActivities
     upkeep: UpkeepActivities
+    surveys: SurveyActivities
+    asking: AskingActivities
     endpoints: Mapping[str, Endpoint]
 
     async def close(self) -> None:
@@ -174,6 +186,13 @@ def build(
         live=settings.is_live,
     )
     exceptions, contacts, hook = Exceptions(database), Contacts(database), build_hook(settings)
+    measuring = Measuring(
+        windows=Windows(database),
+        phases=Phases(database),
+        contacts=contacts,
+        outcomes=Outcomes(database),
+        late=Late(database),
+    )
     notifiers, endpoints = read_notifiers(settings.notify), read_endpoints(settings.events_out)
     reader = GrantReader(exceptions=exceptions, matters=matters, outreaches=outreaches, playbooks=playbooks, gate=gate)
     return Application(
@@ -227,8 +246,7 @@ def build(
             recipients=recipients,
             receivers=receivers,
             sends=sends,
-            contacts=Contacts(database),
-            outcomes=Outcomes(database),
+            measuring=measuring,
             controls=controls,
             admissions=admissions,
             affected=affected,
@@ -236,6 +254,7 @@ def build(
             sources=sources,
             chain=chain,
             salt=settings.holdout_salt,
+            everywhere=settings.global_holdout,
             cap=settings.frequency_cap,
             hours=hours,
         ),
@@ -312,8 +331,38 @@ def build(
             arrivals=Arrivals(database),
             inbox=inbox,
             replies=Replies(database, kept=timedelta(days=settings.reply_days)),
+            measuring=measuring,
             adapters=adapters,
             loop=loop,
+        ),
+        harm=HarmActivities(harm=Harm(database), outreaches=outreaches, playbooks=playbooks),
+        surveys=SurveyActivities(
+            surveys=Surveys(database),
+            outreaches=outreaches,
+            customers=customers,
+            playbooks=playbooks,
+            adapters=adapters,
+            salt=settings.holdout_salt,
+            cap=settings.frequency_cap,
+            has_links=bool(settings.public_url),
+        ),
+        asking=AskingActivities(
+            surveys=Surveys(database),
+            outreaches=outreaches,
+            sends=sends,
+            leases=Leases(database),
+            doubts=Doubts(database),
+            answers=answers,
+            gate=gate,
+            playbooks=playbooks,
+            adapters=adapters,
+            pace=Pace(Rates(database, settings.rates)),
+            loop=loop,
+            hours=hours,
+            links=links,
+            lease=timedelta(seconds=settings.lease_seconds),
+            margin=timedelta(seconds=settings.provider_timeout),
+            reconcile_after=timedelta(seconds=settings.reconcile_seconds),
         ),
         feed=FeedActivities(feed=Feed(database), endpoints=endpoints, loop=loop),
         endpoints=endpoints,

@@ -285,6 +285,8 @@ class Mailbox:
             state.paused = event.paused
             if not event.paused:
                 state.attention, state.retry_at = "", None
+            elif event.harm:
+                state.escalations.escalate("harm", "harm", event.note, workflow.now())
 
     async def _hold(self, *, paused: bool, by: str, aborted: bool = False) -> None:
         channels = tuple(sorted({r.channel for revision in self.state.revisions for r in revision.plan.pages}))

@@ -41,6 +41,15 @@ DATABASE = Options(
 )
 """Work over a whole audience on our own database or the operational source."""
 
+WATCH = Options(
+    start_to_close_timeout=timedelta(minutes=10),
+    schedule_to_close_timeout=timedelta(minutes=15),
+    heartbeat_timeout=timedelta(seconds=60),
+    cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
+)
+"""A look that the next round repeats anyway: what keeps it from succeeding is not to hold up the rest of the round."""
+
 SEND = Options(
     start_to_close_timeout=timedelta(minutes=30),
     schedule_to_close_timeout=timedelta(hours=24),

@@ -82,6 +82,8 @@ def _escalated(state: State, escalations: list[Escalation]) -> Situation:
             f"Waiting for **{waiting_on}** since {_when(first.opened_at)}: {first.text}. "
             "Mend it and `tellfirst resume`, or `tellfirst abort`."
         )
+    elif first.kind == "harm":
+        words = f"Since {_when(first.opened_at)}: {first.text}"
     elif first.kind == "promise_at_risk":
         words = f"Since {_when(first.opened_at)}: {first.text} `tellfirst resume` lets it go on."
     else:

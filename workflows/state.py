@@ -253,6 +253,8 @@ class State(BaseModel):
         revision = next((r for r in self.revisions if r.plan.revision == one.revision), None)
         if one.kind == "attention":
             return not self.attention
+        if one.kind == "harm":
+            return not self.paused or bool(self.aborted)
         if one.kind == "overdue":
             return revision is None or not revision.awaits_people
         if one.kind == "promise_at_risk":

@@ -7,6 +7,7 @@ of receipts gives the same state in whatever order it came, and nothing that was
 from collections.abc import Collection
 
 from tellfirst.channels.twilio_errors import ERRORS
+from tellfirst.domain.beside import Engagement
 from tellfirst.domain.message import AnswerKind, SendState
 from tellfirst.domain.receipt import Judgement, Receipt
 
@@ -42,7 +43,7 @@ _RISING: dict[str, tuple[tuple[SendState, tuple[str, ...]], ...]] = {
         (SendState.UNDELIVERED, ("not_reached",)),
         (SendState.DELIVERED, ("reached",)),
     ),
-    "in_app": ((SendState.ACCEPTED, ("accepted",)), (SendState.DELIVERED, ("delivered", "read"))),
+    "in_app": ((SendState.ACCEPTED, ("accepted",)), (SendState.DELIVERED, ("delivered", "read", "clicked"))),
 }
 _RANKS: dict[str, dict[str, tuple[int, SendState]]] = {
     provider: {
@@ -65,6 +66,20 @@ _MEANINGS: dict[tuple[str, str, str], AnswerKind] = {
     ("resend", "email.bounced", "Permanent"): AnswerKind.PERMANENT,
 }
 """What an event means by provider, status and error, or whatever the error, where it is empty."""
+
+ENGAGEMENTS: dict[tuple[str, str], Engagement] = {
+    ("sendgrid", "open"): "opened",
+    ("sendgrid", "machine_open"): "machine",
+    ("sendgrid", "click"): "clicked",
+    # It does not say what fetched the image: Apple's proxies do so for their users before anybody reads.
+    ("resend", "email.opened"): "machine",
+    ("resend", "email.clicked"): "clicked",
+    ("twilio", "read"): "opened",
+    ("fcm", "opened"): "opened",
+    ("in_app", "read"): "opened",
+    ("in_app", "clicked"): "clicked",
+}
+"""What a receipt, by provider and status, says of reading; never a proof of a person, and never a result."""
 
 
 def rank(provider: str, status: str) -> int:

@@ -6,22 +6,28 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from tellfirst.cli.accounts import accounts
 from tellfirst.cli.addenda import correct, update
 from tellfirst.cli.calls import calls
 from tellfirst.cli.channels import channels
+from tellfirst.cli.contacts import contacts
 from tellfirst.cli.decide import approve, reject, request_changes
 from tellfirst.cli.detect import detect, start
+from tellfirst.cli.estimate import estimate
 from tellfirst.cli.events import events
 from tellfirst.cli.exceptions import exceptions
 from tellfirst.cli.forget import forget
 from tellfirst.cli.go_on import continue_
-from tellfirst.cli.imports import contacts, customers
+from tellfirst.cli.imports import customers
 from tellfirst.cli.keys import keys
-from tellfirst.cli.outcomes import report
+from tellfirst.cli.load import load
+from tellfirst.cli.merge import merge
 from tellfirst.cli.output import fail
 from tellfirst.cli.permits import permits
 from tellfirst.cli.playbooks import playbooks
+from tellfirst.cli.reasons import reasons
 from tellfirst.cli.replies import holds, replies
+from tellfirst.cli.report import report
 from tellfirst.cli.show import pending, show
 from tellfirst.cli.steer import abort, ack, escalate, pause, resume
 from tellfirst.cli.stuck import stuck
@@ -51,12 +57,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 customers.command()(forget)
+customers.command()(merge)
 app.add_typer(customers, name="customers")
 app.add_typer(contacts, name="contacts")
+app.add_typer(accounts, name="accounts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
-    *(pause, resume, abort, escalate, ack, stuck, report, verify, events),
-    *(who, correct, update, replies),
+    *(pause, resume, abort, escalate, ack, stuck, report, estimate, verify, events),
+    *(who, correct, update, replies, reasons, load),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -1,7 +1,7 @@
 """CSV files from outside: every row is checked before anything is kept, and no value of a row is ever shown."""
 
 import csv
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TypeVar
@@ -26,13 +26,14 @@ class Malformed(Frozen):
 def read_rows(
     path: Path,
     *,
-    columns: Collection[str],
+    columns: Collection[str] | None,
     required: Collection[str],
     build: Callable[[dict[str, str]], T],
     doing: str = "reading",
 ) -> Iterator[T | Malformed]:
     """Yields the rows of a CSV file in UTF-8 as `build` makes them; a row for which it raises RowError is malformed.
 
+    Names of columns are given and handed on in lower case; without `columns` a file may have others than the required.
     Rows are read one by one, however many there are. Raises InputError for a file that cannot be read as a table of
     these columns.
     """
@@ -56,17 +57,22 @@ def read_rows(
 
 
 def tell_malformed(path: Path, malformed: list[Malformed], *, strict: bool) -> None:
-    """Names every malformed row on stderr; with `strict` raises InputError when there is one."""
-    for row in malformed[:SHOWN]:
-        note(f"{path.name}, line {row.line}: {row.reason}")
-    if len(malformed) > SHOWN:
-        note(f"{path.name}: and {counted(len(malformed) - SHOWN, 'more malformed row')}")
+    """Names the malformed rows on stderr; with `strict` raises InputError when there is one."""
+    note_malformed(path, malformed[:SHOWN], len(malformed))
     if malformed and strict:
         raise InputError(
             f"{counted(len(malformed), 'malformed row')}, so nothing was loaded",
             where=str(path),
             remedy="mend them, or import without --strict to skip them",
         )
+
+
+def note_malformed(path: Path, shown: Sequence[Malformed], total: int) -> None:
+    """Names on stderr the first of `total` malformed rows."""
+    for row in shown:
+        note(f"{path.name}, line {row.line}: {row.reason}")
+    if total > len(shown):
+        note(f"{path.name}: and {counted(total - len(shown), 'more malformed row')}")
 
 
 def _counting(file: TextIOWrapper, step: Callable[[int], None]) -> Iterator[str]:
@@ -92,24 +98,27 @@ def _lines(text: Iterator[str], path: Path) -> Iterator[tuple[int, list[str]]]:
             yield begins, cells
 
 
-def _header(cells: list[str], path: Path, columns: Collection[str], required: Collection[str]) -> list[str]:
+def _header(cells: list[str], path: Path, columns: Collection[str] | None, required: Collection[str]) -> list[str]:
     names = [cell.strip().lower() for cell in cells]
     if not names:
         raise InputError("is empty", where=str(path), remedy="the first line names the columns")
-    unknown = [str(place) for place, name in enumerate(names, start=1) if name not in columns]
-    if unknown or len(set(names)) != len(names):
+    unknown = [str(place) for place, name in enumerate(names, start=1) if columns is not None and name not in columns]
+    given = names if columns is not None else [name for name in names if name in required]
+    if unknown or len(set(given)) != len(given):
         raise InputError(
             # Told by place: where the first line is missing, its cells are somebody's data.
             f"{'column' if len(unknown) == 1 else 'columns'} {_list(unknown)} not known"
             if unknown
             else "a column is named twice",
             where=f"{path}, line 1",
-            remedy=_separated(names) or f"its columns may be {', '.join(columns)}",
+            remedy=_separated(names) or (f"its columns may be {', '.join(columns)}" if columns else None),
         )
     missing = [name for name in required if name not in names]
     if missing:
         raise InputError(
-            f"the column '{missing[0]}' is missing", where=f"{path}, line 1", remedy="the first line names the columns"
+            f"the column '{missing[0]}' is missing",
+            where=f"{path}, line 1",
+            remedy=_separated(names) or "the first line names the columns",
         )
     return names
 

@@ -1,4 +1,4 @@
-"""`customers import` and `contacts import`: files from outside, checked whole before anything of them is kept."""
+"""`customers import`: a file from outside, checked whole before anything of it is kept."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -6,16 +6,15 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, TypeVar, get_args
-from zoneinfo import ZoneInfo
 
 import phonenumbers
 import typer
 from email_validator import EmailNotValidError, validate_email
 
 from tellfirst.cli.csv_rows import Malformed, read_rows, tell_malformed
-from tellfirst.cli.instants import read_instant, read_zone
-from tellfirst.cli.output import Json, counted, note, print_json, progress, say
-from tellfirst.cli.wiring import opened, read_library
+from tellfirst.cli.instants import read_zone
+from tellfirst.cli.output import Json, counted, note, print_json, say
+from tellfirst.cli.wiring import opened
 from tellfirst.domain.condition import personal_pattern
 from tellfirst.domain.message import Channel
 from tellfirst.errors import InputError, RowError
@@ -25,16 +24,13 @@ from tellfirst.store.customers import CustomerRecord, Customers
 CHANNELS: tuple[str, ...] = get_args(Channel)
 ABOUT = ("id", "first_name", "locale", "timezone", "region", "business", "high_value", "preferred", "cluster")
 CUSTOMER_COLUMNS = (*ABOUT, *CHANNELS, "opt_out")
-CONTACT_COLUMNS = ("id", "customer_id", "reason_code", "occurred_at", "channel")
 YES, NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0", ""})
-CHUNK = 500
 PART = 2_000
-"""Customers of one transaction: whoever else writes waits for one part, not for the whole file."""
+"""Rows of one transaction: whoever else writes waits for one part, not for the whole file."""
 
 T = TypeVar("T", CustomerRecord, Contact)
 
 customers = typer.Typer(help="The people who may be written to.", no_args_is_help=True)
-contacts = typer.Typer(help="What customers contacted support about.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(metavar="FILE.csv", help="A CSV file in UTF-8 whose first line names columns.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Load nothing when one row is malformed.")]
@@ -45,26 +41,21 @@ def _customers() -> None:
     pass
 
 
-@contacts.callback()
-def _contacts() -> None:
-    pass
-
-
 @customers.command("import")
 def import_customers(file: File, strict: Strict = False, as_json: Annotated[bool, Json] = False) -> None:
     """Add or replace customers from a CSV file.
 
     Columns: id, first_name, locale, timezone, region (ISO 3166: DE or US-CA), business, high_value (yes or no),
     preferred (a channel), cluster (account), sms, whatsapp, voice, email, push, in_app, person, opt_out. Only id is
-    required; the others are emptied where they are left out. opt_out lists channels separated by semicolons, or * for
-    all. An import never undoes an opt-out, nor what a customer chose themselves. The whole file is checked before its
-    first row is saved; after an interruption import it again.
+    required; the others are emptied where they are left out, but who comes without a cluster stays in theirs. opt_out
+    lists channels separated by semicolons, or * for all. An import never undoes an opt-out, a merge of accounts, nor
+    what a customer chose themselves. The whole file is checked before its first row is saved; after an interruption
+    import it again.
     """
-    if file.exists() and not file.is_file():
-        raise InputError("is not a file that can be read twice", where=str(file), remedy="save it as a file")
+    refuse_pipe(file)
 
     def rows(doing: str) -> Iterator[CustomerRecord | Malformed]:
-        return read_rows(file, columns=CUSTOMER_COLUMNS, required=("id",), build=_once(read_customer), doing=doing)
+        return read_rows(file, columns=CUSTOMER_COLUMNS, required=("id",), build=once(read_customer), doing=doing)
 
     malformed = [row for row in rows("checking") if isinstance(row, Malformed)]
     tell_malformed(file, malformed, strict=strict)
@@ -107,66 +98,13 @@ def save_in_parts(customers: Customers, records: Iterable[CustomerRecord], *, no
     return saved, replaced
 
 
-@contacts.command("import")
-def import_contacts(
-    file: File,
-    source: Annotated[str, typer.Option(help="Name of the helpdesk the contacts come from.")],
-    through: Annotated[
-        str, typer.Option(metavar="ISO8601", help="All contacts up to here are in the file; default its latest one.")
-    ] = "",
-    strict: Strict = False,
-    zone: Annotated[str, typer.Option(metavar="IANA", help="Zone of instants that name none; default UTC.")] = "UTC",
-    as_json: Annotated[bool, Json] = False,
-) -> None:
-    """Add support contacts from a CSV file.
-
-    Columns: id, customer_id, reason_code, occurred_at (ISO 8601), channel.
-    A contact that is known by its id stays as it is, so a file may be imported again.
-    """
-    if not source.strip() or personal_pattern(source):
-        raise InputError("a source needs a plain name", where="--source", remedy="use the name of the system")
-    local = read_zone(zone, "--zone")
-    given = read_instant(through, "--through") if through else None
-    build = _once(lambda row: read_contact(row, local))
-    good: list[Contact] = []
-    malformed: list[Malformed] = []
-    for row in read_rows(file, columns=CONTACT_COLUMNS, required=CONTACT_COLUMNS[:-1], build=build):
-        malformed.append(row) if isinstance(row, Malformed) else good.append(row)
-    tell_malformed(file, malformed, strict=strict)
-    mark = given or max((c.occurred_at for c in good), default=None)
-    now = datetime.now(UTC)
-    if mark is not None and mark > now:
-        note("the contacts are said to be complete up to an instant that has not come: windows may close too early")
-    with opened() as here, progress("saving", None) as step:
-        reasons = {loaded.playbook.reason_code for loaded in read_library(here.settings).values()}
-        people = {c.customer for c in good}
-        strangers = len(people) - sum(len(here.customers.known(chunk)) for chunk in _chunks(sorted(people)))
-        new = here.contacts.save(good, source=source.strip(), through=mark, now=now)
-        step(len(good))
-    known, unknown = len(good) - new, sorted({c.reason_code for c in good} - reasons)
-    if as_json:
-        print_json(
-            {
-                "new": new,
-                "known": known,
-                "skipped": [row.model_dump() for row in malformed],
-                "unknown_customers": strangers,
-                "unknown_reasons": unknown,
-                "through": mark.isoformat() if mark else None,
-            }
-        )
-        return
-    say(f"{counted(new, 'contact')} new, {known:,} known already, {counted(len(malformed), 'row')} skipped")
-    if strangers:
-        are = "is" if strangers == 1 else "are"
-        say(f"{strangers:,} of their customers {are} not among ours; these contacts are kept")
-    if unknown:
-        say(f"kept, but no playbook measures: {', '.join(unknown[:20])}{' …' if len(unknown) > 20 else ''}")
-    if mark:
-        say(f"contacts of '{source.strip()}' are complete through {mark.isoformat()}")
+def refuse_pipe(file: Path) -> None:
+    """Raises InputError for what can be read only once."""
+    if file.exists() and not file.is_file():
+        raise InputError("is not a file that can be read twice", where=str(file), remedy="save it as a file")
 
 
-def _once(read: Callable[[dict[str, str]], T]) -> Callable[[dict[str, str]], T]:
+def once(read: Callable[[dict[str, str]], T]) -> Callable[[dict[str, str]], T]:
     """Returns `read`, which refuses an id that it has seen before."""
     seen: set[str] = set()
 
@@ -182,7 +120,7 @@ def _once(read: Callable[[dict[str, str]], T]) -> Callable[[dict[str, str]], T]:
 
 def read_customer(row: dict[str, str]) -> CustomerRecord:
     """Returns the customer of a row; raises RowError naming the column, never the value."""
-    id_ = _reference(row, "id")
+    id_ = reference(row, "id")
     name = row.get("first_name") or None
     if name is not None and len(name) > 100:
         raise RowError("'first_name' is longer than 100 characters")
@@ -199,29 +137,14 @@ def read_customer(row: dict[str, str]) -> CustomerRecord:
         business=_yes(row, "business"),
         high_value=_yes(row, "high_value"),
         preferred=_preferred(row.get("preferred", "")),
-        cluster=_reference(row, "cluster") if row.get("cluster") else id_,
+        cluster=reference(row, "cluster") if row.get("cluster") else id_,
         addresses=addresses,
         opted_out=_opt_outs(row.get("opt_out", "")),
     )
 
 
-def read_contact(row: dict[str, str], zone: ZoneInfo) -> Contact:
-    """Returns the contact of a row, an instant without a zone read in `zone`; raises RowError."""
-    reason = row["reason_code"]
-    if not 1 <= len(reason) <= 100 or personal_pattern(reason):
-        raise RowError("'reason_code' is not a code of 1 to 100 characters")
-    if len(row["occurred_at"]) <= len("2026-01-31"):
-        raise RowError("'occurred_at' is a day and no instant: a window needs the time")
-    return Contact(
-        id=_reference(row, "id"),
-        customer=_reference(row, "customer_id"),
-        reason_code=reason,
-        occurred_at=read_instant(row["occurred_at"], "occurred_at", zone=zone, error=RowError),
-        channel=row.get("channel", "")[:100],
-    )
-
-
-def _reference(row: dict[str, str], column: str) -> str:
+def reference(row: dict[str, str], column: str) -> str:
+    """Returns an opaque id; raises RowError for one that is empty, too long or personal."""
     value = row[column]
     if not 1 <= len(value) <= 200:
         raise RowError(f"'{column}' is {'empty' if not value else 'longer than 200 characters'}")
@@ -304,7 +227,3 @@ def _opt_outs(text: str) -> tuple[str, ...]:
     if any(name not in ("*", *CHANNELS) for name in names):
         raise RowError(f"'opt_out' may name {', '.join(CHANNELS)} separated by semicolons, or *")
     return names
-
-
-def _chunks(values: list[str]) -> list[list[str]]:
-    return [values[at : at + CHUNK] for at in range(0, len(values), CHUNK)]

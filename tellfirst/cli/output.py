@@ -100,14 +100,13 @@ def when(instant: datetime | None) -> str:
 
 
 def length(duration: timedelta) -> str:
-    """Returns a duration in its two largest units, such as `2 days 4 h`."""
-    seconds = int(duration.total_seconds())
-    parts = []
+    """Returns a duration in its largest unit and the next one, such as `2 days 4 h`."""
+    seconds, said = int(duration.total_seconds()), list[str]()
     for name, size in (("days", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {'day' if name == 'days' and count == 1 else name}")
-    return " ".join(parts[:2]) or "0 s"
+        if count or said:
+            said.append(f"{count} {'day' if name == 'days' and count == 1 else name}" if count else "")
+    return " ".join(part for part in said[:2] if part) or "0 s"
 
 
 def counted(count: int, one: str, many: str = "") -> str:

@@ -1,11 +1,13 @@
 """What an approver needs to see of an outreach, gathered from the database; never an address."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from pydantic import AwareDatetime
 
 from tellfirst.cli.agreement import Agreement, agreement
 from tellfirst.cli.escalations import Told, notices_of
+from tellfirst.cli.harm import Watched, harm_of
 from tellfirst.cli.rest import Rest, rest_of
 from tellfirst.cli.wiring import Installation
 from tellfirst.contract import continue_id
@@ -14,6 +16,7 @@ from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Rendered
 from tellfirst.domain.plan import Plan
 from tellfirst.domain.recipient import ELIGIBLE, Recipient
+from tellfirst.playbooks.holdouts import holdouts_of
 from tellfirst.playbooks.loader import parse
 from tellfirst.playbooks.promises import next_promise
 from tellfirst.playbooks.render import Template, compile_step
@@ -66,10 +69,14 @@ class Offer(Frozen):
     at_any_hour: bool
     plan: Plan
     holdout: float
+    global_holdout: float
+    phases: int
+    phase: timedelta
     tripwire: int
     channels: dict[str, int]
     set_aside: dict[str, int]
     arms: dict[str, int]
+    held_out: dict[str, int]
     samples: tuple[Sample, ...]
     proposal: Proposal
     addendum: Addendum | None = None
@@ -104,6 +111,7 @@ class Picture(Frozen):
     decisions: tuple[Decided, ...]
     sends: tuple[StateCount, ...]
     replies: dict[str, int]
+    harm: Watched = Watched()
     escalations: tuple[EscalationRecord, ...]
     notices: tuple[Told, ...]
 
@@ -134,6 +142,7 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
         ),
         sends=tuple(here.sends.states(outreach.id)),
         replies=here.replies.counts(outreach.id),
+        harm=harm_of(here, outreach, revision),
         escalations=tuple(here.escalations.of(outreach.id)),
         notices=notices_of(here, outreach.id),
     )
@@ -157,7 +166,7 @@ def render_row(playbook: Playbook, plan: Plan, row: Recipient, templates: dict[s
 def _offer(here: Installation, revision: RevisionRecord) -> Offer:
     playbook = parse(revision.playbook_text, "the planned playbook").playbook
     templates: dict[str, Template] = {}
-    samples = []
+    samples, holdouts = [], holdouts_of(playbook, here.settings.global_holdout)
     for row in here.recipients.samples(revision.outreach, revision.number, SAMPLES):
         text = render_row(playbook, revision.plan, row, templates)
         samples.append(
@@ -172,10 +181,14 @@ def _offer(here: Installation, revision: RevisionRecord) -> Offer:
         at_any_hour=playbook.timing.ignores_hours,
         plan=revision.plan,
         holdout=playbook.measure.holdout,
+        global_holdout=holdouts.everywhere,
+        phases=holdouts.phases,
+        phase=holdouts.phase,
         tripwire=playbook.approval.tripwire,
         channels=dict(revision.proposal.channels),
         set_aside=here.recipients.set_aside(revision.outreach, revision.number),
         arms=here.recipients.arms(revision.outreach),
+        held_out=here.recipients.held_out(revision.outreach),
         samples=tuple(samples),
         proposal=revision.proposal,
         addendum=playbook.addendum,

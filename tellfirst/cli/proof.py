@@ -13,6 +13,7 @@ from tellfirst.cli.output import counted, when
 from tellfirst.cli.permit_proof import permitted
 from tellfirst.cli.provider_log import CHANNEL, ProviderLog
 from tellfirst.cli.rest_proof import continued
+from tellfirst.cli.survey_proof import QUESTION, question_authorised
 from tellfirst.cli.wiring import Installation
 from tellfirst.contract import DecisionEnvelope
 from tellfirst.domain.message import Rendered, SendState
@@ -152,13 +153,14 @@ class Prover:
         theirs = told_before(self._here, revision, left)
         for send in left:
             at = send.intent_at
-            answers = send.step.startswith(ANSWER)
+            answers, asks = send.step.startswith(ANSWER), send.step.startswith(QUESTION)
             if at is not None and at not in approved:
                 approved[at] = self._approved(approvals, revision, at)
                 let_go[at] = not behind or self._continued(revision, at)
             authorised = (
                 page_holds
                 and not answers
+                and not asks
                 and at is not None
                 and approved[at]
                 and (let_go[at] or send.step != revision.plan.initial.id)
@@ -169,6 +171,8 @@ class Prover:
             )
             if answers:
                 authorised = answer_authorised(self._here, self._registry, send)
+            if asks:
+                authorised = question_authorised(self._here, self._registry, send)
             proof.unauthorised += send.misdirected or not authorised
             if at is not None and _opted_out(consents.get(send.customer, ()), send.channel, purpose, at):
                 proof.after_optout += 1

@@ -8,9 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tellfirst.cli.escalations import escalation_lines, notice_lines
+from tellfirst.cli.harm import harm_lines
 from tellfirst.cli.output import counted, length, put, when
 from tellfirst.cli.picture import Offer, Picture
 from tellfirst.domain.plan import CORRECTION, INITIAL
+from tellfirst.measurement.assignment import either
 from tellfirst.playbooks.schema import Addendum
 
 WORDS = {
@@ -33,11 +35,14 @@ WORDS = {
     "address_changed": "reached elsewhere by now",
 }
 
+HOLDOUTS = {"global": "the hold-out of all outreaches", "playbook": "the playbook's"}
+
 REPLIES = {
     "thanks": "says thanks",
     "why": "asks why they get this",
     "opt_out": "opted out",
     "opt_in": "wants messages again",
+    "answer": "answers a survey",
     "help": "asked the carrier for help",
     "automatic": "written by a program",
 }
@@ -105,7 +110,7 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
         if offer.set_aside:
             yield "set aside", _reasons(offer.set_aside)
         if offer.arms:
-            yield "arms", ", ".join(f"{count:,} {arm}" for arm, count in sorted(offer.arms.items(), reverse=True))
+            yield "arms", _arms(offer)
         if offer.rest is not None:
             yield from offer.rest.lines(offer.plan.reason_code)
         if not picture.closed_at:
@@ -115,6 +120,7 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
     if picture.replies:
         said = ", ".join(f"{count:,} {REPLIES.get(name, name)}" for name, count in picture.replies.items())
         yield "replies", f"{said}: tellfirst replies {picture.outreach}"
+    yield from harm_lines(picture.harm)
     for decided in picture.decisions:
         said = "accepted" if decided.accepted else f"refused ({decided.code})"
         who = f" by {decided.approver}" if decided.approver else ""
@@ -132,8 +138,10 @@ def _standing(picture: Picture) -> str:
         said = "being planned"
     else:
         said = f"revision {picture.offer.revision} is {picture.offer.status}"
+    held = picture.paused and not picture.closed_at
     stops = [
-        ("held by a person (pause or abort)", picture.paused and not picture.closed_at),
+        ("paused: it does harm", held and picture.harm.holds),
+        ("held by a person (pause or abort)", held and not picture.harm.holds),
         (f"stopped: {picture.blocked}", bool(picture.blocked)),
         ("everything is paused", picture.pause_all),
         (f"the condition was over {when(picture.cleared_at)}", picture.cleared_at is not None),
@@ -167,12 +175,23 @@ def _audience(offer: Offer) -> str:
         return (
             f"{counted(offer.plan.recipients, 'recipient')}: {channels}; all of them received '{offer.addendum.step}'"
         )
+    held = either(offer.global_holdout, offer.holdout)
     share = (
-        f"{1 - offer.holdout:.0%} are told, {offer.holdout:.0%} are held out to measure"
-        if offer.holdout
-        else "all are told, nobody is held out"
+        f"{1 - held:.0%} are told, {held:.0%} are held out to measure" if held else "all are told, nobody is held out"
     )
+    if offer.global_holdout:
+        share += f", {offer.global_holdout:.0%} by the hold-out of all outreaches"
+    if offer.phases > 1:
+        share += f"; told in {offer.phases} phases, {length(offer.phase)} apart, as chance has it"
     return f"{counted(offer.plan.recipients, 'recipient')}: {channels}; {share}"
+
+
+def _arms(offer: Offer) -> str:
+    arms = ", ".join(f"{count:,} {arm}" for arm, count in sorted(offer.arms.items(), reverse=True))
+    if not offer.held_out.get("global"):
+        return arms
+    by = ", ".join(f"{count:,} by {HOLDOUTS.get(name, name)}" for name, count in sorted(offer.held_out.items()))
+    return f"{arms} ({by})"
 
 
 def _otherwise(offer: Offer) -> str:

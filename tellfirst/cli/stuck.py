@@ -26,6 +26,7 @@ DECIDE = "tellfirst show, then approve or reject"
 WHAT_TO_DO = {"approval_overdue": DECIDE, "awaiting_approval": DECIDE, "needs_attention": "tellfirst show"}
 ESCALATED = {
     "attention": "tellfirst show; mend it, then resume or abort",
+    "harm": "tellfirst show; then resume, which accepts it, or abort",
     "overdue": DECIDE,
     "promise_at_risk": "tellfirst show; mend it, then resume",
     "negative_reply": "tellfirst replies --text; tellfirst ack --done when it is settled",

@@ -57,7 +57,7 @@ def templates(
 
 
 def words_of(playbook: Playbook, known: Mapping[str, str]) -> Iterator[WordsToRegister]:
-    """Yields every message of a playbook on WhatsApp, answers to exceptions too; `known` has the ContentSids."""
+    """Yields every message of a playbook on WhatsApp, its answers and survey too; `known` has the ContentSids."""
     for locale, template, parts in _messages(playbook):
         registered = Registered(parts)
         yield WordsToRegister(
@@ -78,3 +78,5 @@ def _messages(playbook: Playbook) -> Iterator[tuple[str, str, list[str]]]:
     for boundary in playbook.exceptions.values():
         for locale, answer in boundary.answers.get("whatsapp", {}).items():
             yield locale, answer.template or "", [answer.body]
+    for locale, text in (playbook.survey.messages.get("whatsapp", {}) if playbook.survey else {}).items():
+        yield locale, text.template or "", list(text.paragraphs)

@@ -15,9 +15,13 @@ from tellfirst.client import OutreachClient
 from tellfirst.contract import DATA_CONVERTER
 from tellfirst.errors import NotFoundError, SourceError, UnreachableError
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
+from tellfirst.policy.prices import Prices
 from tellfirst.settings import Settings, temporal_connection
+from tellfirst.store.account_events import AccountEvents
+from tellfirst.store.accounts import Accounts
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.audit import Audit
+from tellfirst.store.beside import Besides
 from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.canaries import Canaries
 from tellfirst.store.chain import Chain
@@ -31,6 +35,9 @@ from tellfirst.store.erasure import Erasure
 from tellfirst.store.escalations import Escalations
 from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.feed import Feed
+from tellfirst.store.harm import Harm
+from tellfirst.store.histories import Histories
+from tellfirst.store.load import Load
 from tellfirst.store.matters import Matters
 from tellfirst.store.migrations import prepare
 from tellfirst.store.notices import Notices
@@ -38,11 +45,17 @@ from tellfirst.store.outcomes import Outcomes
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
 from tellfirst.store.permits import Permits
 from tellfirst.store.rates import Rates
+from tellfirst.store.reason_codes import ReasonCodes
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
+from tellfirst.store.sources import Sources
+from tellfirst.store.survey_answers import SurveyAnswers
+from tellfirst.store.surveys import Surveys
+from tellfirst.store.weeks import Weeks
+from tellfirst.store.windows import Windows
 
 T = TypeVar("T")
 
@@ -52,8 +65,11 @@ class Installation:
     """Is this installation as its commands see it."""
 
     settings: Settings
+    account_events: AccountEvents
+    accounts: Accounts
     admissions: Admissions
     audit: Audit
+    besides: Besides
     call_tasks: CallTasks
     canaries: Canaries
     chain: Chain
@@ -67,16 +83,25 @@ class Installation:
     erasure: Erasure
     escalations: Escalations
     feed: Feed
+    harm: Harm
+    histories: Histories
+    load: Load
     notices: Notices
     outcomes: Outcomes
     outreaches: Outreaches
     permits: Permits
     rates: Rates
+    reason_codes: ReasonCodes
     receipts: Receipts
     receivers: Receivers
     recipients: Recipients
     replies: Replies
     sends: Sends
+    questions: Surveys
+    surveys: SurveyAnswers
+    weeks: Weeks
+    windows: Windows
+    sources: Sources
 
     def outreach(self, name: str) -> OutreachRecord:
         """Returns an outreach; raises NotFoundError when there is none of that name."""
@@ -129,8 +154,15 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
         prepare(engine)
         yield Installation(
             settings=settings,
+            account_events=AccountEvents(database),
+            accounts=Accounts(database),
             admissions=Admissions(database),
             audit=Audit(database),
+            besides=Besides(
+                database,
+                engagements=receipts.ENGAGEMENTS,
+                prices=Prices.load(settings.prices) if settings.prices else None,
+            ),
             call_tasks=CallTasks(database),
             canaries=Canaries(database),
             chain=Chain(database),
@@ -144,11 +176,15 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             erasure=Erasure(database),
             escalations=Escalations(database),
             feed=Feed(database),
+            harm=Harm(database),
+            histories=Histories(database),
+            load=Load(database),
             notices=Notices(database),
             outcomes=Outcomes(database),
             outreaches=Outreaches(database),
             permits=Permits(database),
             rates=Rates(database, settings.rates),
+            reason_codes=ReasonCodes(database),
             receipts=Receipts(
                 database, judge=receipts.judge, meaning=receipts.meaning, everything=settings.opt_out == "everything"
             ),
@@ -156,6 +192,11 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             recipients=Recipients(database),
             replies=Replies(database, everything=settings.opt_out == "everything"),
             sends=Sends(database),
+            questions=Surveys(database),
+            surveys=SurveyAnswers(database),
+            weeks=Weeks(database),
+            windows=Windows(database),
+            sources=Sources(database),
         )
     finally:
         database.close()

@@ -171,6 +171,27 @@ class ExceptionChanged(Happening):
         return f"{self.request}#{self.status}"
 
 
+class HarmSeen(Happening):
+    """Says that an outreach did more harm than a rule of its playbook lets it, and was paused for it.
+
+    `figure` surely exceeds `bound`, which is above `limit`: fractions of accounts, of `team_load` events an hour.
+    """
+
+    type: ClassVar[str] = "harm.seen"
+
+    outreach: str
+    rule: str
+    number: int
+    figure: float
+    bound: float
+    limit: float
+
+    @property
+    def key(self) -> str:
+        """Returns the rule of the outreach, and how often it was crossed."""
+        return f"{self.outreach}#{self.rule}#{self.number}"
+
+
 class OutcomeRecorded(Happening):
     """Says what an outreach came to; `difference` is treated minus control as a fraction, null where not measured."""
 
@@ -204,6 +225,7 @@ HAPPENINGS: dict[str, type[Happening]] = {
         CustomerOptedOut,
         EscalationRaised,
         ExceptionChanged,
+        HarmSeen,
         OutcomeRecorded,
     )
 }

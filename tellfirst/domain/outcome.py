@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from tellfirst.domain.base import Frozen
 
 Arm = Literal["treated", "control"]
-Grade = Literal["A", "B", "X", "E"]
+Grade = Literal["A", "B", "X", "C", "D", "E"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Change = Annotated[float, Field(ge=-1, le=1)]
 

@@ -1,9 +1,9 @@
 """Intervals for shares and for their difference; the textbook (Wald) interval is wrong for small hold-outs."""
 
 from math import sqrt
-from statistics import NormalDist
 
 from tellfirst.domain.base import Frozen
+from tellfirst.measurement.numerics import two_sided
 
 
 class Difference(Frozen):
@@ -20,10 +20,8 @@ def wilson(events: int, n: int, level: float = 0.95) -> tuple[float, float]:
     Source: Wilson 1927; Newcombe, Statistics in Medicine 17 (1998) 857-872, method 3, without continuity correction.
     Raises ValueError unless n is at least 1, 0 <= events <= n, and level lies between 0 and 1.
     """
-    _check(events, n)
-    if not 0 < level < 1:
-        raise ValueError("the level of an interval lies between 0 and 1, such as 0.95")
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    check_counts(events, n)
+    z = two_sided(level)
     middle = 2 * events + z * z
     half = z * sqrt(z * z + 4 * events * (n - events) / n)
     scale = 2 * (n + z * z)
@@ -50,7 +48,8 @@ def newcombe(events_t: int, n_t: int, events_c: int, n_c: int, level: float = 0.
     )
 
 
-def _check(events: int, n: int) -> None:
+def check_counts(events: int, n: int) -> None:
+    """Raises ValueError unless `events` of `n` units is a share: n at least 1, 0 <= events <= n."""
     if n < 1:
         raise ValueError("a share needs at least one unit")
     if not 0 <= events <= n:

@@ -1,8 +1,12 @@
 """The judgement at the close: counts per arm in, a recorded outcome with a sentence out."""
 
+from collections.abc import Sequence
+
+from tellfirst.domain.figures import ArmFigures
 from tellfirst.domain.outcome import Arm, ArmOutcome, Grade, Outcome
 from tellfirst.measurement.grades import grade
 from tellfirst.measurement.intervals import Difference, newcombe
+from tellfirst.measurement.pools import contacted, difference, pairs, pool, together_p
 from tellfirst.measurement.srm import sample_ratio_p
 
 _CHANCE = "chance alone would rarely give such a difference."
@@ -25,22 +29,77 @@ def judge(
     over. Raises ValueError for counts that cannot be.
     """
     (n_t, x_t), (n_c, x_c) = treated, control
-    grading = grade(
-        treated=n_t,
-        control=n_c,
-        contacted=x_t + x_c,
+    return _judged(
+        (_arm("treated", n_t, x_t), _arm("control", n_c, x_c)),
         ratio_p=sample_ratio_p(n_t, n_c, holdout),
+        found=newcombe(x_t, n_t, x_c, n_c) if n_t and n_c else None,
+        window_closed=window_closed,
+        watermark_passed=watermark_passed,
+        reason_code=reason_code,
+    )
+
+
+def judge_figures(
+    figures: Sequence[ArmFigures], *, window_closed: bool, watermark_passed: bool, reason_code: str
+) -> Outcome:
+    """Returns the same of figures as they were counted.
+
+    Where there are several hold-out shares, each is compared within itself: the difference is Mantel and Haenszel's,
+    and the rates have its weights. A share of which one arm is empty compares nothing.
+    """
+    strata = pairs("", figures)
+    if len(strata) > 1:
+        return _judged(
+            pool("A", strata).arms,
+            ratio_p=together_p(strata),
+            found=difference(strata, contacted),
+            window_closed=window_closed,
+            watermark_passed=watermark_passed,
+            reason_code=reason_code,
+        )
+    counts = [(one.clusters, one.contacted) for pair in strata for one in (pair.treated, pair.control)]
+    treated, control = counts or [(0, 0), (0, 0)]
+    share = strata[0].share if strata else 0.0
+    return judge(treated, control, share, window_closed, watermark_passed, reason_code)
+
+
+def phased(outcome: Outcome) -> Outcome:
+    """Returns the outcome of an outreach that told everybody in the end, with the sentence that says so."""
+    return outcome.model_copy(
+        update={
+            "sentence": f"{outcome.sentence} Whoever counts as held out was told in a later phase, which chance chose;"
+            " only what came before that phase is compared."
+        }
+    )
+
+
+def _judged(
+    arms: tuple[ArmOutcome, ...],
+    *,
+    ratio_p: float,
+    found: Difference | None,
+    window_closed: bool,
+    watermark_passed: bool,
+    reason_code: str,
+) -> Outcome:
+    treated, control = arms
+    grading = grade(
+        treated=treated.clusters,
+        # Both arms may have accounts and still none that can be compared, each having a hold-out share of its own.
+        control=control.clusters if found else 0,
+        contacted=treated.contacted + control.contacted,
+        ratio_p=ratio_p,
         window_closed=window_closed,
         watermark_passed=watermark_passed,
     )
-    uncounted = window_closed and not watermark_passed
-    hidden = grading.grade == "X" or uncounted
-    arms = (_arm("treated", n_t, x_t, hidden), _arm("control", n_c, x_c, hidden))
-    if grading.grade in WITHHELD:
+    hidden = grading.grade == "X" or (window_closed and not watermark_passed)
+    if hidden:
+        arms = tuple(arm.model_copy(update={"rate": None}) for arm in arms)
+    if found is None or grading.grade in WITHHELD:
         told = ""
-        if n_t and not hidden:
+        if treated.clusters and not hidden:
             so_far = "" if window_closed else "so far "
-            told = f"Of the accounts in this outreach, {so_far}{_of(x_t, n_t)} contacted support about {reason_code}. "
+            told = f"Of the accounts in this outreach, {so_far}{_of(treated)} contacted support about {reason_code}. "
         return Outcome(
             reason_code=reason_code,
             arms=arms,
@@ -50,10 +109,9 @@ def judge(
             grade=grading.grade,
             sentence=told + grading.sentence,
         )
-    found = newcombe(x_t, n_t, x_c, n_c)
     sentence = (
-        f"Of the accounts chosen to be told first, {_of(x_t, n_t)} contacted support about {reason_code};"
-        f" of those held out, {_of(x_c, n_c)}: {_points(found.difference)}"
+        f"Of the accounts chosen to be told first, {_of(treated)} contacted support about {reason_code};"
+        f" of those held out, {_of(control)}: {_points(found.difference)}"
         f" (95 % interval: {_interval(found)})."
     )
     if grading.grade == "A":
@@ -69,8 +127,8 @@ def judge(
     )
 
 
-def _arm(name: Arm, clusters: int, contacted: int, hidden: bool) -> ArmOutcome:
-    rate = None if hidden or not clusters else contacted / clusters
+def _arm(name: Arm, clusters: int, contacted: int) -> ArmOutcome:
+    rate = contacted / clusters if clusters else None
     return ArmOutcome(arm=name, clusters=clusters, contacted=contacted, rate=rate)
 
 
@@ -82,8 +140,11 @@ def _verdict(found: Difference) -> str:
     return "That is not evidence that telling them first changed that share, nor that it did not."
 
 
-def _of(events: int, n: int) -> str:
-    return f"{events:,} of {n:,} ({_size(events / n)} %)"
+def _of(arm: ArmOutcome) -> str:
+    rate, n = arm.rate or 0.0, arm.clusters
+    if abs(rate * n - arm.contacted) > 1e-6 * n:
+        return f"{_size(rate)} % of {n:,}"  # weighted: the counts would give another share
+    return f"{arm.contacted:,} of {n:,} ({_size(rate)} %)"
 
 
 def _size(fraction: float) -> str:

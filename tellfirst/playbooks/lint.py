@@ -10,12 +10,15 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Channel
 from tellfirst.errors import PlaybookError
 from tellfirst.playbooks.answers import answer_findings
+from tellfirst.playbooks.asking import survey_findings
 from tellfirst.playbooks.fields import BUILT_IN, PROMISE, Plain, Reader, RenderError, format_locale, known_zone
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
+from tellfirst.playbooks.harm import harm_findings
+from tellfirst.playbooks.holdouts import phase_findings
 from tellfirst.playbooks.ladder import ladder_findings
 from tellfirst.playbooks.per_channel import channel_findings
 from tellfirst.playbooks.render import BODY_PARTS, compile_part, compile_step, fill, names_used, sample_facts
-from tellfirst.playbooks.schema import PERSONAL_FORBIDDEN, Parts, Playbook, Step
+from tellfirst.playbooks.schema import NO_HOLDOUT, PERSONAL_FORBIDDEN, Parts, Playbook, Step
 from tellfirst.playbooks.wording import opens_with_company, says_what_to_do
 
 # The longest day and month, and a zone without a name of its own: no real recipient's promise is longer.
@@ -51,7 +54,13 @@ class _Message:
 def lint(playbook: Playbook) -> list[Finding]:
     """Returns every finding in the order of the file's keys; an empty list means the playbook may be used."""
     findings = [finding for rule in _PLAYBOOK_RULES for finding in rule(playbook)]
-    told = (*answer_findings(playbook), *ladder_findings(playbook.ladder))
+    told = (
+        *answer_findings(playbook),
+        *ladder_findings(playbook.ladder),
+        *survey_findings(playbook),
+        *phase_findings(playbook),
+        *harm_findings(playbook.harm, held_out=playbook.category not in NO_HOLDOUT),
+    )
     findings += [Finding(key=key, reason=why, remedy=remedy) for key, why, remedy in told]
     for number, step in enumerate(playbook.steps):
         findings += _channels(playbook, step, f"steps[{number}]")

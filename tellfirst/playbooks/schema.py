@@ -12,8 +12,10 @@ from tellfirst.domain.condition import FactValue, Word
 from tellfirst.domain.message import Channel
 from tellfirst.domain.plan import INITIAL, RESOLVED, UNPLANNED, Rung, StepKind
 from tellfirst.playbooks.boundaries import Boundary, ExceptionKind
+from tellfirst.playbooks.harm import Harm
 from tellfirst.playbooks.ladder import Level, rungs
 from tellfirst.playbooks.standing import Standing
+from tellfirst.playbooks.survey import Survey
 from tellfirst.playbooks.types import Duration, Person, TemplateName, Text
 from tellfirst.playbooks.when import When
 from tellfirst.policy.quiet import Timing
@@ -202,11 +204,26 @@ class Approval(Outside):
 
 
 class Measure(Outside):
-    """Says what the outreach is measured by: its window, its hold-out share, and how long to wait for contacts."""
+    """Says what the outreach is measured by: its window, its hold-out share, and how long to wait for contacts.
+
+    Where nobody may be left out, a `phased` one tells everybody in one of `phases`, a `phase` apart, that chance
+    chooses: who is told later is compared with who was told earlier, until then.
+    """
 
     window: Duration
     holdout: float = Field(ge=0, le=0.9)
     watermark_timeout: Duration = timedelta(days=3)
+    phased: bool = False
+    phases: int = Field(default=2, ge=2, le=6)
+    phase: Duration | None = None
+
+    @model_validator(mode="after")
+    def _phased_or_held_out(self) -> Self:
+        if self.phased != (self.phase is not None):
+            raise ValueError("'phased = true' needs 'phase', the time between two phases, and only then it has one")
+        if self.phased and self.holdout:
+            raise ValueError("a phased outreach has a hold-out of 0: everybody is told in the end")
+        return self
 
 
 class Limits(Outside):
@@ -272,7 +289,9 @@ class Playbook(Outside):
     limits: Limits = Limits()
     when: When = When()
     choice: Choice = Choice()
+    harm: Harm = Harm()
     exceptions: dict[ExceptionKind, Boundary] = Field(default_factory=dict)
+    survey: Survey | None = None
     addendum: Addendum | None = None
     steps: tuple[Step, ...] = Field(min_length=1)
 
@@ -280,6 +299,14 @@ class Playbook(Outside):
     def _holdout_is_ethical(self) -> Self:
         if self.category in NO_HOLDOUT and self.measure.holdout > 0:
             raise ValueError(f"a playbook of category '{self.category}' has a hold-out of 0: nobody may be left untold")
+        if self.category in NO_HOLDOUT and self.measure.phased:
+            raise ValueError(f"a playbook of category '{self.category}' is not phased: nobody may be told later")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_whom_it_may(self) -> Self:
+        if self.survey is not None and self.category in NO_HOLDOUT and not self.survey.sensitive:
+            raise ValueError(f"after '{self.category}' nobody is asked, unless [survey] says sensitive = true")
         return self
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from tellfirst.domain.message import Channel
+from tellfirst.errors import NotFoundError
 from tellfirst.playbooks.fields import RenderError
 from tellfirst.playbooks.gsm import segments
 from tellfirst.playbooks.render import compile_step, sample_facts
@@ -16,14 +17,15 @@ def most_units(playbook: Playbook, channel: Channel, locale: str) -> int:
 
     Everything promised is each of the steps; a text counts as long as it gets with the longest facts.
     """
+    return sum(units(playbook, step.id, channel, locale) for step in playbook.steps if channel in step.messages)
+
+
+def units(playbook: Playbook, step: str, channel: Channel, locale: str) -> int:
+    """Returns the most that one step may take for one recipient; a text of a step that is not there counts whole."""
     if channel != "sms":
-        return sum(channel in step.messages for step in playbook.steps)
-    return sum(_segments(playbook, step.id, locale) for step in playbook.steps if channel in step.messages)
-
-
-def _segments(playbook: Playbook, step: str, locale: str) -> int:
-    template = compile_step(playbook, step, "sms", locale)
+        return 1
     try:
+        template = compile_step(playbook, step, "sms", locale)
         return segments(template.render(sample_facts(playbook), promise=_A_PROMISE, zone=playbook.timezone).body)
-    except RenderError:
+    except (NotFoundError, RenderError):
         return playbook.limits.sms_segments

@@ -106,6 +106,11 @@ class HoursTable(Outside):
                 f"{at or 'the table'}: {first['msg']}", where=str(path), remedy="see docs/channels.md, When"
             ) from None
 
+    def at_work(self, zone: str) -> Calendar:
+        """Returns the business hours of people who work in a zone; always without any."""
+        rules = (tuple(span for one in self.business for span in one.spans()),) if self.business else ()
+        return Calendar(zones=(zone,), rules=rules)
+
     def in_region(self, region: str, channel: Channel) -> tuple[Span, ...]:
         """Returns the open spans of a region: its own rows, else those of its country, else those of everywhere."""
         kind = "calls" if channel in CALLS else "texts"

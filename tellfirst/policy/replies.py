@@ -1,5 +1,6 @@
 """What a reply comes to: what it asks of us, in what tone, and whether a person is to hear of it."""
 
+import re
 from enum import StrEnum
 from typing import Literal
 
@@ -7,19 +8,27 @@ from tellfirst.domain.base import Frozen
 from tellfirst.policy.optout import Wish, Wording
 from tellfirst.policy.tone import Reader
 
+_LONE_DIGIT = re.compile(r"\s*([1-5])\s*[.!)]?\s*", re.ASCII)
 Need = Literal["", "doubt", "person", "anger"]
 """Why a person is to hear of a reply: it may be an opt-out, it asks for somebody, or its writer is angry."""
 
 
 class Kind(StrEnum):
-    """Is what becomes of a reply; an `opt_in` counts only after an opt-out."""
+    """Is what becomes of a reply; an `opt_in` counts only after an opt-out, an `answer` only after a question."""
 
     OPT_OUT = "opt_out"
     DOUBTFUL = "doubtful"
     OPT_IN = "opt_in"
     HELP = "help"
     AUTOMATIC = "automatic"
+    ANSWER = "answer"
     REPLY = "reply"
+
+
+def lone_digit(text: str) -> int | None:
+    """Returns the digit from 1 to 5 that is all a text says, as the answer to a question; else None."""
+    found = _LONE_DIGIT.fullmatch(text)
+    return int(found[1]) if found else None
 
 
 class Reading(Frozen):

@@ -15,6 +15,7 @@ SALT = b"tellfirst.links.v1"
 """Sets these signatures apart from whatever else the key is used for."""
 UNSUBSCRIBE = "/u/"
 PREFERENCES = "/p/"
+SURVEY = "/s/"
 _MAIL = re.compile(r"\b([0-9a-f]{32})\.([0-9a-f]{20})@")
 
 
@@ -42,6 +43,10 @@ class Links:
     def preferences(self, send: str, not_after: datetime) -> str:
         """Returns the address of the page where the customer chooses; empty where the installation has none."""
         return self._under(PREFERENCES, send, not_after)
+
+    def survey(self, send: str, not_after: datetime) -> str:
+        """Returns the address of the page where the customer answers; empty where the installation has none."""
+        return self._under(SURVEY, send, not_after)
 
     def read(self, token: str) -> Link | None:
         """Returns what a token says, also one that has expired; None for one that is not ours."""

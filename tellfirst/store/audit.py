@@ -12,6 +12,7 @@ from tellfirst.policy.verdict import Consent
 from tellfirst.store.engine import Database
 from tellfirst.store.rows import of_send
 from tellfirst.store.statements import chunks
+from tellfirst.store.surveys import STEP
 from tellfirst.store.tables import ConsentRow, ContactPointRow, OutreachRow, RecipientRow, RevisionRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
 
@@ -159,6 +160,7 @@ class Audit:
 
         An outreach that a person paused or aborted, or that a breaker stopped, is held.
         """
+        asks = col(SendRow.step).startswith(STEP)
         unheld = (
             OutreachRow.ending == "measured",
             col(OutreachRow.paused).is_(False),
@@ -168,9 +170,10 @@ class Audit:
             select(func.count())
             .select_from(SendRow)
             .join(OutreachRow, col(OutreachRow.id) == col(SendRow.outreach_id))
-            .where(col(SendRow.state).in_([SendState.PLANNED, SendState.DEFERRED]), *unheld)
+            # A question is asked after its outreach has closed.
+            .where(col(SendRow.state).in_([SendState.PLANNED, SendState.DEFERRED]), ~asks, *unheld)
         )
-        any_send = select(SendRow.id).where(SendRow.recipient_id == RecipientRow.id).exists()
+        any_send = select(SendRow.id).where(SendRow.recipient_id == RecipientRow.id, ~asks).exists()
         never_opened = (
             select(func.count())
             .select_from(RecipientRow)
@@ -207,6 +210,7 @@ class Audit:
 
 def _send(row: SendRow, to: RecipientRow, by: AlternateRow | None) -> AuditedSend:
     place = to if by is None else by
+    asks = row.step.startswith(STEP)  # perhaps by another channel than they are told by
     return AuditedSend(
         id=row.id,
         outreach=row.outreach_id,
@@ -225,5 +229,5 @@ def _send(row: SendRow, to: RecipientRow, by: AlternateRow | None) -> AuditedSen
         provider_id=row.provider_id,
         body_digest=row.body_digest,
         approved_text=place.content_digest or "",
-        misdirected=(row.customer_id, row.channel) != (to.customer_id, place.channel),
+        misdirected=row.customer_id != to.customer_id or (row.channel != place.channel and not asks),
     )

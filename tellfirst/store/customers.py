@@ -8,10 +8,11 @@ from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.policy.verdict import Consent
+from tellfirst.store.accounts import RULES, merged
 from tellfirst.store.engine import Database
 from tellfirst.store.preferences import NONE, Preference, preferences_of
-from tellfirst.store.statements import chunks
-from tellfirst.store.tables import ConsentRow, ContactPointRow, CustomerRow
+from tellfirst.store.statements import beside, chunks
+from tellfirst.store.tables import ConsentRow, ContactPointRow, ContactRow, CustomerRow
 
 
 class Address(Frozen):
@@ -61,8 +62,12 @@ class Customers:
         self._database = database
 
     def save(self, records: Sequence[CustomerRecord], *, now: datetime, source: str) -> None:
-        """Adds or replaces customers, all or none; a recorded opt-out is never undone by an import."""
+        """Adds or replaces customers, all or none; an import never undoes an opt-out, nor a merge of accounts.
+
+        Who comes without an account stays in theirs.
+        """
         with self._database.write() as session:
+            beside(session, RULES)
             for chunk in chunks(records):
                 _save(session, chunk, now=now, source=source)
                 session.flush()
@@ -126,6 +131,7 @@ class Customers:
 def _save(session: Session, records: Sequence[CustomerRecord], *, now: datetime, source: str) -> None:
     ids = [record.id for record in records]
     rows = {row.id: row for row in session.exec(select(CustomerRow).where(col(CustomerRow.id).in_(ids)))}
+    known = set(rows)
     points: dict[str, dict[str, ContactPointRow]] = defaultdict(dict)
     for point in session.exec(select(ContactPointRow).where(col(ContactPointRow.customer_id).in_(ids))):
         points[point.customer_id][point.channel] = point
@@ -134,9 +140,13 @@ def _save(session: Session, records: Sequence[CustomerRecord], *, now: datetime,
         row.first_name, row.locale, row.timezone = record.first_name, record.locale, record.timezone
         row.region, row.business, row.high_value = record.region, record.business, record.high_value
         row.preferred = record.preferred
-        row.cluster = record.cluster or record.id
+        row.cluster = record.cluster or row.cluster or record.id
+    into = merged(session, {row.cluster for row in rows.values()})
+    for row in rows.values():
+        row.cluster = into.get(row.cluster, row.cluster)
     session.add_all(rows.values())
     session.flush()  # before what refers to them
+    _introduce(session, [id_ for id_ in ids if id_ not in known])
     for record in records:
         here = points[record.id]
         for channel, address in record.addresses.items():
@@ -155,3 +165,11 @@ def _save(session: Session, records: Sequence[CustomerRecord], *, now: datetime,
             ConsentRow(customer_id=record.id, channel=channel, purpose="*", allowed=False, at=now, source=source)
             for channel in record.opted_out
         )
+
+
+def _introduce(session: Session, strangers: Sequence[str]) -> None:
+    """Lets the contacts of who was a stranger so far count for the account that they turn out to belong to."""
+    contact = (col(ContactRow.customer_id).in_(strangers), col(ContactRow.cluster) == col(ContactRow.customer_id))
+    theirs = select(CustomerRow.cluster).where(col(CustomerRow.id) == col(ContactRow.customer_id)).scalar_subquery()
+    if strangers:
+        session.execute(update(ContactRow).where(*contact).values(cluster=theirs))

@@ -14,18 +14,23 @@ from tellfirst.signing.trail import Entry, Link
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.rows import of_recipient, read_recipient
+from tellfirst.store.statements import table
 from tellfirst.store.tables import (
     AdmissionRow,
     ContactPointRow,
+    ContactRow,
     CustomerRow,
     RecipientRow,
     SendRow,
     SubjectRow,
 )
+from tellfirst.store.tables_account_events import AccountEventRow
 from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.tables_arrivals import EventRow
+from tellfirst.store.tables_assignments import AssignmentRow
 from tellfirst.store.tables_audit import AuditRow
 from tellfirst.store.tables_call_tasks import CallTaskRow
+from tellfirst.store.tables_contacts import ContactVersionRow, MergeRow
 from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
 from tellfirst.store.tables_feed import FeedEventRow
 from tellfirst.store.tables_inbox import InboxRow
@@ -36,6 +41,15 @@ ERASURE = "customer_forgotten"
 FORGOTTEN = "forgotten"
 NAMES = ("customer_id", "customer_ref")
 """Columns that hold a customer's id, in whatever table."""
+ACCOUNTS: Sequence[tuple[type[SQLModel], str]] = (
+    (ContactRow, "cluster"),
+    (ContactVersionRow, "cluster"),
+    (MergeRow, "old"),
+    (MergeRow, "into"),
+    (AssignmentRow, "unit"),
+    (AccountEventRow, "account"),
+)
+"""Columns that hold an account's name, which may be that of its only customer."""
 
 
 class Erasure:
@@ -78,6 +92,8 @@ class Erasure:
             told = update(EventRow).where(col(EventRow.customer_id) == customer)
             session.execute(told.values(subject="", data={}))
             _rename_budgets(session, customer, alias)
+            if alone:
+                _rename_account(session, customer, alias)
             found = _rename(session, customer, alias)
             if known is None and not found:
                 raise NotFoundError("nothing is known of that customer", remedy="give the id as it was imported")
@@ -161,12 +177,18 @@ def _rename_budgets(session: Session, customer: str, alias: str) -> None:
         session.execute(update(ExceptionRow).where(held).values(customer_budget=renamed))
 
 
+def _rename_account(session: Session, customer: str, alias: str) -> None:
+    """Renames an account that is called like the one customer it consists of."""
+    for row, name in ACCOUNTS:
+        session.execute(table(row).update().where(table(row).c[name] == customer).values({name: alias}))
+
+
 def _rename(session: Session, customer: str, alias: str) -> int:
     renamed = 0
-    for table in SQLModel.metadata.sorted_tables:
+    for one in SQLModel.metadata.sorted_tables:
         for name in NAMES:
-            if name in table.c:
-                done = session.execute(table.update().where(table.c[name] == customer).values({name: alias}))
+            if name in one.c:
+                done = session.execute(one.update().where(one.c[name] == customer).values({name: alias}))
                 renamed += done.rowcount  # type: ignore[attr-defined]
     return renamed
 

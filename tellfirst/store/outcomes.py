@@ -5,9 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import func
 from sqlmodel import col, select
+from sqlmodel.sql.expression import Select
 
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.feed import OutcomeRecorded
+from tellfirst.domain.figures import ArmFigures, OutcomeRecord
 from tellfirst.domain.outcome import Outcome
 from tellfirst.store.engine import Database
 from tellfirst.store.tables import OutcomeRow, OutreachRow
@@ -38,8 +40,20 @@ class Outcomes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def record(self, outreach: str, outcome: Outcome, *, at: datetime) -> None:
-        """Records an outcome as the next version; the same figures again add nothing."""
+    def record(
+        self,
+        outreach: str,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        figures: Sequence[ArmFigures] = (),
+        t0: tuple[datetime, datetime] | None = None,
+    ) -> None:
+        """Records an outcome as the next version; the same figures again add nothing.
+
+        `t0` is when the first and the last of those counted were drawn.
+        """
+        first_t0, last_t0 = t0 or (None, None)
         with self._database.write() as session:
             latest = session.exec(select(func.max(OutcomeRow.version)).where(OutcomeRow.outreach_id == outreach)).one()
             rows = [
@@ -57,6 +71,9 @@ class Outcomes:
                     grade=outcome.grade,
                     sentence=outcome.sentence,
                     recorded_at=at,
+                    first_t0=first_t0,
+                    last_t0=last_t0,
+                    figures=[one.model_dump(mode="json") for one in figures if one.arm == arm.arm],
                 )
                 for arm in outcome.arms
             ]
@@ -64,42 +81,61 @@ class Outcomes:
                 before = session.exec(
                     select(OutcomeRow).where(OutcomeRow.outreach_id == outreach, OutcomeRow.version == latest)
                 ).all()
-                if _figures(before) == _figures(rows):
+                if _counted(before) == _counted(rows):
                     return
             session.add_all(rows)
             of = {**outcome.model_dump(), "outreach": outreach, "version": (latest or 0) + 1}
             tell(session, OutcomeRecorded.model_validate(of), at=at)
 
     def report(self, *, reason: str | None = None, since: datetime | None = None) -> list[ReportLine]:
-        """Returns the latest version of every outcome, by reason code and time."""
-        latest = (
-            select(OutcomeRow.outreach_id, func.max(OutcomeRow.version).label("version"))
-            .group_by(col(OutcomeRow.outreach_id))
-            .subquery()
-        )
-        query = (
-            select(OutcomeRow, OutreachRow.trigger)
-            .join(
-                latest,
-                (col(OutcomeRow.outreach_id) == latest.c.outreach_id) & (col(OutcomeRow.version) == latest.c.version),
-            )
-            .join(OutreachRow, col(OutreachRow.id) == col(OutcomeRow.outreach_id))
-            .order_by(col(OutcomeRow.reason_code), col(OutcomeRow.recorded_at), col(OutcomeRow.arm).desc())
-        )
-        if reason is not None:
-            query = query.where(OutcomeRow.reason_code == reason)
-        if since is not None:
-            query = query.where(col(OutcomeRow.recorded_at) >= since)
+        """Returns the arms of the latest version of every outcome, by reason code and time."""
         with self._database.read() as session:
             return [
-                ReportLine(
-                    outreach=row.outreach_id,
-                    trigger=trigger,
-                    **row.model_dump(exclude={"outreach_id", "version"}),
-                )
-                for row, trigger in session.exec(query)
+                ReportLine(outreach=row.outreach_id, trigger=trigger, **row.model_dump())
+                for row, trigger in session.exec(_latest(reason, since))
             ]
 
+    def latest(self, *, reason: str | None = None, since: datetime | None = None) -> list[OutcomeRecord]:
+        """Returns the latest version of every outcome, by reason code and time."""
+        arms: dict[str, list[tuple[OutcomeRow, str]]] = {}
+        with self._database.read() as session:
+            for row, trigger in session.exec(_latest(reason, since)):
+                arms.setdefault(row.outreach_id, []).append((row, trigger))
+        return [
+            OutcomeRecord.model_validate(
+                {
+                    **rows[0][0].model_dump(),
+                    "outreach": outreach,
+                    "trigger": rows[0][1],
+                    "counted": any(row.rate is not None for row, _ in rows),
+                    "figures": [one for row, _ in rows for one in row.figures],
+                }
+            )
+            for outreach, rows in arms.items()
+        ]
 
-def _figures(rows: Sequence[OutcomeRow]) -> list[tuple[str, int, int, str]]:
-    return sorted((r.arm, r.clusters, r.contacted, r.grade) for r in rows)
+
+def _latest(reason: str | None, since: datetime | None) -> Select[OutcomeRow, str]:
+    latest = (
+        select(OutcomeRow.outreach_id, func.max(OutcomeRow.version).label("version"))
+        .group_by(col(OutcomeRow.outreach_id))
+        .subquery()
+    )
+    query = (
+        select(OutcomeRow, OutreachRow.trigger)
+        .join(
+            latest,
+            (col(OutcomeRow.outreach_id) == latest.c.outreach_id) & (col(OutcomeRow.version) == latest.c.version),
+        )
+        .join(OutreachRow, col(OutreachRow.id) == col(OutcomeRow.outreach_id))
+        .order_by(col(OutcomeRow.reason_code), col(OutcomeRow.recorded_at), col(OutcomeRow.arm).desc())
+    )
+    if reason is not None:
+        query = query.where(OutcomeRow.reason_code == reason)
+    if since is not None:
+        query = query.where(col(OutcomeRow.recorded_at) >= since)
+    return query
+
+
+def _counted(rows: Sequence[OutcomeRow]) -> dict[str, tuple[object, ...]]:
+    return {row.arm: (row.clusters, row.contacted, row.grade, row.figures) for row in rows}

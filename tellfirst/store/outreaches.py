@@ -187,6 +187,8 @@ class Outreaches:
                 .values(plan=plan.model_dump(mode="json"), proposal=proposal.model_dump(mode="json"), status="pending")
             )
             if done.rowcount:  # type: ignore[attr-defined]
+                named = update(OutreachRow).where(col(OutreachRow.id) == outreach)
+                session.execute(named.values(reason_code=plan.reason_code))
                 tell(session, _planned(outreach, plan, proposal), at=plan.planned_at)
 
     def revision(self, outreach: str, number: int) -> RevisionRecord | None:

@@ -27,6 +27,7 @@ NONE = Preference()
 class Told(Frozen):
     """Is who was told by one send, by which channel, and which languages are theirs, the surest first."""
 
+    send: str
     customer: str
     channel: str
     locales: tuple[str, ...]
@@ -58,7 +59,7 @@ class Preferences:
             # A message may have been in another language than its reader's, for want of a text in theirs.
             imported, recipient = session.get(CustomerRow, row.customer_id), session.get(RecipientRow, row.recipient_id)
             found = (chosen.locale, imported and imported.locale, recipient and recipient.locale)
-            return Told(customer=row.customer_id, channel=row.channel, locales=tuple(filter(None, found)))
+            return Told(send=send, customer=row.customer_id, channel=row.channel, locales=tuple(filter(None, found)))
 
 
 def keep_choice(session: Session, customer: str, preference: Preference, *, at: datetime) -> None:

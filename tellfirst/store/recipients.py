@@ -249,6 +249,16 @@ class Recipients:
         with self._database.read() as session:
             return {name or "": count for name, count in session.exec(query).all()}
 
+    def held_out(self, outreach: str) -> dict[str, int]:
+        """Returns how many rows each hold-out holds: `global`, that of all outreaches, and `playbook`."""
+        query = (
+            select(RecipientRow.held_by, func.count())
+            .where(RecipientRow.outreach_id == outreach, RecipientRow.arm == "control")
+            .group_by(col(RecipientRow.held_by))
+        )
+        with self._database.read() as session:
+            return {name or "": count for name, count in session.exec(query).all()}
+
     def subject_keys(self, outreach: str) -> Iterator[list[tuple[int, str]]]:
         """Yields (recipient id, subject key) of everyone whose condition is not known to be over."""
         last = 0

@@ -12,13 +12,15 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.feed import CustomerReplied
 from tellfirst.domain.message import SendState
 from tellfirst.policy.consent import TELEPHONE, may_contact, opened_by
-from tellfirst.policy.replies import Kind, Reading
+from tellfirst.policy.replies import Kind, Reading, lone_digit
 from tellfirst.policy.verdict import Consent
 from tellfirst.store.arrivals import keep
 from tellfirst.store.consents import hold, opt_out, release, say
+from tellfirst.store.contacts import REPLIES, Contact, put
 from tellfirst.store.engine import Database
 from tellfirst.store.statements import insert_new
-from tellfirst.store.tables import ConsentRow, ContactPointRow, ContactRow, RevisionRow, SendRow
+from tellfirst.store.survey_answers import BY_DIGIT, asked_by, keep_answer
+from tellfirst.store.tables import ConsentRow, ContactPointRow, RevisionRow, SendRow
 from tellfirst.store.tables_replies import ReplyRow
 from tellfirst.store.telling import tell
 
@@ -69,6 +71,11 @@ class Replies:
             send = _answered(session, incoming, owners)
             customer = send.customer_id if send else min(owners, default=None)
             kind = reading.kind
+            score = lone_digit(incoming.text) if kind is Kind.REPLY and incoming.channel in BY_DIGIT else None
+            asked = None if score is None else asked_by(session, owners, send if incoming.refers else None, now=now)
+            if asked is not None:
+                send, kind, reading = asked[1], Kind.ANSWER, Reading(kind=Kind.ANSWER)
+                customer = send.customer_id
             if kind is Kind.OPT_IN and not _closed(session, owners, incoming.channel):
                 kind = Kind.REPLY
             id_ = reply_id(incoming.id)
@@ -87,6 +94,8 @@ class Replies:
             }
             if not insert_new(session, ReplyRow, [values]):
                 return None
+            if asked is not None:
+                keep_answer(session, asked[0], score=score, by="digit", at=now)
             # Whoever forwards our mail and asks us to stop speaks for the one it was sent to; nobody else's yes does.
             people = owners | {customer} if customer else owners
             self._obey(session, kind, incoming, owners=owners, people=people, now=now)
@@ -190,15 +199,9 @@ def _count(session: Session, kind: Kind, send: SendRow, id_: str, *, now: dateti
     if kind not in (Kind.REPLY, Kind.DOUBTFUL):
         return
     revision = session.get(RevisionRow, (send.outreach_id, send.revision))
-    contact = {
-        "id": id_,
-        "customer_id": send.customer_id,
-        "reason_code": ((revision and revision.plan) or {}).get("reason_code", ""),
-        "channel": send.channel,
-        "occurred_at": now,
-        "imported_at": now,
-    }
-    insert_new(session, ContactRow, [contact])
+    reason = ((revision and revision.plan) or {}).get("reason_code", "")
+    contact = Contact(id=id_, customer=send.customer_id, reason_code=reason, occurred_at=now, channel=send.channel)
+    put(session, [contact], source=REPLIES, now=now)
 
 
 def _record(row: ReplyRow) -> ReplyRecord:

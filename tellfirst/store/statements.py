@@ -34,6 +34,12 @@ def alone(session: Session, what: str) -> None:
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
 
 
+def beside(session: Session, what: str) -> None:
+    """Lets any number of transactions past this point, but none while one is `alone` there."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock_shared(func.hashtextextended(what, 0))))
+
+
 def insert_new(session: Session, row: type[SQLModel], values: Sequence[dict[str, Any]]) -> int:
     """Inserts what is not there yet and returns how many rows that were; existing rows stay untouched."""
     if not values:

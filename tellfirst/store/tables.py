@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Column, Index, UniqueConstraint
+from sqlalchemy import JSON, Column, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from tellfirst.store.engine import Instant
@@ -51,6 +51,7 @@ class ConsentRow(SQLModel, table=True):
     """Is one statement about consent, append-only: the latest for (channel, purpose) holds; `*` means all."""
 
     __tablename__: ClassVar[Any] = "consents"
+    __table_args__: ClassVar[Any] = (Index("consents_refused", "allowed", "at"),)
 
     id: int | None = Field(default=None, primary_key=True)
     customer_id: str = Field(foreign_key="customers.id", index=True)
@@ -124,6 +125,7 @@ class OutreachRow(SQLModel, table=True):
     ending: str | None = None
     reason: str = ""
     proposer: str = ""  # the person who asked for it; a sweep has none
+    reason_code: str = ""  # what its windows count, as its plan says
 
 
 class PlaybookVersionRow(SQLModel, table=True):
@@ -187,6 +189,7 @@ class RecipientRow(SQLModel, table=True):
         Index("recipients_customer", "outreach_id", "customer_id"),
         Index("recipients_subject", "outreach_id", "subject_key"),
         Index("recipients_cluster", "outreach_id", "cluster", "arm"),
+        Index("recipients_window", "cluster", "t0", postgresql_where=text("arm IS NOT NULL")),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -210,7 +213,8 @@ class RecipientRow(SQLModel, table=True):
     promises: dict[str, str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     withheld: str | None = None  # why an eligible recipient was set aside before randomisation
     arm: str | None = None
-    share: float | None = None
+    share: float | None = None  # the probability of control, all hold-outs together
+    held_by: str | None = None  # which hold-out, of control
     t0: datetime | None = _instant()
     window_end: datetime | None = _instant()
     cleared_at: datetime | None = _instant()
@@ -279,26 +283,45 @@ class ReceiptRow(SQLModel, table=True):
 
 
 class ContactRow(SQLModel, table=True):
-    """Is one inbound support contact."""
+    """Is one inbound support contact as its source last told it; what it said before is in `contact_versions`.
+
+    Contacts are written by store/contacts.py alone. What was withdrawn is not here.
+    """
 
     __tablename__: ClassVar[Any] = "contacts"
-    __table_args__: ClassVar[Any] = (Index("contacts_customer", "customer_id", "occurred_at", "reason_code"),)
+    __table_args__: ClassVar[Any] = (
+        Index("contacts_customer", "customer_id", "occurred_at", "reason_code"),
+        # Closing windows reads nothing but this.
+        Index(
+            "contacts_cluster",
+            *("cluster", "occurred_at", "reason_code"),
+            postgresql_include=["handle_seconds", "resolved_at"],
+        ),
+        Index("contacts_imported", "imported_at"),
+    )
 
+    source: str = Field(primary_key=True)  # whose id it is: two systems may count from one
     id: str = Field(primary_key=True)
+    version: int = 1
     customer_id: str
-    reason_code: str
+    cluster: str  # the account of the customer when it came, or what that was merged into; a stranger is their own
+    reason_code: str  # ours
+    given_code: str | None = Field(default=None, index=True)  # the source's; None where the reason is ours already
     channel: str = ""
     occurred_at: datetime = _instant(nullable=False)
-    imported_at: datetime = _instant(nullable=False)
+    handle_seconds: int | None = None
+    resolved_at: datetime | None = _instant()
+    imported_at: datetime = _instant(nullable=False)  # when this version came
 
 
 class WatermarkRow(SQLModel, table=True):
-    """Says up to which instant all contacts of a source are here."""
+    """Says up to which instant all contacts of a source are here, None while it never said so."""
 
     __tablename__: ClassVar[Any] = "watermarks"
 
     source: str = Field(primary_key=True)
-    at: datetime = _instant(nullable=False)
+    at: datetime | None = _instant()
+    heard_at: datetime | None = _instant()  # when it last sent anything
 
 
 class DecisionRow(SQLModel, table=True):
@@ -364,6 +387,9 @@ class OutcomeRow(SQLModel, table=True):
     grade: str
     sentence: str
     recorded_at: datetime = _instant(nullable=False)
+    first_t0: datetime | None = _instant()  # when the first and the last of them were drawn
+    last_t0: datetime | None = _instant()
+    figures: list[dict[str, Any]] = _json()  # of this arm, by hold-out share: what reports pool, and of nobody
 
 
 class ControlRow(SQLModel, table=True):

@@ -1,32 +1,31 @@
 """Waves: whose slot has come, who has a place under the frequency cap, and in which arm their cluster stands."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, select, update
 
-from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Channel
-from tellfirst.measurement.assignment import arm, draw
+from tellfirst.domain.outcome import Arm
+from tellfirst.measurement.assignment import HeldBy
 from tellfirst.policy.caps import FrequencyCap, Urgency, counted_against
 from tellfirst.policy.hours import ALWAYS, Calendar
 from tellfirst.policy.slots import APART, slot
+from tellfirst.store.assignments import Assigned, Drawing, Place, assign
 from tellfirst.store.statements import chunks, insert_new
-from tellfirst.store.tables import CustomerRow, RecipientRow, ReservationRow
+from tellfirst.store.tables import CustomerRow, PageRow, RecipientRow, ReservationRow
 from tellfirst.store.whereabouts import HourRules, calendars_of, last_written
 
 
-class Randomisation(Frozen):
-    """Is what a wave is randomised by: hold-out share, salt, t0, window, the frequency cap, and whose hour has come.
+class Randomisation(Drawing):
+    """Is what a wave is randomised by: the draw, the window, the frequency cap, and whose hour has come.
 
     Without `hours` everybody may be told at any.
     """
 
-    share: float
-    salt: str
-    t0: datetime
     window: timedelta
     cap: FrequencyCap
     cap_exempt: bool
@@ -57,8 +56,7 @@ def randomise_page(session: Session, outreach: str, revision: int, by: Randomisa
     _lock(session, customers)
     held = {} if by.cap_exempt else _held_places(session, outreach, customers, by)
     slots = _slots(session, outreach, rows, by)
-    drawn = _drawn(session, outreach, sorted({row.cluster for row in rows}))
-    reserve, waiting = [], []
+    due, waiting = [], []
     for row in rows:
         slot_of = slots[row.customer_id]
         if row.cleared_at is not None:
@@ -67,17 +65,25 @@ def randomise_page(session: Session, outreach: str, revision: int, by: Randomisa
             row.withheld = slot_of
         elif slot_of > by.t0:
             waiting.append(slot_of)
-            continue
         elif not by.cap_exempt and not by.cap.has_room(held.get(row.customer_id, 0)):
             row.withheld = "frequency_cap"
         else:
-            new = (arm(draw(by.salt, outreach, row.cluster), by.share), by.share)
-            row.arm, row.share = drawn.get(row.cluster, new)
-            row.t0, row.window_end = by.t0, by.t0 + by.window
-            reserve.append(
-                {"customer_id": row.customer_id, "outreach_id": outreach, "at": by.t0, "urgency": by.urgency}
-            )
-        session.add(row)
+            due.append(row)
+    drawn = _drawn(session, outreach, revision, page, due, by)
+    alike: dict[tuple[Arm, float, HeldBy | None], list[int]] = defaultdict(list)
+    for row in due:
+        own = drawn[row.cluster]
+        if own.phase and own.told_at > by.t0:
+            waiting.append(own.told_at)
+        else:
+            alike[own.arm, own.chance, own.held_by].append(row.id or 0)
+    for (arm, chance, held_by), ids in alike.items():
+        values = {"arm": arm, "share": chance, "held_by": held_by, "t0": by.t0, "window_end": by.t0 + by.window}
+        # By what is alike: an update for each row takes as long as everything else here.
+        session.execute(update(RecipientRow).where(col(RecipientRow.id).in_(ids)).values(**values))
+    reserve = [
+        {"customer_id": row.customer_id, "outreach_id": outreach, "at": by.t0, "urgency": by.urgency} for row in due
+    ]
     insert_new(session, ReservationRow, reserve)
     return waiting
 
@@ -98,17 +104,18 @@ def _slots(
     }
 
 
-def _drawn(session: Session, outreach: str, clusters: Sequence[str]) -> dict[str, tuple[str, float]]:
-    # A later revision may be planned with another share; whoever was told must not count as held out.
-    found: dict[str, tuple[str, float]] = {}
-    for chunk in chunks(clusters):
-        query = select(RecipientRow.cluster, RecipientRow.arm, RecipientRow.share).where(
-            RecipientRow.outreach_id == outreach,
-            col(RecipientRow.cluster).in_(chunk),
-            col(RecipientRow.arm).is_not(None),
+def _drawn(
+    session: Session, outreach: str, revision: int, page: int, due: Sequence[RecipientRow], by: Randomisation
+) -> dict[str, Assigned]:
+    if not due:
+        return {}
+    frozen = session.exec(
+        select(PageRow.digest).where(
+            PageRow.outreach_id == outreach, PageRow.revision == revision, PageRow.number == page
         )
-        found.update({cluster: (arm or "", share or 0.0) for cluster, arm, share in session.exec(query)})
-    return found
+    )
+    place = Place(outreach=outreach, revision=revision, eligibility=frozen.first() or "")
+    return assign(session, sorted({row.cluster for row in due}), by, place)
 
 
 def _lock(session: Session, customers: Sequence[str]) -> None:

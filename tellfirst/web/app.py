@@ -17,6 +17,7 @@ from tellfirst.channels.receipts import judge, meaning
 from tellfirst.client import OutreachClient
 from tellfirst.contract import DATA_CONVERTER
 from tellfirst.policy.optout import Wording
+from tellfirst.policy.quiet import HoursTable
 from tellfirst.policy.replies import Replies as ReplyReader
 from tellfirst.policy.tone import LearnedReader
 from tellfirst.settings import Settings, temporal_connection
@@ -35,8 +36,11 @@ from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.preferences import Preferences
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.replies import ESCALATION, Replies
+from tellfirst.store.survey_answers import SurveyAnswers
 from tellfirst.web import conditions, sendgrid
 from tellfirst.web.contacts import contact_routes
+from tellfirst.web.dashboard import Sheets, Sources, dashboard_routes
+from tellfirst.web.dashboard.access import Access
 from tellfirst.web.escalating import ReplyEscalations
 from tellfirst.web.events import event_routes
 from tellfirst.web.fcm import push_receipts
@@ -50,6 +54,7 @@ from tellfirst.web.receipts import twilio_receipts
 from tellfirst.web.replies import reply_routes
 from tellfirst.web.resend import resend_events
 from tellfirst.web.signatures import Verifier
+from tellfirst.web.survey import survey_page
 from tellfirst.web.twilio_forms import TwilioForms
 from tellfirst.web.unsubscribe import unsubscribe_page
 from tellfirst.web.voice import voice_keys
@@ -154,6 +159,7 @@ def create_app(
         ),
         unsubscribe_page(consents, doors),
         preference_page(Customers(database), consents, doors),
+        survey_page(SurveyAnswers(database), doors),
         voice_keys(
             Calls(database),
             Outreaches(database),
@@ -163,6 +169,13 @@ def create_app(
             caller=settings.voice_sender,
             clock=clock,
             wake=work.wake,
+        ),
+        dashboard_routes(
+            Sources(database, HoursTable.load(settings.hours).at_work(settings.default_zone or "UTC")),
+            Access(settings.dashboard_token.get_secret_value(), public_url=settings.public_url, clock=clock),
+            Sheets(environment=settings.environment, clock=clock),
+            clock=clock,
+            temporal_ui=settings.temporal_ui.rstrip("/"),
         ),
         # One line for each noun: a router made by its own file, with what it needs.
     )

@@ -7,9 +7,8 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import Field, JsonValue
 from starlette.concurrency import run_in_threadpool
 
-from tellfirst.domain.base import Outside
+from tellfirst.domain.base import Frozen, Outside
 from tellfirst.store.events import Events, Happened
-from tellfirst.web.contacts import Kept
 from tellfirst.web.openapi import PLAIN_OR_EVENT, described
 from tellfirst.web.postings import Moment, Opaque, checked, read_posted
 from tellfirst.web.signatures import ANSWERS, Verifier
@@ -33,6 +32,12 @@ class PostedEvents(Outside):
     """Is what another system posts: events, in any order."""
 
     events: tuple[PostedEvent, ...] = Field(min_length=1, max_length=500)
+
+
+class Kept(Frozen):
+    """Counts what was new; what was known by its id stays as it is."""
+
+    new: int
 
 
 EVENT_API = described(PostedEvents, *PLAIN_OR_EVENT, data=dict[str, JsonValue])

@@ -28,8 +28,8 @@ HEARTBEAT = 15
 """Seconds between the comments that keep an idle stream open through proxies."""
 STREAMS = 1_000
 """Streams that one process keeps open: each asks the database every LOOK_EVERY seconds."""
-TOLD: dict[Mark, str] = {"seen": "delivered", "read": "read", "clicked": "read"}
-"""The word of the receipt that a mark is."""
+TOLD: dict[Mark, tuple[str, ...]] = {"seen": ("delivered",), "read": ("read",), "clicked": ("read", "clicked")}
+"""The words of the receipts that a mark is."""
 
 
 class Item(Frozen):
@@ -141,9 +141,9 @@ def inbox_routes(
         sends = inbox.mark(customer, item, mark, now=now)
         if item is not None and not sends:
             raise HTTPException(404, "there is no such message in this inbox")
-        if mark in TOLD:
+        for word in TOLD.get(mark, ()):
             for send in sends:
-                receipts.take(Receipt(provider=NAME, provider_id=send, status=TOLD[mark], send=send), now=now)
+                receipts.take(Receipt(provider=NAME, provider_id=send, status=word, send=send), now=now)
         standing = inbox.standing(customer, now=now)
         return Counts(unseen=standing.unseen, unread=standing.unread)
 

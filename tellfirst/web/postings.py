@@ -16,7 +16,8 @@ from tellfirst.web.openapi import CLOUDEVENT
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def _opaque(text: str) -> str:
+def opaque(text: str) -> str:
+    """Returns the text; raises ValueError for one that looks like somebody's address."""
     if kind := personal_pattern(text):
         raise ValueError(f"it looks like {kind}; use the opaque ids of your own systems")
     return text
@@ -35,7 +36,7 @@ def _said(value: object) -> str:
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 Opaque = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$"), AfterValidator(_opaque)
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$"), AfterValidator(opaque)
 ]
 """An id or a word that stands for itself and holds nothing personal."""
 Moment = Annotated[AwareDatetime, AfterValidator(_ours)]

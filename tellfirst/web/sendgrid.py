@@ -37,6 +37,9 @@ DROPPED = {
 }
 """Why SendGrid dropped a mail, in its words and in ours; its other words may hold anything."""
 
+APPLES = "Mozilla/5.0"
+"""All that Apple's proxies call themselves; where links are served over our own host SendGrid knows them no more."""
+
 _RECEIPTS = TypeAdapter(tuple[Receipt, ...])
 _CODE = re.compile(r"\d\.\d{1,3}\.\d{1,3}")
 
@@ -50,6 +53,7 @@ class SendGridEvent(Frozen):
     type: Said = ""
     status: Said = ""
     reason: Said = ""
+    useragent: Said = ""
     sg_machine_open: JsonValue = None
 
 
@@ -106,7 +110,7 @@ def read_event(event: SendGridEvent) -> Receipt | None:
     status, error = event.event[:32], event.status if _CODE.fullmatch(event.status) else ""
     if status == "bounce" and event.type == "blocked":
         status = "blocked"
-    elif status == "open" and event.sg_machine_open is True:
+    elif status == "open" and (event.sg_machine_open is True or event.useragent.strip() == APPLES):
         status = "machine_open"
     elif status == "dropped":
         error = DROPPED.get(event.reason.strip().lower(), "other")

@@ -22,7 +22,7 @@ KNOWN = {
         *("email.bounced", "email.delivered"),
     ],
     "fcm": ["received", "dismissed", "opened"],
-    "in_app": ["accepted", "delivered", "read"],
+    "in_app": ["accepted", "delivered", "read", "clicked"],
 }
 SILENT = ["open", "machine_open", "click", "spamreport", "email.opened", "email.clicked", "nonsense", "", "DELIVERED"]
 ERRORS = st.sampled_from(["", "30005", "5.1.1", "x"])

@@ -8,14 +8,12 @@ import pytest
 
 from tellfirst.cli import imports
 from tellfirst.cli.imports import PART, save_in_parts
-from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.engine import Database, open_engine
 from tests.cli.conftest import Shell
 
 HEAD = "id,first_name,locale,timezone,cluster,sms,email,in_app,opt_out\n"
-CONTACT_HEAD = "id,customer_id,reason_code,occurred_at,channel\n"
 SECRET = "do-not-repeat"
 
 
@@ -227,104 +225,6 @@ def test_what_cannot_be_read_twice_is_refused(shell: Shell) -> None:
     done = shell("customers", "import", shell.folder / "pipe")
     assert (done.code, done.out) == (2, "")
     assert done.err.endswith("pipe: is not a file that can be read twice; save it as a file\n")
-
-
-# -- contacts
-
-
-def contacts_file(shell: Shell, *rows: str) -> object:
-    return shell.file("k.csv", CONTACT_HEAD + "".join(row + "\n" for row in rows))
-
-
-def test_contacts_are_counted_and_imported_once(shell: Shell, database: Database) -> None:
-    shell("customers", "import", shell.file("c.csv", "id\nc-1\n"))
-    path = contacts_file(
-        shell,
-        "k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,phone",
-        "k-2,c-9,where_is_my_order,2026-03-01T12:00:00+02:00,",
-        "k-3,c-1,parcel_colour,2026-03-01T09:00:00,chat",
-    )
-    done = shell("contacts", "import", str(path), "--source", "desk")
-    assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines() == [
-        "3 contacts new, 0 known already, 0 rows skipped",
-        "1 of their customers is not among ours; these contacts are kept",
-        "kept, but no playbook measures: parcel_colour",
-        "contacts of 'desk' are complete through 2026-03-01T10:00:00+00:00",
-    ]
-    assert Contacts(database).known(["k-1", "k-2", "k-3"]) == {"k-1", "k-2", "k-3"}
-    again = shell("contacts", "import", str(path), "--source", "desk", "--json")
-    assert again.document == {
-        "new": 0,
-        "known": 3,
-        "skipped": [],
-        "unknown_customers": 1,
-        "unknown_reasons": ["parcel_colour"],
-        "through": "2026-03-01T10:00:00+00:00",
-    }
-
-
-@pytest.mark.parametrize(
-    ("more", "through"),
-    [
-        ([], "2026-03-01T10:00:00+00:00"),
-        (["--zone", "Europe/Berlin"], "2026-03-01T09:00:00+00:00"),
-        (["--through", "2026-03-05T00:00:00"], "2026-03-05T00:00:00+00:00"),
-        (["--through", "2026-03-05T00:00:00+01:00"], "2026-03-04T23:00:00+00:00"),
-    ],
-)
-def test_the_watermark_is_where_the_contacts_end(
-    shell: Shell, database: Database, more: list[str], through: str
-) -> None:
-    path = contacts_file(shell, "k-1,c-1,where_is_my_order,2026-03-01T10:00:00,")
-    assert shell("contacts", "import", str(path), "--source", "desk", *more).code == 0
-    assert Contacts(database).watermark() == datetime.fromisoformat(through)
-
-
-def test_a_watermark_of_the_future_is_remarked_on(shell: Shell) -> None:
-    path = contacts_file(shell, "k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,")
-    done = shell("contacts", "import", str(path), "--source", "desk", "--through", "2999-01-01T00:00:00Z")
-    assert done.code == 0
-    assert "an instant that has not come" in done.err
-
-
-@pytest.mark.parametrize(
-    ("row", "says"),
-    [
-        (f",c-1,where_is_my_order,2026-03-01T10:00:00Z,{SECRET}", "'id' is empty"),
-        (f"k-2,{SECRET}@example.com,where_is_my_order,2026-03-01T10:00:00Z,", "'customer_id' looks like an e-mail"),
-        ("k-2,c-1,,2026-03-01T10:00:00Z,", "'reason_code' is not a code"),
-        ("k-2,c-1,+1 415 555 0123,2026-03-01T10:00:00Z,", "'reason_code' is not a code"),
-        (f"k-2,c-1,where_is_my_order,{SECRET},", "'occurred_at' is not an ISO 8601 instant"),
-        ("k-2,c-1,where_is_my_order,2026-03-01,", "'occurred_at' is a day and no instant"),
-        ("k-2,c-1,where_is_my_order,0001-01-01T00:00:00+14:00,", "'occurred_at' is not an ISO 8601 instant"),
-        ("k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,", "repeats the id"),
-    ],
-)
-def test_a_malformed_contact_is_named_by_its_line(shell: Shell, database: Database, row: str, says: str) -> None:
-    path = contacts_file(shell, "k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,", row)
-    done = shell("contacts", "import", str(path), "--source", "desk", "--json")
-    assert done.err.startswith(f"k.csv, line 3: {says}")
-    assert SECRET not in done.err + done.out
-    assert (done.document["new"], len(done.document["skipped"])) == (1, 1)
-    strict = shell("contacts", "import", str(path), "--source", "other", "--strict")
-    assert (strict.code, strict.out) == (2, "")
-    assert Contacts(database).watermark() == datetime(2026, 3, 1, 10, tzinfo=UTC)  # of the first source alone
-
-
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        (["--through", "soon"], "'--through' is not an ISO 8601 instant"),
-        (["--zone", "Berlin/Nowhere"], "'--zone' is not a time zone"),
-        (["--source", " "], "a source needs a plain name"),
-    ],
-)
-def test_a_wrong_option_is_named(shell: Shell, more: list[str], says: str) -> None:
-    path = contacts_file(shell, "k-1,c-1,where_is_my_order,2026-03-01T10:00:00Z,")
-    done = shell("contacts", "import", str(path), "--source", "desk", *more)
-    assert (done.code, done.out) == (2, "")
-    assert says in done.err
 
 
 def test_addresses_of_every_channel_are_read(shell: Shell, database: Database) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tellfirst.domain.condition import Condition, Subject
+from tellfirst.measurement.assignment import draw_everywhere, half_year
 from tellfirst.store.customers import CustomerRecord
 from tests.cli.conftest import Office, Shell
 
@@ -133,6 +134,40 @@ async def test_show_tells_what_was_decided_and_sent(office: Office) -> None:
     await office.world.until(lambda: office.world.outreaches.get(outreach).paused)  # type: ignore[union-attr]
     assert "held by a person (pause or abort)" in (await office.run("show", outreach)).out
     del handle
+
+
+async def test_show_counts_who_is_held_out_by_what_and_names_nobody_before_the_draw(office: Office) -> None:
+    office.shell.environment["TELLFIRST_GLOBAL_HOLDOUT"] = "0.5"
+    await office.world.with_settings(global_holdout=0.5)
+    outreach = await sent_to_six(office)
+    before = await office.run("show", outreach)
+    assert "45% are told, 55% are held out to measure, 50% by the hold-out of all outreaches" in " ".join(
+        before.out.split()
+    )
+    assert "treated" not in before.out
+    offer = (await office.run("show", outreach, "--json")).document["offer"]
+    assert (offer["global_holdout"], offer["arms"], offer["held_out"]) == (0.5, {}, {})
+    await office.approve(outreach)
+    held = {
+        f"c-{n}"
+        for n in range(1, 7)
+        if draw_everywhere("holdout-v1", half_year(datetime.now(UTC)), f"c-{n}", 0.5).arm == "control"
+    }
+    await office.world.until(lambda: sum(office.world.recipients.arms(outreach).values()) == 6)
+    shown = (await office.run("show", outreach, "--json")).document["offer"]
+    assert shown["held_out"].get("global", 0) == len(held) > 0
+    assert sum(shown["held_out"].values()) == shown["arms"]["control"]
+    words = " ".join((await office.run("show", outreach)).out.split())
+    assert f"{len(held)} by the hold-out of all outreaches" in words
+
+
+async def test_an_approver_sees_that_some_are_told_later(office: Office) -> None:
+    office.world.override("late_delivery", {"holdout = 0\n": 'holdout = 0\nphased = true\nphase = "PT2H"\n'})
+    office.world.customer("c-1")
+    handle = await office.world.start(office.world.late("o-1"))
+    await office.world.planned(handle.id)
+    words = " ".join((await office.run("show", handle.id)).out.split())
+    assert "all are told, nobody is held out; told in 2 phases, 2 h apart, as chance has it" in words
 
 
 async def test_live_is_said_where_texts_leave(office: Office) -> None:

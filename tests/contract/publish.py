@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from sqlalchemy import create_engine
 
+from tellfirst.cli.report_document import ReportDocument
 from tellfirst.contract import WIRE_MODELS
 from tellfirst.domain.feed import HAPPENINGS, VERSION, Happening
 from tellfirst.settings import Settings
@@ -16,6 +17,8 @@ from tellfirst.store.engine import Database
 from tellfirst.web.app import create_app
 
 FOLDER = Path(__file__).parents[2] / "docs/contract"
+PRINTED: tuple[type[BaseModel], ...] = (ReportDocument,)
+"""What commands print for machines, where it is too large for a line of the documentation."""
 SENT_TO_US = {
     "Condition",
     "ExceptionAsked",
@@ -67,5 +70,5 @@ if __name__ == "__main__":
     (FOLDER / "openapi.json").write_text(published_api(), encoding="utf-8")
     for kind in HAPPENINGS.values():
         (FOLDER / f"events/{kind.type}.json").write_text(published_event(kind), encoding="utf-8")
-    for model in WIRE_MODELS:
+    for model in (*WIRE_MODELS, *PRINTED):
         (FOLDER / f"{model.__name__}.json").write_text(published(model), encoding="utf-8")

@@ -1,6 +1,13 @@
-import pytest
+import hashlib
+from collections import Counter
 
-from tellfirst.measurement.assignment import arm, draw, uniform
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chi2_contingency
+
+from tellfirst.measurement.assignment import Holdouts, arm, draw, draw_everywhere, draw_in, uniform
+from tests.figures import Figure
 
 
 @pytest.mark.parametrize(
@@ -54,3 +61,44 @@ def test_the_share_is_kept() -> None:
 def test_impossible_draws_and_shares_are_refused(value: float, share: float) -> None:
     with pytest.raises(ValueError, match="lies from 0"):
         arm(value, share)
+
+
+NAMES = st.text(st.characters(exclude_characters="|", exclude_categories=("Cs",)), min_size=1, max_size=12)
+SHARES = st.floats(0, 0.9)
+
+
+@given(salt=NAMES, outreach=NAMES, unit=NAMES, own=SHARES, everywhere=SHARES, phases=st.integers(1, 6))
+def test_nothing_but_salt_scope_and_unit_steers_a_draw(
+    salt: str, outreach: str, unit: str, own: float, everywhere: float, phases: int
+) -> None:
+    def number(*parts: str) -> float:
+        return int.from_bytes(hashlib.sha256("|".join(parts).encode()).digest()[:8], "big") / 2**64
+
+    by = Holdouts(own=own, everywhere=everywhere, phases=phases)
+    first = draw_everywhere(salt, "2026H1", unit, everywhere)
+    drawn = draw_in(salt, outreach, unit, by, first)
+    u, v = number(salt, "global/2026H1", unit), number(salt, outreach, unit)
+    assert (first.u, drawn.u) == (u, v)
+    held_by = "global" if u < everywhere else "playbook" if v < own else None
+    assert (drawn.held_by, drawn.arm) == (held_by, "control" if held_by else "treated")
+    assert drawn.chance == by.chance == everywhere + (1 - everywhere) * own
+    assert drawn.phase == (0 if held_by else int(v * phases))
+
+
+def test_the_hold_outs_are_drawn_independently(figure: Figure) -> None:
+    """The one of all outreaches, those of two outreaches, and another half-year, over 100,000 accounts."""
+    by, scopes = Holdouts(own=0.1), ("outreach/late_delivery/k-1/1", "outreach/late_delivery/k-2/1")
+    pairs: dict[str, Counter[tuple[str, str]]] = {}
+    chances = Counter[str]()
+    for number in range(100_000):
+        unit = f"cust-{number}"
+        half, next_half = (draw_everywhere("holdout-v1", epoch, unit, 0.05) for epoch in ("2026H1", "2026H2"))
+        one, two = (draw_in("holdout-v1", scope, unit, by) for scope in scopes)
+        for name, a, b in (("all and one", half, one), ("two outreaches", one, two), ("half-years", half, next_half)):
+            pairs.setdefault(name, Counter())[a.arm, b.arm] += 1
+        chances[draw_in("holdout-v1", scopes[0], unit, by, half).arm] += 1
+    for name, of in pairs.items():
+        p = chi2_contingency([[of[a, b] for b in ("treated", "control")] for a in ("treated", "control")]).pvalue
+        figure(f"assignment: {name} over 100,000 accounts, chi-square of independence p = {p:.2f}")
+        assert p > 0.001, name
+    assert abs(chances["control"] - 14_500) < 4 * (100_000 * 0.145 * 0.855) ** 0.5

@@ -1,9 +1,9 @@
-from math import comb
+from math import comb, exp, factorial, prod
 
 import pytest
 
 from tellfirst.measurement.grades import BROKEN_RATIO
-from tellfirst.measurement.srm import EXACT_BELOW, sample_ratio_p
+from tellfirst.measurement.srm import EXACT_BELOW, sample_ratio_p, split_p
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,33 @@ def test_no_holdout_means_no_control() -> None:
 def test_impossible_counts_are_refused(treated: int, control: int, share: float) -> None:
     with pytest.raises(ValueError, match=r"no fewer than 0|lies from 0"):
         sample_ratio_p(treated, control, share)
+
+
+def test_two_arms_of_many_are_two_arms() -> None:
+    assert split_p([9_463, 7_681], [0.5, 0.5]) == sample_ratio_p(9_463, 7_681, 0.5)
+    assert split_p([91, 9], [0.9, 0.1]) == sample_ratio_p(91, 9, 0.1)
+
+
+def test_the_thirds_of_a_real_experiment() -> None:
+    # Hillstrom 2008: 21,307, 21,387 and 21,306 of 64,000; the statistic is 0.2026.
+    assert split_p([21_307, 21_387, 21_306], [1 / 3] * 3) == pytest.approx(exp(-0.2026 / 2), abs=1e-3)
+
+
+@pytest.mark.parametrize("shares", [[1 / 3] * 3, [0.8, 0.1, 0.1]])
+def test_three_small_arms_raise_no_more_false_alarms_than_promised(shares: list[float]) -> None:
+    n, alarms, sizes = 30, 0.0, range(31)
+    for one, two in ((one, two) for one in sizes for two in sizes if one + two <= n):
+        counts = (one, two, n - one - two)
+        ways = factorial(n) / prod(factorial(count) for count in counts)
+        if split_p(counts, shares) < BROKEN_RATIO:
+            alarms += ways * prod(share**count for share, count in zip(shares, counts, strict=True))
+    assert 0 < alarms <= BROKEN_RATIO
+
+
+@pytest.mark.parametrize(
+    ("counts", "shares"),
+    [([5], [1.0]), ([5, 5], [0.5, 0.6]), ([5, 5], [0, 1]), ([-1, 5], [0.5, 0.5]), ([5, 5, 5], [0.5, 0.5])],
+)
+def test_impossible_splits_are_refused(counts: list[int], shares: list[float]) -> None:
+    with pytest.raises(ValueError):
+        split_p(counts, shares)

@@ -112,7 +112,7 @@ def test_the_demo_does_what_it_says(tmp_path: Path) -> None:
     assert set(steps["service_disruption"]) == {"initial", "resolved"}
 
     report = subprocess.run([BIN / "tellfirst", "report", "--json"], cwd=folder, capture_output=True, check=True)
-    arms = {one["trigger"]: one["arms"] for one in json.loads(report.stdout)}
+    arms = {one["trigger"]: one["arms"] for one in json.loads(report.stdout)["outreaches"]}
     assert set(arms) == {"late_delivery", "service_disruption"}
     assert arms["late_delivery"]["treated"]["n"] + arms["late_delivery"]["control"]["n"] == 599
     assert arms["late_delivery"]["control"]["n"] > 20

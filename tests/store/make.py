@@ -12,6 +12,7 @@ from sqlalchemy import event
 from tellfirst.domain.condition import Condition, Subject
 from tellfirst.domain.plan import PageRange, Plan, PlannedStep
 from tellfirst.domain.recipient import ELIGIBLE, Candidate
+from tellfirst.measurement.assignment import Holdouts
 from tellfirst.policy.caps import FrequencyCap, Urgency
 from tellfirst.signing.kinds import Proposal
 from tellfirst.store.customers import CustomerRecord, Customers
@@ -200,6 +201,9 @@ def paged(
 def by(
     share: float = 0.0,
     *,
+    everywhere: float = 0.0,
+    everyone: bool = False,
+    phases: int = 1,
     salt: str = "holdout-v1",
     t0: datetime = NOON,
     cap: int = 3,
@@ -210,7 +214,7 @@ def by(
 ) -> Randomisation:
     """Returns how to randomise; what is urgent waits for no other outreach."""
     return Randomisation(
-        share=share,
+        holdouts=Holdouts(own=share, everywhere=everywhere, everyone=everyone, phases=phases, phase=DAY),
         salt=salt,
         t0=t0,
         window=3 * DAY,

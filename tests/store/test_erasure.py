@@ -10,6 +10,7 @@ from tellfirst.domain.message import SendState
 from tellfirst.errors import NotFoundError
 from tellfirst.signing.audience import page_digest
 from tellfirst.signing.leaves import leaf_of
+from tellfirst.store.accounts import Accounts
 from tellfirst.store.chain import Chain
 from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contact, Contacts
@@ -20,7 +21,9 @@ from tellfirst.store.engine import Database
 from tellfirst.store.erasure import Erasure, unexplained
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.tables import RecipientRow, SendRow
+from tellfirst.store.tables_contacts import MergeRow
 from tellfirst.store.tables_exceptions import BudgetRow, ExceptionRow
+from tellfirst.store.windows import Windows
 from tests.store.desk import Desk, step
 from tests.store.make import DAY, HOUR, NOON, OUTREACH
 
@@ -47,7 +50,9 @@ def known(anchored: Database) -> Desk:
     )
     Customers(anchored).save([zoe], now=NOON, source="test")
     call = Contact(id="t-1", customer="c-1", reason_code="where_is_my_order", occurred_at=NOON + HOUR)
-    Contacts(anchored).save([call], source="desk", through=NOON + DAY, now=NOON + DAY)
+    for reason in ("where_is_my_order", "lost_parcel"):
+        told = call.model_copy(update={"reason_code": reason})
+        Contacts(anchored).save([told], source="desk", through=NOON + DAY, now=NOON + DAY)
     with anchored.write() as session:
         row = session.exec(select(RecipientRow).where(RecipientRow.customer_id == "c-1")).one()
         row.facts, row.timezone = {"street": "1 Secret Street"}, "Europe/Lisbon"
@@ -94,7 +99,7 @@ def faults(database: Database) -> list[str]:
 
 
 def test_nothing_of_a_customer_is_left_and_what_was_signed_still_holds(known: Desk, anchored: Database) -> None:
-    before, counted = page(known), Contacts(anchored).count(OUTREACH, "where_is_my_order")
+    before, counted = page(known), Windows(anchored).count(OUTREACH)
     assert all(secret in everything(anchored) for secret in SECRETS)
     assert Erasure(anchored).forget("c-1", "forgotten-1", by="ana", at=NOON + DAY) == 1
     after = everything(anchored)
@@ -102,7 +107,7 @@ def test_nothing_of_a_customer_is_left_and_what_was_signed_still_holds(known: De
     assert "customer/c-1/" not in after
     assert "customer/forgotten-1/goodwill_credit/EUR/2026" in after
     assert page(known) == before
-    assert Contacts(anchored).count(OUTREACH, "where_is_my_order") == counted
+    assert Windows(anchored).count(OUTREACH) == counted
     assert faults(anchored) == []
     last = Chain(anchored).head()
     assert last is not None
@@ -155,6 +160,24 @@ def test_who_comes_back_after_the_erasure_is_forgotten_again(known: Desk, anchor
     assert Erasure(anchored).forget("c-1", "forgotten-2", by="ana", at=NOON + 2 * DAY) == 0
     assert "'c-1'" not in everything(anchored)
     assert faults(anchored) == []
+
+
+def test_a_source_that_still_names_the_forgotten_does_not_bring_them_back(known: Desk, anchored: Database) -> None:
+    Erasure(anchored).forget("c-1", "forgotten-1", by="ana", at=NOON + DAY)
+    call = Contact(id="t-1", customer="c-1", reason_code="refund", occurred_at=NOON + HOUR)
+    saved = Contacts(anchored).save([call], source="desk", through=None, now=NOON + 2 * DAY)
+    assert (saved.corrected, saved.known) == (1, 0)
+    assert "'c-1'" not in everything(anchored)
+
+
+def test_an_account_that_was_merged_is_forgotten_with_its_customer(known: Desk, anchored: Database) -> None:
+    Accounts(anchored).merge("c-1", "c-2", by="ana", now=NOON + DAY)
+    Erasure(anchored).forget("c-1", "forgotten-1", by="ana", at=NOON + DAY)
+    assert "'c-1'" not in everything(anchored)
+    with anchored.read() as session:
+        (merge,) = session.exec(select(MergeRow))
+        drawn = select(RecipientRow.cluster).where(RecipientRow.customer_id == "forgotten-1")
+        assert (merge.old, merge.into) == (session.exec(drawn).one(), "c-2")
 
 
 def test_a_stranger_cannot_be_forgotten(anchored: Database) -> None:

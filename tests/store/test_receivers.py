@@ -4,10 +4,10 @@ import pytest
 from sqlmodel import col, select
 
 from tellfirst.domain.message import SendState
-from tellfirst.store.contacts import Contacts
 from tellfirst.store.engine import Database
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.tables import RecipientRow
+from tellfirst.store.windows import Windows
 from tests.store.desk import INITIAL, Desk
 from tests.store.make import NOON, OUTREACH, candidate, paged
 
@@ -77,14 +77,14 @@ def test_other_steps_and_outreaches_are_not_meant(told: Desk, receivers: Receive
 def test_everybody_on_a_page_is_told_and_nobody_is_measured_again(told: Desk, receivers: Receivers) -> None:
     recipients = paged(told.database, [candidate(name) for name in ("c-0", "c-1", "c-2")], revision=2)
     told.set_recipient("c-9", verdict="opted_out")
-    before = Contacts(told.database).count(OUTREACH, "where_is_my_order")
+    before = Windows(told.database).count(OUTREACH)
     drawn = recipients.arms(OUTREACH)
     receivers.tell_all(OUTREACH, 2, first=0, end=1)
     assert {row.arm for row in rows(told.database)} == {"treated"}
     assert {row.t0 for row in rows(told.database)} == {None}
     assert recipients.wave(OUTREACH, 2).treated == 3
     assert recipients.arms(OUTREACH) == drawn
-    assert Contacts(told.database).count(OUTREACH, "where_is_my_order") == before
+    assert Windows(told.database).count(OUTREACH) == before
 
 
 def test_every_send_of_a_step_is_listed_by_reference(told: Desk, receivers: Receivers) -> None:

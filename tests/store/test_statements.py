@@ -21,8 +21,8 @@ def test_count_is_of_the_new_rows(database: Database) -> None:
 
 def test_count_is_true_of_many_rows_and_with_a_key_of_the_database(database: Database) -> None:
     def contact(number: int) -> dict[str, object]:
-        at = {"occurred_at": NOON, "imported_at": NOON}
-        return {"id": str(number), "customer_id": "c-1", "reason_code": "x", "channel": "", **at}
+        of, at = {"source": "desk", "cluster": "c-1", "version": 1}, {"occurred_at": NOON, "imported_at": NOON}
+        return {"id": str(number), "customer_id": "c-1", "reason_code": "x", "channel": "", **of, **at}
 
     with database.write() as session:
         assert insert_new(session, ContactRow, [contact(n) for n in range(4_000)]) == 4_000

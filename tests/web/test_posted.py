@@ -62,10 +62,14 @@ def rows(database: Database, row: Any) -> list[Any]:
 # -- contacts
 
 
+def counts(**some: int) -> dict[str, int]:
+    return {"new": 0, "corrected": 0, "withdrawn": 0, "known": 0, **some}
+
+
 async def test_contacts_are_kept_once_and_the_watermark_moves(client: httpx.AsyncClient, database: Database) -> None:
     posted = {"source": "helpdesk", "contacts": [CONTACT, CONTACT], "through": "2026-03-01T11:00:00Z"}
-    assert (await post(client, "contacts", posted)).json() == {"new": 1}
-    assert (await post(client, "contacts", posted)).json() == {"new": 0}
+    assert (await post(client, "contacts", posted)).json() == counts(new=1)
+    assert (await post(client, "contacts", posted)).json() == counts(known=1)
     (contact,) = rows(database, ContactRow)
     assert (contact.id, contact.customer_id, contact.reason_code) == ("t-1", "c-1", "where_is_my_order")
     assert Contacts(database).watermark() == NOON - timedelta(hours=1)
@@ -74,9 +78,9 @@ async def test_contacts_are_kept_once_and_the_watermark_moves(client: httpx.Asyn
 async def test_contacts_come_as_cloudevents_too(client: httpx.AsyncClient, database: Database) -> None:
     data = {"source": "helpdesk", "contacts": [CONTACT]}
     event = CloudEvent({"source": "//helpdesk", "type": "contacts", "id": "ce-1"}, data)
-    assert (await post_event(client, "contacts", to_structured_event(event))).json() == {"new": 1}
+    assert (await post_event(client, "contacts", to_structured_event(event))).json() == counts(new=1)
     binary = to_binary_event(CloudEvent({"source": "//h", "type": "t", "datacontenttype": "application/json"}, data))
-    assert (await post_event(client, "contacts", binary)).json() == {"new": 0}
+    assert (await post_event(client, "contacts", binary)).json() == counts(known=1)
     assert len(rows(database, ContactRow)) == 1
 
 
@@ -89,17 +93,45 @@ async def test_contacts_come_as_cloudevents_too(client: httpx.AsyncClient, datab
         ({"id": "a\ud800"}, "contacts.0.id"),
         ({"occurred_at": "2026-03-01T10:00:00"}, "contacts.0.occurred_at"),
         ({"occurred_at": "9999-12-31T23:59:59-10:00"}, "contacts.0.occurred_at"),
+        ({"resolved_at": "2026-03-01T09:59:59Z"}, "contacts.0: Value error, resolved_at is before occurred_at"),
+        ({"handle_seconds": -1}, "contacts.0.handle_seconds"),
+        ({"handle_seconds": 1.5}, "contacts.0.handle_seconds"),
+        ({"reason_code": "call +14155550123"}, "contacts.0.reason_code: Value error, it looks like a phone number"),
+        ({"withdrawn": "maybe"}, "contacts.0.withdrawn"),
         ({"text": "hello"}, "contacts.0.text"),
     ],
 )
 async def test_a_malformed_contact_is_named_and_nothing_is_kept(
-    client: httpx.AsyncClient, database: Database, change: dict[str, str], says: str
+    client: httpx.AsyncClient, database: Database, change: dict[str, Any], says: str
 ) -> None:
     answer = await post(client, "contacts", {"source": "helpdesk", "contacts": [CONTACT, {**CONTACT, **change}][::-1]})
     assert answer.status_code == 422
     assert says in answer.json()["detail"]
-    assert not any(value and value in answer.text for value in change.values() if "@" in value)
+    assert not any(value in answer.text for value in change.values() if isinstance(value, str) and "@" in value)
     assert rows(database, ContactRow) == []
+
+
+async def test_contacts_are_corrected_and_withdrawn(client: httpx.AsyncClient, database: Database) -> None:
+    async def told(*contacts: dict[str, Any]) -> Any:
+        return (await post(client, "contacts", {"source": "helpdesk", "contacts": contacts})).json()
+
+    closed = {**CONTACT, "handle_seconds": 300, "resolved_at": "2026-03-01T12:00:00+01:00"}
+    bare = {name: value for name, value in CONTACT.items() if name != "reason_code"} | {"id": "t-2"}
+    assert await told(CONTACT, bare) == counts(new=2)
+    assert await told(closed, bare) == counts(corrected=1, known=1)
+    assert await told(CONTACT, {**bare, "withdrawn": True}) == counts(known=1, withdrawn=1)
+    (contact,) = rows(database, ContactRow)
+    assert (contact.version, contact.handle_seconds, contact.resolved_at) == (2, 300, NOON - timedelta(hours=1))
+    assert await told(bare, {**bare, "withdrawn": False}) == counts(new=1)
+    assert [row.reason_code for row in rows(database, ContactRow)] == ["where_is_my_order", ""]
+
+
+async def test_the_names_of_our_own_sources_are_taken(client: httpx.AsyncClient) -> None:
+    answer = await post(client, "contacts", {"source": "replies", "contacts": [CONTACT]})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422,
+        "source: it is what our own contacts are kept under; use another name",
+    )
 
 
 async def test_what_has_not_come_yet_is_not_known(client: httpx.AsyncClient) -> None:

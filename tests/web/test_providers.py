@@ -21,7 +21,7 @@ from tellfirst.store.engine import Database
 from tellfirst.store.tables import ReceiptRow
 from tellfirst.store.tables_arrivals import ArrivalRow
 from tellfirst.web.app import create_app
-from tellfirst.web.sendgrid import fits, read_key
+from tellfirst.web.sendgrid import SendGridEvent, fits, read_event, read_key
 from tests.web.rows import blocked, opted_out, put_sends, state_of, unusable
 from tests.web.signing import NOON, SECRETS, SENDGRID, as_json, given, public_key, sendgrid, twilio, webhook
 
@@ -63,7 +63,7 @@ async def test_sendgrid_events_move_the_send_that_they_name(
         {"event": "delivered", "send_id": SEND, "sg_message_id": "x-1.recvd-1"},
         {"event": "processed", "send_id": SEND, "sg_message_id": "x-1.recvd-1"},
         {"event": "open", "send_id": SEND, "sg_machine_open": True},
-        {"event": "open", "send_id": SEND},
+        {"event": "open", "send_id": SEND, "useragent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)"},
         {"event": "dropped", "send_id": OTHER, "reason": "550 <ana@example.org> is nobody"},
     )
     assert (answer.status_code, answer.content) == (204, b"")
@@ -76,6 +76,22 @@ async def test_sendgrid_events_move_the_send_that_they_name(
         (SEND, "processed", ""),
         (OTHER, "dropped", "other"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("event", "word"),
+    [
+        ({"sg_machine_open": True}, "machine_open"),
+        # Behind a host of our own SendGrid does not know Apple's proxies; they call themselves so and no more.
+        ({"sg_machine_open": False, "useragent": "Mozilla/5.0"}, "machine_open"),
+        ({"sg_machine_open": "yes", "useragent": "Mozilla/5.0 (Windows NT 10.0)"}, "open"),
+        ({}, "open"),
+    ],
+)
+def test_what_a_machine_opened_nobody_has_read(event: dict[str, Any], word: str) -> None:
+    read = read_event(SendGridEvent.model_validate({"event": "open", "send_id": SEND, **event}))
+    assert read is not None
+    assert read.status == word
 
 
 async def test_sendgrid_events_without_our_id_are_known_by_the_mail(

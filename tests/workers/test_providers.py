@@ -76,3 +76,10 @@ def test_a_page_is_held_for_longer_than_a_request_takes() -> None:
     with pytest.raises(SettingsError, match="LEASE_SECONDS"):
         Settings.load(_env_file=None, provider_timeout=20)
     assert Settings.load(_env_file=None, provider_timeout=20, lease_seconds=30).provider_timeout == 20
+
+
+def test_what_time_costs_is_in_a_currency() -> None:
+    with pytest.raises(SettingsError, match="TELLFIRST_CURRENCY"):
+        Settings.load(_env_file=None, agent_hour=3_600)
+    rates = Settings.load(_env_file=None, agent_hour=3_600, currency="JPY").cost_rates
+    assert (rates.agent_hour, rates.minor, rates.approval_minutes) == (3_600, 1, 5)

@@ -140,6 +140,8 @@ async def test_what_is_raised_again_and_again_is_told_once(world: World) -> None
         note = "three angry replies" if number < 2 else f"{number} angry replies, one from anna@example.com"
         await world.client.escalate(handle.id, "negative_reply", note=note)
     await world.until(lambda: "negative reply" in "".join(one.text for one in world.escalations.open()))
+    await world.until(lambda: told(world, handle.id, "negative_reply"))
+    await world.stage(handle, Stage.NEEDS_ATTENTION)
     assert told(world, handle.id, "negative_reply") == [(1, "Service lead")]
     assert "@" not in json.dumps([one.model_dump(mode="json") for one in world.escalations.of(handle.id)])
 

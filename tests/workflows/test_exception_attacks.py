@@ -248,6 +248,7 @@ async def test_a_registry_that_cannot_be_read_for_a_while_costs_no_grant(counter
     await counter.world.until(lambda: counter.spent()[0].consumed == 1_500)
     text = counter.world.registry.read_text()
     counter.world.registry.unlink()
+    await counter.world.pass_time(handle, minutes=5)  # the attempt that still read it is over
     blocker.unlink()
     await counter.world.pass_time(handle, minutes=5)
     assert counter.carried_out() == []

@@ -8,18 +8,23 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 import tellfirst.store.tables
+import tellfirst.store.tables_account_events
 import tellfirst.store.tables_alternates
 import tellfirst.store.tables_arrivals
+import tellfirst.store.tables_assignments
 import tellfirst.store.tables_audit
 import tellfirst.store.tables_call_tasks
+import tellfirst.store.tables_contacts
 import tellfirst.store.tables_escalations
 import tellfirst.store.tables_exceptions
 import tellfirst.store.tables_feed
+import tellfirst.store.tables_harm
 import tellfirst.store.tables_inbox
 import tellfirst.store.tables_permits
 import tellfirst.store.tables_preferences
 import tellfirst.store.tables_rates
-import tellfirst.store.tables_replies  # noqa: F401 - fill the metadata
+import tellfirst.store.tables_replies
+import tellfirst.store.tables_surveys  # noqa: F401 - fill the metadata
 from tellfirst.store.engine import Instant
 
 

@@ -17,6 +17,19 @@ FALLBACK = "en"
 Section = dict[str, str]
 
 
+def page_headers(style: str) -> dict[str, str]:
+    """Returns the headers of a page that has this style and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return {
+        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'",
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Robots-Tag": "noindex, nofollow",
+    }
+
+
 class Texts(Outside):
     """Is what stands on the pages in one language; `by` names channels as the way a message comes by."""
 
@@ -26,6 +39,7 @@ class Texts(Outside):
     purposes: Section
     unsubscribe: Section
     preferences: Section
+    survey: Section
     gone: Section
     human: Section = Field(min_length=2)
 
@@ -40,15 +54,7 @@ class Pages:
             path.stem: Texts.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
             for path in sorted(FOLDER.glob("*.toml"))
         }
-        digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
-        self._headers = {
-            "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
-            "base-uri 'none'; frame-ancestors 'none'",
-            "Cache-Control": "no-store",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-            "X-Robots-Tag": "noindex, nofollow",
-        }
+        self._headers = page_headers(self._style)
 
     def locale(self, *wanted: str | None) -> str:
         """Returns the first language that there are texts in, also for a part of the world (`de-AT`)."""

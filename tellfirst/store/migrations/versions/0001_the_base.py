@@ -12,6 +12,21 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "account_events",
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("event", sa.String(), nullable=False),
+        sa.Column("value_minor", sa.BigInteger(), nullable=True),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("source", "account", "at", "version"),
+    )
+    with op.batch_alter_table("account_events", schema=None) as batch_op:
+        batch_op.create_index("account_events_account", ["account", "at"], unique=False)
+
+    op.create_table(
         "admissions",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("trigger", sa.String(), nullable=False),
@@ -71,6 +86,29 @@ def upgrade() -> None:
         batch_op.create_index("arrivals_waiting", ["source", "done_at", "next_at"], unique=False)
 
     op.create_table(
+        "assignments",
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("unit", sa.String(), nullable=False),
+        sa.Column("epoch", sa.String(), nullable=False),
+        sa.Column("u", sa.Float(), nullable=False),
+        sa.Column("share", sa.Float(), nullable=False),
+        sa.Column("chance", sa.Float(), nullable=False),
+        sa.Column("arm", sa.String(), nullable=False),
+        sa.Column("held_by", sa.String(), nullable=True),
+        sa.Column("phase", sa.Integer(), nullable=False),
+        sa.Column("phases", sa.Integer(), nullable=False),
+        sa.Column("phase_seconds", sa.Integer(), nullable=False),
+        sa.Column("t0", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("salt_id", sa.String(), nullable=False),
+        sa.Column("eligibility", sa.String(), nullable=False),
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("playbook_version", sa.String(), nullable=False),
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("code_version", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "unit", "epoch"),
+    )
+    op.create_table(
         "audit",
         sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -97,17 +135,53 @@ def upgrade() -> None:
         sa.UniqueConstraint("trigger", "key", "episode"),
     )
     op.create_table(
-        "contacts",
+        "contact_versions",
+        sa.Column("source", sa.String(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("cluster", sa.String(), nullable=False),
         sa.Column("reason_code", sa.String(), nullable=False),
+        sa.Column("given_code", sa.String(), nullable=True),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("handle_seconds", sa.Integer(), nullable=True),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "id", "version"),
+    )
+    with op.batch_alter_table("contact_versions", schema=None) as batch_op:
+        batch_op.create_index("contact_versions_cluster", ["cluster", "occurred_at"], unique=False)
+        batch_op.create_index("contact_versions_replaced", ["replaced_at"], unique=False)
+
+    op.create_table(
+        "contacts",
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("cluster", sa.String(), nullable=False),
+        sa.Column("reason_code", sa.String(), nullable=False),
+        sa.Column("given_code", sa.String(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("handle_seconds", sa.Integer(), nullable=True),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("source", "id"),
     )
     with op.batch_alter_table("contacts", schema=None) as batch_op:
+        batch_op.create_index(
+            "contacts_cluster",
+            ["cluster", "occurred_at", "reason_code"],
+            unique=False,
+            postgresql_include=["handle_seconds", "resolved_at"],
+        )
         batch_op.create_index("contacts_customer", ["customer_id", "occurred_at", "reason_code"], unique=False)
+        batch_op.create_index("contacts_imported", ["imported_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_contacts_given_code"), ["given_code"], unique=False)
 
     op.create_table(
         "controls",
@@ -274,6 +348,23 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "harm_events",
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("figure", sa.Float(), nullable=False),
+        sa.Column("bound", sa.Float(), nullable=False),
+        sa.Column("limit", sa.Float(), nullable=False),
+        sa.Column("words", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted", sa.Float(), nullable=True),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("outreach_id", "rule", "number"),
+    )
+    with op.batch_alter_table("harm_events", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_harm_events_at"), ["at"], unique=False)
+
+    op.create_table(
         "leases",
         sa.Column("outreach_id", sa.String(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
@@ -296,6 +387,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("matters", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_matters_kind"), ["kind"], unique=False)
+
+    op.create_table(
+        "merges",
+        sa.Column("old", sa.String(), nullable=False),
+        sa.Column("into", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("old"),
+    )
+    with op.batch_alter_table("merges", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_merges_into"), ["into"], unique=False)
 
     op.create_table(
         "notice_deliveries",
@@ -336,6 +438,9 @@ def upgrade() -> None:
         sa.Column("grade", sa.String(), nullable=False),
         sa.Column("sentence", sa.String(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("first_t0", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_t0", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("figures", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("outreach_id", "version", "arm"),
     )
     with op.batch_alter_table("outcomes", schema=None) as batch_op:
@@ -359,6 +464,7 @@ def upgrade() -> None:
         sa.Column("ending", sa.String(), nullable=True),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("proposer", sa.String(), nullable=False),
+        sa.Column("reason_code", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("trigger", "key", "episode"),
     )
@@ -406,6 +512,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("channel"),
     )
     op.create_table(
+        "reason_codes",
+        sa.Column("given", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("given"),
+    )
+    op.create_table(
         "receipts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("provider", sa.String(), nullable=False),
@@ -443,6 +557,7 @@ def upgrade() -> None:
         sa.Column("withheld", sa.String(), nullable=True),
         sa.Column("arm", sa.String(), nullable=True),
         sa.Column("share", sa.Float(), nullable=True),
+        sa.Column("held_by", sa.String(), nullable=True),
         sa.Column("t0", sa.DateTime(timezone=True), nullable=True),
         sa.Column("window_end", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True),
@@ -454,6 +569,9 @@ def upgrade() -> None:
         batch_op.create_index("recipients_customer", ["outreach_id", "customer_id"], unique=False)
         batch_op.create_index("recipients_page", ["outreach_id", "revision", "page", "position"], unique=False)
         batch_op.create_index("recipients_subject", ["outreach_id", "subject_key"], unique=False)
+        batch_op.create_index(
+            "recipients_window", ["cluster", "t0"], unique=False, postgresql_where=sa.text("arm IS NOT NULL")
+        )
 
     op.create_table(
         "replies",
@@ -489,9 +607,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_reservations_outreach_id"), ["outreach_id"], unique=False)
 
     op.create_table(
+        "surveyed",
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("outreach_id"),
+    )
+    op.create_table(
         "watermarks",
         sa.Column("source", sa.String(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("source"),
     )
     op.create_table(
@@ -531,6 +657,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("consents", schema=None) as batch_op:
+        batch_op.create_index("consents_refused", ["allowed", "at"], unique=False)
         batch_op.create_index(batch_op.f("ix_consents_customer_id"), ["customer_id"], unique=False)
 
     op.create_table(
@@ -680,8 +807,65 @@ def upgrade() -> None:
     with op.batch_alter_table("subjects", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_subjects_outreach_id"), ["outreach_id"], unique=False)
 
+    op.create_table(
+        "surveys",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("outreach_id", sa.String(), nullable=False),
+        sa.Column("recipient_id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("page", sa.Integer(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("locale", sa.String(), nullable=True),
+        sa.Column("send_id", sa.String(), nullable=True),
+        sa.Column("drawn_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["recipient_id"],
+            ["recipients.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("outreach_id", "customer_id"),
+        sa.UniqueConstraint("recipient_id"),
+        sa.UniqueConstraint("send_id"),
+    )
+    with op.batch_alter_table("surveys", schema=None) as batch_op:
+        batch_op.create_index("surveys_customer", ["customer_id", "drawn_at"], unique=False)
+        batch_op.create_index("surveys_page", ["outreach_id", "page"], unique=False)
+
+    op.create_table(
+        "survey_answers",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("survey_id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("score", sa.Integer(), nullable=True),
+        sa.Column("felt", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["survey_id"],
+            ["surveys.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("survey_answers", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_survey_answers_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_survey_answers_survey_id"), ["survey_id"], unique=False)
+
 
 def downgrade() -> None:
+    with op.batch_alter_table("survey_answers", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_survey_answers_survey_id"))
+        batch_op.drop_index(batch_op.f("ix_survey_answers_customer_id"))
+
+    op.drop_table("survey_answers")
+    with op.batch_alter_table("surveys", schema=None) as batch_op:
+        batch_op.drop_index("surveys_page")
+        batch_op.drop_index("surveys_customer")
+
+    op.drop_table("surveys")
     with op.batch_alter_table("subjects", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_subjects_outreach_id"))
 
@@ -712,6 +896,7 @@ def downgrade() -> None:
     op.drop_table("contact_points")
     with op.batch_alter_table("consents", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_consents_customer_id"))
+        batch_op.drop_index("consents_refused")
 
     op.drop_table("consents")
     with op.batch_alter_table("call_tasks", schema=None) as batch_op:
@@ -720,6 +905,7 @@ def downgrade() -> None:
 
     op.drop_table("call_tasks")
     op.drop_table("watermarks")
+    op.drop_table("surveyed")
     with op.batch_alter_table("reservations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservations_outreach_id"))
 
@@ -731,6 +917,7 @@ def downgrade() -> None:
 
     op.drop_table("replies")
     with op.batch_alter_table("recipients", schema=None) as batch_op:
+        batch_op.drop_index("recipients_window", postgresql_where=sa.text("arm IS NOT NULL"))
         batch_op.drop_index("recipients_subject")
         batch_op.drop_index("recipients_page")
         batch_op.drop_index("recipients_customer")
@@ -741,6 +928,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_receipts_send_id"))
 
     op.drop_table("receipts")
+    op.drop_table("reason_codes")
     op.drop_table("rates")
     op.drop_table("playbook_versions")
     with op.batch_alter_table("permit_uses", schema=None) as batch_op:
@@ -758,11 +946,19 @@ def downgrade() -> None:
 
     op.drop_table("notices")
     op.drop_table("notice_deliveries")
+    with op.batch_alter_table("merges", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_merges_into"))
+
+    op.drop_table("merges")
     with op.batch_alter_table("matters", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_matters_kind"))
 
     op.drop_table("matters")
     op.drop_table("leases")
+    with op.batch_alter_table("harm_events", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_harm_events_at"))
+
+    op.drop_table("harm_events")
     with op.batch_alter_table("feed_events", schema=None) as batch_op:
         batch_op.drop_index(
             "feed_events_waiting",
@@ -804,11 +1000,20 @@ def downgrade() -> None:
     op.drop_table("customers")
     op.drop_table("controls")
     with op.batch_alter_table("contacts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_contacts_given_code"))
+        batch_op.drop_index("contacts_imported")
         batch_op.drop_index("contacts_customer")
+        batch_op.drop_index("contacts_cluster", postgresql_include=["handle_seconds", "resolved_at"])
 
     op.drop_table("contacts")
+    with op.batch_alter_table("contact_versions", schema=None) as batch_op:
+        batch_op.drop_index("contact_versions_replaced")
+        batch_op.drop_index("contact_versions_cluster")
+
+    op.drop_table("contact_versions")
     op.drop_table("conditions")
     op.drop_table("audit")
+    op.drop_table("assignments")
     with op.batch_alter_table("arrivals", schema=None) as batch_op:
         batch_op.drop_index("arrivals_waiting")
 
@@ -823,3 +1028,7 @@ def downgrade() -> None:
         batch_op.drop_index("admissions_condition")
 
     op.drop_table("admissions")
+    with op.batch_alter_table("account_events", schema=None) as batch_op:
+        batch_op.drop_index("account_events_account")
+
+    op.drop_table("account_events")
