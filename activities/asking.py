@@ -123,7 +123,13 @@ class AskingActivities:
         page, playbook, version = of.page, of.playbook, of.revision.proposal.playbook_version
         texts = {send.id: of.render(self._link(send, page)) for send in batch}
         now = read_at = clock.now()
-        lease_until = now + self._lease
+        lease_until = now
+
+        def renewed() -> datetime:
+            nonlocal lease_until
+            lease_until = clock.now() + self._lease
+            return lease_until
+
         # Nobody signed these words for these people: they are the library's, and hold while it lets them.
         kept = self._playbooks.is_signed(of.revision)
         library = self._gate.refusal(playbook, version, now=now) if kept else "stale_content"
@@ -164,7 +170,7 @@ class AskingActivities:
             adapter=adapter.name,
             nonce=version,
             now=now,
-            lease_until=lease_until,
+            lease_until=renewed,
             not_after=page.not_after,
             judge=judge,
             facts=facts,
