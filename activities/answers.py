@@ -11,6 +11,7 @@ from tellfirst.store.customers import Customers
 from tellfirst.store.doubts import Settlement
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.repeats import Repeat
+from tellfirst.store.sends import PlannedSend
 
 MAX_ATTEMPTS = 5
 """How often a message that was provably not processed is tried before it counts as failed."""
@@ -62,6 +63,19 @@ def still_in_doubt(answer: Answer) -> Answer:
     if answer.kind not in (AnswerKind.NOT_SENT, AnswerKind.QUIET_HOURS, AnswerKind.CONFIGURATION):
         return answer
     return answer.model_copy(update={"kind": AnswerKind.AMBIGUOUS})
+
+
+def settled(
+    answers: Sequence[Answer], batch: Sequence[PlannedSend], *, keyed: bool, now: datetime
+) -> tuple[list[Settlement], float | None]:
+    """Returns what the effect log records for the answers to a micro-batch, and the seconds to wait before the next."""
+    sends = {send.id: send for send in batch}
+    answers = [still_in_doubt(answer) if sends[answer.send_id].in_doubt else answer for answer in answers]
+    quiet = [answer for answer in answers if answer.kind is AnswerKind.QUIET_HOURS]
+    others = [answer for answer in answers if answer.kind is not AnswerKind.QUIET_HOURS]
+    found = [settlement(answer, sends[answer.send_id].attempts + 1) for answer in others]
+    found += [deferred(answer, now) for answer in quiet]
+    return found, longest_wait(others, max(send.attempts for send in batch) + 1, keyed=keyed)
 
 
 def settlement(answer: Answer, attempts: int) -> Settlement:

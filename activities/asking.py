@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import AwareDatetime
 from temporalio import activity
 
-from activities.answers import Answers, deferred, longest_wait, repeatable, settlement, still_in_doubt
+from activities.answers import Answers, repeatable, settled
 from activities.clock import AttemptClock
 from activities.dispatch import FRESH, LOOK_EVERY
 from activities.failures import later, told_plainly
@@ -207,20 +207,11 @@ class AskingActivities:
         bodies: Mapping[str, str],
         now: datetime,
     ) -> None:
-        sends = {send.id: send for send in batch}
         people = {send.id: send.recipient.customer for send in batch}
         self._answers.take_in(answers, people, outreach=page.outreach, channel=page.channel, by=adapter.name, now=now)
-        answers = [still_in_doubt(answer) if sends[answer.send_id].in_doubt else answer for answer in answers]
-        settled = [
-            deferred(answer, now)
-            if answer.kind is AnswerKind.QUIET_HOURS
-            else settlement(answer, sends[answer.send_id].attempts + 1)
-            for answer in answers
-        ]
-        self._sends.settle(page.key, token, settled, dict(bodies), now=now)
-        others = [answer for answer in answers if answer.kind is not AnswerKind.QUIET_HOURS]
-        keyed = adapter.idempotency == "key"
-        if (wait := longest_wait(others, max(send.attempts for send in batch) + 1, keyed=keyed)) is not None:
+        settlements, wait = settled(answers, batch, keyed=adapter.idempotency == "key", now=now)
+        self._sends.settle(page.key, token, settlements, dict(bodies), now=now)
+        if wait is not None:
             raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=wait))
 
     def _reconcile(self, of: "_Page", adapter: Adapter, clock: AttemptClock) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from temporalio import activity
 
-from activities.answers import Answers, deferred, longest_wait, repeatable, settlement, still_in_doubt
+from activities.answers import Answers, repeatable, settled
 from activities.approvals import Approvals
 from activities.canary import ContinueGate
 from activities.clock import AttemptClock
@@ -258,20 +258,14 @@ class DispatchActivities:
         bodies: Mapping[str, str],
         now: datetime,
     ) -> None:
-        sends = {send.id: send for send in batch}
         people = {send.id: send.recipient.customer for send in batch}
         # First what an answer tells beyond its own send: killed in between, we would never hear it again.
         self._answers.take_in(
             answers, people, outreach=page.key.outreach, channel=page.channel, by=adapter.name, now=now
         )
-        answers = [still_in_doubt(answer) if sends[answer.send_id].in_doubt else answer for answer in answers]
-        quiet = [answer for answer in answers if answer.kind is AnswerKind.QUIET_HOURS]
-        answers = [answer for answer in answers if answer.kind is not AnswerKind.QUIET_HOURS]
-        settled = [settlement(answer, sends[answer.send_id].attempts + 1) for answer in answers]
-        settled += [deferred(answer, now) for answer in quiet]
-        self._sends.settle(page.key, token, settled, dict(bodies), now=now)
-        keyed = adapter.idempotency == "key"
-        if (wait := longest_wait(answers, max(send.attempts for send in batch) + 1, keyed=keyed)) is not None:
+        settlements, wait = settled(answers, batch, keyed=adapter.idempotency == "key", now=now)
+        self._sends.settle(page.key, token, settlements, dict(bodies), now=now)
+        if wait is not None:
             raise later("ProviderThrottled", "the provider asks to wait", timedelta(seconds=wait))
 
     def _parameters(self, outreach: str) -> Facts:

@@ -179,7 +179,7 @@ class OutreachActivities:
             outreach = self._outreaches.get(request.outreach)
             assert outreach is not None  # noqa: S101 - claimed before anything is looked at
             revision = self._outreaches.revision(request.outreach, self._outreaches.latest_revision(request.outreach))
-            assert revision is not None  # noqa: S101
+            assert revision is not None  # noqa: S101 - planned before anything is looked at
             playbook = self._playbooks.of(revision)
             parameters = self._admissions.parameters(outreach.trigger, outreach.key, outreach.episode)
             with self._sources.watch(playbook, parameters) as watch:
@@ -212,7 +212,7 @@ class OutreachActivities:
             if not request.last_chance and not self._measuring.arrived(request.window_end):
                 return Closing(waiting=True)
             revision = self._outreaches.revision(request.outreach, request.revision)
-            assert revision is not None  # noqa: S101
+            assert revision is not None  # noqa: S101 - what is measured was planned
             outcome = self._measuring.record(
                 request.outreach, reason_code=revision.plan.reason_code, end=request.window_end, at=now
             )

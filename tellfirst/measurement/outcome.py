@@ -8,6 +8,7 @@ from tellfirst.measurement.grades import grade
 from tellfirst.measurement.intervals import Difference, newcombe
 from tellfirst.measurement.pools import contacted, difference, pairs, pool, together_p
 from tellfirst.measurement.srm import sample_ratio_p
+from tellfirst.measurement.wording import interval, part, points, size
 
 _CHANCE = "chance alone would rarely give such a difference."
 
@@ -111,8 +112,8 @@ def _judged(
         )
     sentence = (
         f"Of the accounts chosen to be told first, {_of(treated)} contacted support about {reason_code};"
-        f" of those held out, {_of(control)}: {_points(found.difference)}"
-        f" (95 % interval: {_interval(found)})."
+        f" of those held out, {_of(control)}: {points(found.difference)}"
+        f" (95 % interval: {interval(found)})."
     )
     if grading.grade == "A":
         sentence += f" {_verdict(found)}"
@@ -143,24 +144,5 @@ def _verdict(found: Difference) -> str:
 def _of(arm: ArmOutcome) -> str:
     rate, n = arm.rate or 0.0, arm.clusters
     if abs(rate * n - arm.contacted) > 1e-6 * n:
-        return f"{_size(rate)} % of {n:,}"  # weighted: the counts would give another share
-    return f"{arm.contacted:,} of {n:,} ({_size(rate)} %)"
-
-
-def _size(fraction: float) -> str:
-    points = abs(100 * fraction)
-    return f"{points:.1f}" if points >= 0.1 or points == 0 else f"{points:.2f}"
-
-
-def _points(change: float) -> str:
-    if change == 0:
-        return "no difference"
-    return f"{_size(change)} percentage points {'lower' if change < 0 else 'higher'}"
-
-
-def _interval(found: Difference) -> str:
-    if found.high < 0:
-        return f"{_size(found.high)} to {_size(found.low)} lower"
-    if found.low > 0:
-        return f"{_size(found.low)} to {_size(found.high)} higher"
-    return f"from {_size(found.low)} lower to {_size(found.high)} higher"
+        return f"{size(rate)} % of {n:,}"  # weighted: the counts would give another share
+    return part(arm.contacted, n)
