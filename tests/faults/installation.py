@@ -17,7 +17,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from tellfirst import contract
 from tellfirst.client import OutreachClient
-from tellfirst.contract import Result
+from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Result
 from tellfirst.detectors.finding import Finding
 from tellfirst.domain.condition import ADMITTED, Audience, Condition
 from tellfirst.errors import UnreachableError
@@ -192,18 +192,25 @@ class Installation:
         return self.client.get_workflow_handle(started.outreach, result_type=Result)
 
     async def approve(self, handle: WorkflowHandle[Any, Any], *, within: float = 60) -> None:
-        """Waits for the plan and approves it."""
+        """Waits for the plan and approves it, by two people where so many are to be told."""
         await until(lambda: self.outreaches.revision(handle.id, 1) is not None, within)
         record = self.outreaches.revision(handle.id, 1)
         assert record is not None
-        signed = envelope(self.ana, record.proposal.decide("approve", "ana", datetime.now(UTC)))
+        prior = ""
+        for name, signer in (("ana", self.ana), ("ben", self.ben)):
+            document = record.proposal.decide("approve", name, datetime.now(UTC), prior=prior)
+            answer = await self._submit(handle.id, envelope(signer, document))
+            assert answer.accepted, answer
+            if answer.approvals == answer.needed:
+                return
+            prior = digest(document.document())
+
+    async def _submit(self, about: str, signed: DecisionEnvelope) -> DecisionAnswer:
         while True:
             try:
-                answer = await OutreachClient(self.client).submit(handle.id, signed)
+                return await OutreachClient(self.client).submit(about, signed)
             except UnreachableError:
                 continue  # as its message says: the same submission counts once
-            assert answer.accepted, answer
-            return
 
     async def resume_all(self, name: str) -> None:
         """Signs in the name of `ana` or `ben` that what is paused as a whole goes on."""
