@@ -18,6 +18,8 @@ from tests.faults.installation import Installation
 CORES = os.cpu_count() or 1
 TICKS = os.sysconf("SC_CLK_TCK")
 NUMBERS = count(1)
+WHOLE = {'expires_after = "PT24H"': 'expires_after = "PT24H"\ntripwire = 10_000_000'}
+"""All are approved at once, by one person: what is measured is the sending and not how long people take."""
 PACE = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 
 
@@ -35,7 +37,9 @@ class Stage:
         folder = Path(tempfile.mkdtemp(prefix="tf-bench-"))
         try:
             with self._url() as url:
-                async with Installation(folder, delay_ms=delay_ms, database_url=url, in_flight=25, also=also) as place:
+                async with Installation(
+                    folder, delay_ms=delay_ms, database_url=url, in_flight=25, replace=WHOLE, also=also
+                ) as place:
                     place.environment.update({"TELLFIRST_PUBLIC_URL": "https://tell.example.com", **environment})
                     yield place
         finally:
