@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench_actions import billable
 from bench_floor import QUEUE, Floor
 from bench_place import CORES, Stage, seconds_of
 from bench_report import Benchmark, figure
@@ -206,34 +207,6 @@ async def measured(place: Installation, side: Side, count: int) -> tuple[Turn, H
 def shape(events: Iterable[HistoryEvent]) -> Counter[str]:
     """Returns how many events a history has of each kind that both must have alike."""
     return Counter(EventType.Name(event.event_type) for event in events if event.event_type in SHAPE)
-
-
-def billable(events: Iterable[HistoryEvent]) -> int:
-    """Returns the actions that Temporal Cloud bills for a history.
-
-    By docs.temporal.io/cloud/actions as of 22 November 2026: a workflow's start, each signal and update, timer, upsert
-    of search attributes, and attempt of an activity count one, and so do all local activities of a workflow task
-    together. A heartbeat counts where it reaches the server; none stands in a history. An activity as short as these
-    is done before its second, so that each attempt is counted with one.
-    """
-    actions, local = 0, set()
-    for event in events:
-        kind = event.event_type
-        if kind in (
-            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
-            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
-            EventType.EVENT_TYPE_TIMER_STARTED,
-            EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
-        ):
-            actions += 1
-        elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-            actions += 2 * event.activity_task_started_event_attributes.attempt
-        elif kind == EventType.EVENT_TYPE_MARKER_RECORDED:
-            marker = event.marker_recorded_event_attributes
-            if marker.marker_name == "core_local_activity":
-                local.add(marker.workflow_task_completed_event_id)
-    return actions + len(local)
 
 
 async def single(stage: Stage, recipients: int, runs: int) -> Benchmark:
