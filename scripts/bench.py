@@ -14,8 +14,9 @@ from bench_idle import idle
 from bench_latency import latency
 from bench_mass import mass
 from bench_place import Stage, stage
+from bench_plan import plan
 from bench_recover import recover
-from bench_report import Benchmark, Database, Report, machine, show
+from bench_report import Bench, Benchmark, Database, machine, show
 from bench_single import single
 
 Run = Callable[[Stage, int, int], Awaitable[Benchmark]]
@@ -26,11 +27,12 @@ BENCHMARKS: dict[str, tuple[Run, int]] = {
     "recover": (recover, 4_000),
     "idle": (idle, 2_000),
     "latency": (latency, 30_000),
+    "plan": (plan, 1_000_000),
 }
 """What there is to measure, and with how many recipients unless told otherwise."""
 
 
-async def measure(names: list[str], databases: list[Database], recipients: int | None, runs: int) -> Report:
+async def measure(names: list[str], databases: list[Database], recipients: int | None, runs: int) -> Bench:
     """Runs benchmarks one after the other."""
     begun, done = time.monotonic(), []
     for database in databases:
@@ -39,7 +41,7 @@ async def measure(names: list[str], databases: list[Database], recipients: int |
                 run, usual = BENCHMARKS[name]
                 print(f"{name} on {database} …", file=sys.stderr, flush=True)
                 done.append(await run(place, recipients or usual, runs))
-    return Report(machine=machine(), seconds=round(time.monotonic() - begun, 1), benchmarks=tuple(done))
+    return Bench(machine=machine(), seconds=round(time.monotonic() - begun, 1), benchmarks=tuple(done))
 
 
 def main() -> int:
