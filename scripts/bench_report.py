@@ -17,7 +17,10 @@ Database = Literal["sqlite", "postgres"]
 
 
 class Figure(Frozen):
-    """Is one measured figure: the median of its `runs`, and whether it is at most or at least what it `must` be."""
+    """Is one measured figure: the median of its `runs`, and whether it is `held` at most or at least what it `must` be.
+
+    A figure that need not be anything has an empty `must`, and null as `held`; a ratio and a count have no `unit`.
+    """
 
     name: str
     value: float
@@ -28,7 +31,7 @@ class Figure(Frozen):
 
 
 class Benchmark(Frozen):
-    """Is one benchmark on one database; `note` says what bounds it or was left out."""
+    """Is one benchmark on one database over so many recipients; `note` says what bounds it or was left out."""
 
     name: str
     database: Database
@@ -48,8 +51,8 @@ class Machine(Frozen):
     fsync_ms: float
 
 
-class Report(Frozen):
-    """Is one run of `scripts/bench`."""
+class Bench(Frozen):
+    """Is one run of `scripts/bench`, which took so many `seconds`."""
 
     format: Literal[1] = 1
     machine: Machine
@@ -92,7 +95,7 @@ def _fsync_ms() -> float:
     return round(statistics.median(taken), 3)
 
 
-def show(report: Report) -> None:
+def show(report: Bench) -> None:
     """Prints a report for people."""
     one = report.machine
     print(
