@@ -14,6 +14,7 @@ from tellfirst.domain.condition import Facts, FactValue
 from tellfirst.domain.message import Channel, Rendered
 from tellfirst.errors import NotFoundError, PlaybookError
 from tellfirst.playbooks.fields import Plain, Reader, RenderError, parse_fact
+from tellfirst.playbooks.forms import LIMIT, Form, fill, names_used
 from tellfirst.playbooks.gsm import normalise_gsm7, segments
 from tellfirst.playbooks.pushed import too_long
 from tellfirst.playbooks.registered import Registered
@@ -27,6 +28,7 @@ __all__ = [
     "choose_locale",
     "compile_part",
     "compile_step",
+    "fill",
     "names_used",
     "sample_facts",
     "template_digests",
@@ -43,7 +45,7 @@ _FILTERS = frozenset({"capitalize", "default", "downcase", "minus", "plus", "upc
 
 
 class _Environment(Environment):
-    output_stream_limit = 16_000
+    output_stream_limit = LIMIT
 
 
 class Template:
@@ -56,11 +58,12 @@ class Template:
         # Each part stands on its own before they are read as one: joined, one part's `if` could close in another.
         for part in bodies:
             compile_part(part, where)
-        self._body = compile_part(_PARAGRAPH.join(bodies), where)
-        self._subject = compile_part(parts.subject, where) if parts.subject else None
+        body = compile_part(_PARAGRAPH.join(bodies), where)
+        subject = compile_part(parts.subject, where) if parts.subject else None
+        self._body, self._subject = Form(body), Form(subject) if subject else None
         self._registered = Registered(bodies) if channel == "whatsapp" else None
         self._name = parts.template or ""
-        names = names_used(self._body) | (names_used(self._subject) if self._subject else frozenset())
+        names = names_used(body) | (names_used(subject) if subject else frozenset())
         self._reader = Reader(playbook.data, locale, names)
 
     def render(
@@ -84,10 +87,10 @@ class Template:
         if self._registered is not None:
             variables = self._registered.values(values)
             return Rendered(body=self._registered.filled(variables), template=self._name, variables=variables)
-        body = fill(self._body, values)
+        body = self._body.fill(values)
         if self.channel == "sms":
             return Rendered(body=normalise_gsm7(_folded(body)))
-        subject = _folded(fill(self._subject, values)) if self._subject else ""
+        subject = _folded(self._subject.fill(values)) if self._subject else ""
         if self.channel == "push":
             return Rendered(subject=subject, body=_folded(body))
         paragraphs = filter(None, map(_folded, _BLANK_LINE.split(body)))
@@ -155,23 +158,6 @@ def compile_part(source: str, where: str) -> BoundTemplate:
             f"uses the filter '{unknown[0]}'", where=where, remedy=f"only {', '.join(sorted(_FILTERS))} are allowed"
         )
     return parsed
-
-
-def names_used(part: BoundTemplate) -> frozenset[str]:
-    """Returns the names that a part reads."""
-    return frozenset(part.analyze().globals)
-
-
-def fill(part: BoundTemplate, values: Mapping[str, Plain]) -> str:
-    """Returns a part with its values; raises RenderError naming what it lacks, never a value."""
-    try:
-        return part.render(values)
-    except LiquidError as error:
-        problem = type(error).__name__
-    missing = sorted(names_used(part) - values.keys())
-    raise RenderError(
-        missing[0] if missing else "body", "has no value" if missing else f"cannot be rendered ({problem})"
-    )
 
 
 @cache
