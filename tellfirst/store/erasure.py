@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import true
 from sqlmodel import Session, SQLModel, col, delete, func, select, update
 
 from tellfirst.domain.message import SendState
@@ -13,6 +14,7 @@ from tellfirst.signing.leaves import leaf_of
 from tellfirst.signing.trail import Entry, Link
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
+from tellfirst.store.retention import EMPTIED
 from tellfirst.store.rows import of_recipient, read_recipient
 from tellfirst.store.statements import table
 from tellfirst.store.tables import (
@@ -20,6 +22,7 @@ from tellfirst.store.tables import (
     ContactPointRow,
     ContactRow,
     CustomerRow,
+    OutreachRow,
     RecipientRow,
     SendRow,
     SubjectRow,
@@ -114,9 +117,15 @@ class Erasure:
 def unexplained(session: Session, links: Sequence[Link]) -> list[str]:
     """Returns a sentence when rows of audiences are without content and no entry says that they were erased so."""
     told = {link.about: link.facts.get("leaves") for link in links if link.kind == ERASURE and link.facts.get("rows")}
+    emptied = [str(link.facts.get("closed_before")) for link in links if link.kind == EMPTIED]
+    closed = col(OutreachRow.closed_at)
+    # Of those whose time had come only the forgotten are to be as they were written down: theirs may have gone before.
+    forgotten = select(AuditRow.about).where(AuditRow.kind == ERASURE)
+    kept = closed.is_(None) | (closed >= datetime.fromisoformat(max(emptied))) if emptied else true()
+    due = (col(RecipientRow.outreach_id) == OutreachRow.id, kept | col(RecipientRow.customer_id).in_(forgotten))
     leaves: dict[str, list[str]] = {}
-    of_choice = select(RecipientRow.customer_id, RecipientRow.leaf).where(col(RecipientRow.leaf).is_not(None))
-    alternate = select(RecipientRow.customer_id, AlternateRow.leaf).join(AlternateRow, of_recipient())
+    of_choice = select(RecipientRow.customer_id, RecipientRow.leaf).where(col(RecipientRow.leaf).is_not(None), *due)
+    alternate = select(RecipientRow.customer_id, AlternateRow.leaf).join(AlternateRow, of_recipient()).where(*due)
     for query in (of_choice, alternate.where(col(AlternateRow.leaf).is_not(None))):
         for customer, leaf in session.exec(query):
             leaves.setdefault(customer, []).append(leaf or "")

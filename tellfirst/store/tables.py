@@ -84,7 +84,7 @@ class AdmissionRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "admissions"
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("trigger", "subject_key", "episode"),
-        Index("admissions_condition", "trigger", "condition_key", "condition_episode"),
+        Index("admissions_condition", "trigger", "condition_key", "condition_episode", "id"),
         Index("admissions_open", "trigger", "closed_at"),
     )
 
@@ -107,7 +107,15 @@ class OutreachRow(SQLModel, table=True):
     """Is one outreach; the unique condition makes a second workflow a duplicate, whoever started it."""
 
     __tablename__: ClassVar[Any] = "outreaches"
-    __table_args__: ClassVar[Any] = (UniqueConstraint("trigger", "key", "episode"),)
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("trigger", "key", "episode"),
+        Index(
+            "outreaches_kept",
+            "closed_at",
+            sqlite_where=text("emptied_at IS NULL"),
+            postgresql_where=text("emptied_at IS NULL"),
+        ),
+    )
 
     id: str = Field(primary_key=True)
     trigger: str
@@ -126,6 +134,7 @@ class OutreachRow(SQLModel, table=True):
     reason: str = ""
     proposer: str = ""  # the person who asked for it; a sweep has none
     reason_code: str = ""  # what its windows count, as its plan says
+    emptied_at: datetime | None = _instant()  # when what is known of its recipients had gone for its age
 
 
 class PlaybookVersionRow(SQLModel, table=True):
@@ -157,10 +166,13 @@ class SubjectRow(SQLModel, table=True):
     """Is one affected thing given inline with a condition, kept so that a plan can be made again."""
 
     __tablename__: ClassVar[Any] = "subjects"
-    __table_args__: ClassVar[Any] = (UniqueConstraint("outreach_id", "key"),)
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("outreach_id", "key"),
+        Index("subjects_outreach", "outreach_id", "id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
-    outreach_id: str = Field(foreign_key="outreaches.id", index=True)
+    outreach_id: str = Field(foreign_key="outreaches.id")
     key: str
     customer_ref: str
     facts: dict[str, Any] = _json()

@@ -24,6 +24,7 @@ import tellfirst.store.tables_permits
 import tellfirst.store.tables_preferences
 import tellfirst.store.tables_rates
 import tellfirst.store.tables_replies
+import tellfirst.store.tables_retention
 import tellfirst.store.tables_surveys  # noqa: F401 - fill the metadata
 from tellfirst.store.engine import Instant
 

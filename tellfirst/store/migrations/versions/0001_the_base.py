@@ -45,7 +45,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("trigger", "subject_key", "episode"),
     )
     with op.batch_alter_table("admissions", schema=None) as batch_op:
-        batch_op.create_index("admissions_condition", ["trigger", "condition_key", "condition_episode"], unique=False)
+        batch_op.create_index(
+            "admissions_condition", ["trigger", "condition_key", "condition_episode", "id"], unique=False
+        )
         batch_op.create_index("admissions_open", ["trigger", "closed_at"], unique=False)
 
     op.create_table(
@@ -465,9 +467,19 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("proposer", sa.String(), nullable=False),
         sa.Column("reason_code", sa.String(), nullable=False),
+        sa.Column("emptied_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("trigger", "key", "episode"),
     )
+    with op.batch_alter_table("outreaches", schema=None) as batch_op:
+        batch_op.create_index(
+            "outreaches_kept",
+            ["closed_at"],
+            unique=False,
+            sqlite_where=sa.text("emptied_at IS NULL"),
+            postgresql_where=sa.text("emptied_at IS NULL"),
+        )
+
     op.create_table(
         "pages",
         sa.Column("outreach_id", sa.String(), nullable=False),
@@ -606,6 +618,14 @@ def upgrade() -> None:
     with op.batch_alter_table("reservations", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_reservations_outreach_id"), ["outreach_id"], unique=False)
 
+    op.create_table(
+        "retention",
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("through", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("what"),
+    )
     op.create_table(
         "surveyed",
         sa.Column("outreach_id", sa.String(), nullable=False),
@@ -805,7 +825,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("outreach_id", "key"),
     )
     with op.batch_alter_table("subjects", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_subjects_outreach_id"), ["outreach_id"], unique=False)
+        batch_op.create_index("subjects_outreach", ["outreach_id", "id"], unique=False)
 
     op.create_table(
         "surveys",
@@ -867,7 +887,7 @@ def downgrade() -> None:
 
     op.drop_table("surveys")
     with op.batch_alter_table("subjects", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_subjects_outreach_id"))
+        batch_op.drop_index("subjects_outreach")
 
     op.drop_table("subjects")
     with op.batch_alter_table("sends", schema=None) as batch_op:
@@ -906,6 +926,7 @@ def downgrade() -> None:
     op.drop_table("call_tasks")
     op.drop_table("watermarks")
     op.drop_table("surveyed")
+    op.drop_table("retention")
     with op.batch_alter_table("reservations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservations_outreach_id"))
 
@@ -936,6 +957,13 @@ def downgrade() -> None:
 
     op.drop_table("permit_uses")
     op.drop_table("pages")
+    with op.batch_alter_table("outreaches", schema=None) as batch_op:
+        batch_op.drop_index(
+            "outreaches_kept",
+            sqlite_where=sa.text("emptied_at IS NULL"),
+            postgresql_where=sa.text("emptied_at IS NULL"),
+        )
+
     op.drop_table("outreaches")
     with op.batch_alter_table("outcomes", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outcomes_reason_code"))
