@@ -17,6 +17,7 @@ from tellfirst.store.arrivals import Arrivals
 from tellfirst.store.inbox import Inbox
 from tellfirst.store.receipts import Receipts, SilentSend
 from tellfirst.store.replies import Replies
+from tellfirst.store.retention import Emptied, Retention
 
 AGES = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=3))
 """How long after its acceptance a message without a final receipt is asked about."""
@@ -24,6 +25,8 @@ GIVE_UP_AFTER = 20
 """A provider that answers none of so many questions in a row is left alone until the next round."""
 PAGE = 500
 KEEP_ARRIVALS = timedelta(days=30)
+RETENTION_BATCHES = 100
+"""Of 500 rows each: a round takes seconds, and a million recipients are emptied within half a day."""
 
 
 class UpkeepRequest(Frozen):
@@ -34,11 +37,12 @@ class UpkeepRequest(Frozen):
 
 
 class UpkeepReport(Frozen):
-    """Counts what was asked and what was answered, and which outcomes were looked at again."""
+    """Counts what was asked and what was answered, which outcomes were looked at again, and what went for its age."""
 
     asked: int
     answered: int
     recounted: int = 0
+    emptied: Emptied = Emptied()
 
 
 class UpkeepActivities:
@@ -51,11 +55,13 @@ class UpkeepActivities:
         arrivals: Arrivals,
         inbox: Inbox,
         replies: Replies,
+        retention: Retention,
         measuring: Measuring,
         adapters: Mapping[str, Adapter],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._receipts, self._arrivals, self._inbox, self._replies = receipts, arrivals, inbox, replies
+        self._retention = retention
         self._measuring, self._adapters, self._loop = measuring, adapters, loop
 
     @activity.defn
@@ -77,7 +83,15 @@ class UpkeepActivities:
                         unanswered = 0 if said else unanswered + 1
                         asked, answered = asked + 1, answered + bool(said)
                     activity.heartbeat(asked)
-            return UpkeepReport(asked=asked, answered=answered, recounted=self._recount(request))
+            recounted = self._recount(request)
+            return UpkeepReport(asked=asked, answered=answered, recounted=recounted, emptied=self._empty())
+
+    def _empty(self) -> Emptied:
+        emptied = self._retention.tidy(now=AttemptClock().now(), batches=RETENTION_BATCHES, beat=activity.heartbeat)
+        if emptied != Emptied():
+            told = ", ".join(f"{count:,} {name}" for name, count in emptied.model_dump().items())
+            activity.logger.info("personal data removed for its age: %s", told)
+        return emptied
 
     def _recount(self, request: UpkeepRequest) -> int:
         recounted = 0

@@ -151,6 +151,9 @@ class Settings(BaseSettings):
         default=60, ge=30, le=3660, description="how long a link to unsubscribe or to choose is good after its message"
     )
     reply_days: int = Field(default=90, ge=1, description="how long the texts of replies are kept")
+    retention_days: int = Field(
+        default=365, ge=30, description="how long what is known of recipients is kept after their outreach has ended"
+    )
     human: str = Field(
         default="", description="how a customer reaches a person, shown on the pages they open: a number or an address"
     )

@@ -81,6 +81,7 @@ from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.replies import Replies
+from tellfirst.store.retention import Retention
 from tellfirst.store.sends import Sends
 from tellfirst.store.surveys import Surveys
 from tellfirst.store.whereabouts import HourRules
@@ -331,6 +332,7 @@ def build(
             arrivals=Arrivals(database),
             inbox=inbox,
             replies=Replies(database, kept=timedelta(days=settings.reply_days)),
+            retention=Retention(database, kept=timedelta(days=settings.retention_days)),
             measuring=measuring,
             adapters=adapters,
             loop=loop,

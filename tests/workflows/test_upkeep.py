@@ -1,9 +1,11 @@
 """Upkeep: whatever a provider never reported is asked for, in rounds that go on."""
 
 import asyncio
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlmodel import select
 from temporalio.testing import ActivityEnvironment
 
@@ -66,6 +68,22 @@ async def test_what_came_before_its_provider_id_was_known_is_judged_again(world:
         )
     assert (await round_of(world)).answered == 0
     assert state_of(world.app.database, id_)[0] == SendState.DELIVERED
+
+
+async def test_what_is_known_of_recipients_goes_a_year_after_the_end(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = ("ended", "young", "open")
+    for id_ in ids:
+        assert world.outreaches.claim(id_, world.late(key=f"{world.key}-{id_}"), run="r", now=datetime.now(UTC))
+    for id_, days in (("ended", 366), ("young", 364)):
+        at = datetime.now(UTC) - timedelta(days=days)
+        world.outreaches.close(id_, ending="measured", reason="", at=at)
+    with caplog.at_level(logging.INFO):
+        report = await round_of(world)
+    assert (report.emptied.outreaches, report.emptied.found) == (1, 1)
+    assert "personal data removed for its age: 0 recipients, 1 found, 0 events, 1 outreaches" in caplog.text
+    assert [[bool(s.facts) for s in next(world.outreaches.subjects(id_))] for id_ in ids] == [[False], [True], [True]]
 
 
 async def test_one_life_goes_round_after_round(world: World) -> None:
