@@ -206,9 +206,14 @@ class PlanningActivities:
         digests: list[str] = []
         templates: dict[Channel, dict[str, Template]] = {channel: {} for channel in playbook.channels}
 
+        reached: dict[tuple[Channel, bool], int] = {}
+
         def freeze(channel: Channel, left: int, *, alternate: bool = False) -> None:
             audience, first = self._alternates if alternate else self._recipients, len(digests)
-            while rows := audience.unpaged(request.outreach, request.revision, channel, min(left, self._page_size)):
+            mine = (request.outreach, request.revision, channel)
+            while rows := audience.unpaged(
+                *mine, min(left, self._page_size), after=reached.get((channel, alternate), -1)
+            ):
                 contents, misfits = self._contents(rows, playbook, steps, templates[channel])
                 if misfits:
                     # One value that makes a text too long must not keep everyone else waiting.
@@ -217,6 +222,7 @@ class PlanningActivities:
                 digest = page_digest([leaf_of(row, contents[row.id]) for row in rows])
                 audience.add_page(request.outreach, request.revision, len(digests), channel, contents, digest)
                 digests.append(digest)
+                reached[channel, alternate] = rows[-1].position
                 left -= len(rows)
                 activity.heartbeat(len(digests))
             if count := len(digests) - first:

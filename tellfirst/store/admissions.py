@@ -218,25 +218,25 @@ class Admissions:
                     ConditionRow.trigger == trigger, ConditionRow.key == key
                 )
                 episode = session.exec(latest).one() or 0
-        last = 0
+        last, row = 0, table(AdmissionRow).c
         while True:
             query = (
-                select(AdmissionRow)
+                select(row.id, row.subject_key, row.customer_ref, row.facts)
                 .where(
-                    AdmissionRow.trigger == trigger,
-                    AdmissionRow.condition_key == key,
-                    AdmissionRow.condition_episode == episode,
-                    col(AdmissionRow.id) > last,
+                    row.trigger == trigger,
+                    row.condition_key == key,
+                    row.condition_episode == episode,
+                    row.id > last,
                 )
-                .order_by(col(AdmissionRow.id))
+                .order_by(row.id)
                 .limit(2_000)
             )
             with self._database.read() as session:
-                rows = session.exec(query).all()
+                rows = session.execute(query).all()
             if not rows:
                 return
             yield [Subject(key=r.subject_key, customer=r.customer_ref, facts=r.facts) for r in rows]
-            last = rows[-1].id or 0
+            last = rows[-1].id
 
     def parameters(self, trigger: str, key: str, episode: int) -> Facts:
         """Returns the rule's parameters with which a condition was detected."""

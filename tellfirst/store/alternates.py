@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, case, func, or_
+from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, delete, select, update
 
 from tellfirst.domain.message import AnswerKind, Channel, SendState
@@ -15,7 +15,7 @@ from tellfirst.policy.verdict import TOLD_BEFORE
 from tellfirst.store.engine import Database
 from tellfirst.store.opening import RECEIVED
 from tellfirst.store.rows import of_recipient, read_recipient
-from tellfirst.store.statements import chunks, table
+from tellfirst.store.statements import chunks, given, table
 from tellfirst.store.tables import ConsentRow, PageRow, RecipientRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
 
@@ -41,8 +41,11 @@ class Alternates:
 
     # -- planning, as with the recipients themselves; ids are those of alternates
 
-    def unpaged(self, outreach: str, revision: int, channel: str, limit: int) -> list[Recipient]:
-        """Returns the next alternates of a channel that stand on no page yet, of recipients who stand on one."""
+    def unpaged(self, outreach: str, revision: int, channel: str, limit: int, *, after: int = -1) -> list[Recipient]:
+        """Returns the next alternates of a channel, behind the position `after`, that stand on no page yet.
+
+        They are of recipients who stand on one.
+        """
         query = (
             select(RecipientRow, AlternateRow)
             .join(AlternateRow, of_recipient())
@@ -51,6 +54,7 @@ class Alternates:
                 AlternateRow.revision == revision,
                 AlternateRow.channel == channel,
                 col(AlternateRow.page).is_(None),
+                AlternateRow.position > after,
                 RecipientRow.verdict == ELIGIBLE,
                 col(RecipientRow.page).is_not(None),
             )
@@ -69,11 +73,8 @@ class Alternates:
             outreach_id=outreach, revision=revision, number=number, channel=channel, rows=len(contents), digest=digest
         )
         with self._database.write() as session:
-            session.execute(
-                update(row)
-                .where(row.c.id.in_(contents))
-                .values(page=number, content_digest=case(contents, value=row.c.id))
-            )
+            id_, content = given(session, contents)
+            session.execute(update(row).where(row.c.id == id_).values(page=number, content_digest=content))
             session.add(page)
 
     def leave_out(self, ids: Sequence[int], verdict: str) -> None:

@@ -11,7 +11,7 @@ from tellfirst.policy.verdict import Consent
 from tellfirst.store.accounts import RULES, merged
 from tellfirst.store.engine import Database
 from tellfirst.store.preferences import NONE, Preference, preferences_of
-from tellfirst.store.statements import beside, chunks
+from tellfirst.store.statements import beside, chunks, table
 from tellfirst.store.tables import ConsentRow, ContactPointRow, ContactRow, CustomerRow
 
 
@@ -76,6 +76,7 @@ class Customers:
     def resolve(self, refs: Sequence[str]) -> dict[str, Customer]:
         """Returns the known customers among `refs`, by id."""
         found: dict[str, Customer] = {}
+        customer, point = table(CustomerRow), table(ContactPointRow)
         with self._database.read() as session:
             for chunk in chunks(refs):
                 consents: dict[str, list[Consent]] = defaultdict(list)
@@ -84,10 +85,10 @@ class Customers:
                         Consent(channel=c.channel, purpose=c.purpose, allowed=c.allowed, at=c.at)
                     )
                 addresses: dict[str, dict[str, Address]] = defaultdict(dict)
-                for p in session.exec(select(ContactPointRow).where(col(ContactPointRow.customer_id).in_(chunk))):
+                for p in session.execute(point.select().where(point.c.customer_id.in_(chunk))):
                     addresses[p.customer_id][p.channel] = Address(address=p.address, usable=p.usable)
                 chosen = preferences_of(session, chunk)
-                for row in session.exec(select(CustomerRow).where(col(CustomerRow.id).in_(chunk))):
+                for row in session.execute(customer.select().where(customer.c.id.in_(chunk))):
                     found[row.id] = Customer(
                         id=row.id,
                         first_name=row.first_name,

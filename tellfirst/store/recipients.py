@@ -14,7 +14,7 @@ from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient, Wave
 from tellfirst.store.alternates import alternates_of, on_page
 from tellfirst.store.engine import Database
 from tellfirst.store.rows import read_recipient as read_recipient
-from tellfirst.store.statements import chunks, insert_new, table
+from tellfirst.store.statements import chunks, given, insert_new, table
 from tellfirst.store.tables import PageRow, RecipientRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.waves import Randomisation as Randomisation
@@ -80,28 +80,36 @@ class Recipients:
             )
             .subquery()
         )
+        speaks = ranked.c.place == 1
         with self._database.write() as session:
             session.execute(
-                update(row).where(row.c.id == ranked.c.id, ranked.c.place == 1).values(others=ranked.c.others)
+                update(row)
+                .where(row.c.id == ranked.c.id, ranked.c.others > 0)
+                .values(
+                    others=case((speaks, ranked.c.others), else_=row.c.others),
+                    verdict=case((speaks, row.c.verdict), else_=TOLD_ONCE),
+                )
             )
-            session.execute(update(row).where(row.c.id == ranked.c.id, ranked.c.place > 1).values(verdict=TOLD_ONCE))
 
-    def unpaged(self, outreach: str, revision: int, channel: str, limit: int) -> list[Recipient]:
-        """Returns the next eligible recipients of a channel that stand on no page yet."""
+    def unpaged(self, outreach: str, revision: int, channel: str, limit: int, *, after: int = -1) -> list[Recipient]:
+        """Returns the next eligible recipients of a channel, behind the position `after`, that stand on no page yet."""
+        row = table(RecipientRow)
         query = (
-            select(RecipientRow)
+            row.select()
             .where(
-                RecipientRow.outreach_id == outreach,
-                RecipientRow.revision == revision,
-                col(RecipientRow.page).is_(None),
-                RecipientRow.verdict == ELIGIBLE,
-                RecipientRow.channel == channel,
+                row.c.outreach_id == outreach,
+                row.c.revision == revision,
+                row.c.page.is_(None),
+                # Who is left out and who waits for another channel stands on no page either: read once, not each time.
+                row.c.position > after,
+                row.c.verdict == ELIGIBLE,
+                row.c.channel == channel,
             )
-            .order_by(col(RecipientRow.position))
+            .order_by(row.c.position)
             .limit(limit)
         )
         with self._database.read() as session:
-            return [read_recipient(row) for row in session.exec(query)]
+            return [read_recipient(found) for found in session.execute(query)]
 
     def eligible_on(self, outreach: str, revision: int) -> dict[str, int]:
         """Returns how many eligible recipients there are on each channel."""
@@ -137,11 +145,8 @@ class Recipients:
         """Freezes one page: recipient id to content digest, in the order of their positions."""
         row = table(RecipientRow)
         with self._database.write() as session:
-            session.execute(
-                update(row)
-                .where(row.c.id.in_(contents))
-                .values(page=number, content_digest=case(contents, value=row.c.id))
-            )
+            id_, content = given(session, contents)
+            session.execute(update(row).where(row.c.id == id_).values(page=number, content_digest=content))
             session.add(
                 PageRow(
                     outreach_id=outreach,

@@ -1,9 +1,9 @@
 """Rows of an audience as the domain knows them: a recipient on the channel of choice, or on an alternate one."""
 
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, Row, and_
 from sqlmodel import col
 
 from tellfirst.domain.message import Channel
@@ -12,8 +12,11 @@ from tellfirst.store.tables import RecipientRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
 
 
-def read_recipient(row: RecipientRow, alternate: AlternateRow | None = None) -> Recipient:
-    """Returns a recipient as the domain knows them; with `alternate` as they are told by that channel."""
+def read_recipient(row: RecipientRow | Row[Any], alternate: AlternateRow | None = None) -> Recipient:
+    """Returns a recipient as the domain knows them; with `alternate` as they are told by that channel.
+
+    `row` may be one of the bare table: over a great audience the objects of the mapper cost more than all else.
+    """
     place = row if alternate is None else alternate
     return Recipient(
         id=place.id or 0,

@@ -1,10 +1,10 @@
 """The few statements that SQLite and PostgreSQL spell alike only with care."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import JSON, ColumnElement, Integer, Table, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session, SQLModel
@@ -38,6 +38,18 @@ def beside(session: Session, what: str) -> None:
     """Lets any number of transactions past this point, but none while one is `alone` there."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock_shared(func.hashtextextended(what, 0))))
+
+
+def given(session: Session, values: Mapping[int, str]) -> tuple[ColumnElement[int], ColumnElement[str]]:
+    """Returns two columns, key and value, of a table made of `values`: one statement for as many rows as there are.
+
+    One parameter holds them all: a CASE over hundreds is slow to write, and a statement for each row slow to run.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        pairs = func.json_each_text(literal(dict(values), JSON)).table_valued("key", "value")
+    else:
+        pairs = func.json_each(literal(dict(values), JSON)).table_valued("key", "value")
+    return cast(pairs.c.key, Integer), pairs.c.value
 
 
 def insert_new(session: Session, row: type[SQLModel], values: Sequence[dict[str, Any]]) -> int:
