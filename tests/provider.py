@@ -64,6 +64,10 @@ class Provider:
         """Registers words with places such as {{1}} by their ContentSid."""
         self._control("content", **{sid: words})
 
+    def tell(self, base: str, *, lines: int = 200, sent_after: float = 0.2, delivered_after: float = 1.0) -> None:
+        """Lets the status callbacks of every message accepted from now on be posted to `base`; see `Callbacks`."""
+        self._control("callbacks", base=base, lines=lines, sent_after=sent_after, delivered_after=delivered_after)
+
     def fault(self, mode: str, **options: object) -> None:
         """Adds a fault of MODES; options: times, probability, to_suffix, and what the mode names.
 
@@ -84,7 +88,7 @@ class Provider:
         self._control("reset")
 
     def stats(self) -> dict[str, int]:
-        """Returns requests, accepted, lookups, in_flight, max_in_flight and held."""
+        """Returns requests, accepted, lookups, in_flight, max_in_flight, held, told and refused."""
         return self._control("stats")
 
     def wait(self, **least: int) -> dict[str, int]:

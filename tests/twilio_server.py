@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from tests.http_connection import Connection
+from tests.twilio_callbacks import Callbacks
 
 ACCOUNT_SID = "AC" + "0" * 31 + "1"
 AUTH_TOKEN = "local-provider-token"  # of this stand-in only
@@ -37,6 +38,7 @@ MODES = {
     "born_dead": "recorded with `status` and error `code`, HTTP 201, nothing accepted",
     "hold": "accepted, answered when released",
 }
+COUNTS = ("requests", "accepted", "lookups", "in_flight", "max_in_flight", "told", "refused")
 Json = dict[str, Any]
 
 
@@ -58,7 +60,8 @@ class Server:
         self.faults: list[Json] = []
         self.held: list[Callable[[], None]] = []
         self.waiting: list[tuple[Json, Connection]] = []
-        self.counts = dict.fromkeys(("requests", "accepted", "lookups", "in_flight", "max_in_flight"), 0)
+        self.callbacks: Callbacks | None = None
+        self.counts = dict.fromkeys(COUNTS, 0)
 
     def remember(self, record: Json) -> Json:
         resource = _call(record) if record["sid"].startswith("CA") else _message(record)
@@ -167,6 +170,8 @@ class Server:
             return self.remember({**record, "status": dead.get("status", "failed"), "error_code": dead.get("code")})
         self.log.write(json.dumps(record) + "\n")
         self.counts["accepted"] += 1
+        if self.callbacks is not None and record["status_callback"] and not call:
+            self.callbacks.promise(record)
         return self.remember(record)
 
     def filled(self, form: Json) -> str:
@@ -193,6 +198,8 @@ class Server:
                 self.faults.append(wish)
             case "content":
                 self.contents |= wish
+            case "callbacks":
+                self.callbacks = Callbacks(ACCOUNT_SID, AUTH_TOKEN, self.counts, self.changed, **wish)
             case "clear":
                 self.faults.clear()
             case "release":

@@ -138,6 +138,14 @@ class Installation:
         """Starts a worker process."""
         return self._run(sys.executable, "-m", "workers", log=self.logs)
 
+    async def web(self) -> subprocess.Popen[bytes]:
+        """Starts the web process, waits until it answers, and lets the provider post its callbacks there."""
+        self.environment["TELLFIRST_WEB_PORT"] = str(port := _free_port())
+        process = self._run(sys.executable, "-m", "tellfirst.web", log=self.folder / "web.log")
+        await until(lambda: _listens(port), 30)
+        self.provider.tell(f"http://127.0.0.1:{port}")
+        return process
+
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kills a process as a power cut would, and waits for its end."""
         if process.poll() is None:
@@ -241,6 +249,11 @@ def _free_port() -> int:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
         return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _typed(key: Any) -> str:
