@@ -1,5 +1,6 @@
 """What the dashboard shows: set-based reads in one snapshot, of counts and instants and of nobody's words."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -12,6 +13,7 @@ from tellfirst.store.dashboard_sending import Live, Promised, read_counts, read_
 from tellfirst.store.dashboard_waits import Snag, Wait, read_snags, read_waits
 from tellfirst.store.dashboard_warnings import Answered, Warned, read_answers, read_warnings
 from tellfirst.store.engine import Database
+from tellfirst.store.sending import Sending, read_sending, read_speeds
 from tellfirst.store.tables import ControlRow, OutreachRow
 
 
@@ -29,10 +31,10 @@ class Front(Frozen):
 
 
 class Dashboard:
-    """Reads for the dashboard; writes nothing."""
+    """Reads for the dashboard; writes nothing. `rates` of channels hold where nobody has set another."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, rates: Mapping[str, float] | None = None) -> None:
+        self._database, self._rates = database, dict(rates or {})
 
     def front(self, *, now: datetime) -> Front:
         """Returns the front page as of `now`."""
@@ -45,7 +47,7 @@ class Dashboard:
                 warnings=read_warnings(session, now),
                 waits=read_waits(session),
                 promises=read_promises(session, plans, counts, now),
-                live=read_live(session, plans, counts, now),
+                live=read_live(session, plans, counts, self._rates, now),
                 snags=read_snags(session, now),
                 answers=read_answers(session, now),
                 running=session.execute(running).scalar_one(),
@@ -55,3 +57,9 @@ class Dashboard:
         """Returns the page of one outreach, or None when there is none of that name."""
         with self._database.read() as session:
             return read_page(session, outreach)
+
+    def sending(self, outreach: str, *, now: datetime) -> Sending | None:
+        """Returns how an outreach is leaving as of `now`, or None when nothing of it is."""
+        with self._database.read() as session:
+            speed = read_speeds(session, now, outreach).get(outreach)
+            return read_sending(session, outreach, self._rates, now=now, speed=speed)

@@ -12,11 +12,11 @@ from tellfirst.domain.message import SendState
 from tellfirst.domain.plan import INITIAL, Plan
 from tellfirst.store.controls import PAUSE_ALL
 from tellfirst.store.opening import RECEIVED
+from tellfirst.store.sending import read_sending, read_speeds
 from tellfirst.store.statements import chunks, table
 from tellfirst.store.tables import ControlRow, OutreachRow, RecipientRow, RevisionRow, SendRow
 from tellfirst.store.tables_escalations import EscalationRow
 
-MINUTE = timedelta(minutes=1)
 GONE = (*RECEIVED, SendState.UNDELIVERED)
 """States of what has left us for a customer."""
 UNSETTLED = (SendState.PLANNED, SendState.DEFERRED, SendState.INTENT)
@@ -43,7 +43,7 @@ class Promised(Frozen):
 class Live(Frozen):
     """Is one outreach that is being sent: of its `people` so many were told, held out, set aside, wait or failed.
 
-    `rate` is how many left in the last minute, `left` how long the rest takes at that pace.
+    `rate` is how many were answered in the last minute, `left` how long those that could leave now take at that pace.
     """
 
     outreach: str
@@ -112,17 +112,16 @@ def read_promises(session: Session, plans: Plans, counts: Counts, now: datetime)
     return tuple(sorted(promises, key=lambda one: (not one.risk, one.due, one.outreach)))
 
 
-def read_live(session: Session, plans: Plans, counts: Counts, now: datetime) -> tuple[Live, ...]:
-    """Returns the outreaches that still have somebody to tell."""
+def read_live(
+    session: Session, plans: Plans, counts: Counts, rates: Mapping[str, float], now: datetime
+) -> tuple[Live, ...]:
+    """Returns the outreaches that still have somebody to tell; `rates` hold where nobody has set another."""
     by_outreach: dict[str, list[Key]] = defaultdict(list)
     for key in plans:
         by_outreach[key[0]].append(key)
     open_ = _running(session, by_outreach)
-    arms, aside, rates = (
-        _drawn(session, list(by_outreach)),
-        _set_aside(session, list(by_outreach)),
-        _rates(session, now),
-    )
+    arms, aside = _drawn(session, list(by_outreach)), _set_aside(session, list(by_outreach))
+    speeds = read_speeds(session, now)
     live = []
     for id_, keys in by_outreach.items():
         steps = [counts.get(key, {}) for key in keys]
@@ -135,7 +134,8 @@ def read_live(session: Session, plans: Plans, counts: Counts, now: datetime) -> 
         later = sum(_sum(by, UNSETTLED) for by_step in steps for step, by in by_step.items() if step != INITIAL)
         if not waiting + deferred + later:
             continue
-        rate = rates.get(id_, 0)
+        speed = speeds.get(id_)
+        sending = read_sending(session, id_, rates, now=now, speed=speed) if speed else None
         live.append(
             Live(
                 outreach=id_,
@@ -146,8 +146,8 @@ def read_live(session: Session, plans: Plans, counts: Counts, now: datetime) -> 
                 failed=sum(_sum(by, (SendState.FAILED, SendState.UNKNOWN)) for by in first),
                 set_aside=aside.get(id_, 0) + sum(_sum(by, (SendState.WITHHELD,)) for by in first),
                 waiting=waiting,
-                rate=rate,
-                left=waiting / rate * MINUTE if rate and waiting else None,
+                rate=speed.count if speed else 0,
+                left=sending.left if sending else None,
                 stopped=open_[id_].paused or bool(open_[id_].blocked),
             )
         )
@@ -182,15 +182,6 @@ def _set_aside(session: Session, outreaches: Sequence[str]) -> dict[str, int]:
         query = select(row.c.outreach_id, func.count()).where(*aside).group_by(row.c.outreach_id)
         found.update(session.execute(query).all())
     return found
-
-
-def _rates(session: Session, now: datetime) -> dict[str, int]:
-    send = table(SendRow)
-    lately = send.c.state.in_(GONE), send.c.settled_at > now - MINUTE
-    # Grouped by the column itself, SQLite goes through the whole effect log in its order.
-    outreach = func.coalesce(send.c.outreach_id, "")
-    query = select(outreach, func.count()).where(*lately).group_by(outreach)
-    return dict(session.execute(query).all())
 
 
 def _sum(by_state: Mapping[str, int], states: Iterable[str]) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlmodel import col, select, update
+from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
 from tellfirst.store.engine import Database
@@ -78,6 +78,12 @@ class Rates:
         if row is None or row.per_second is None:
             return Rate(per_second=default)
         return Rate(per_second=row.per_second or None, by=row.by, at=row.at)
+
+
+def read_limits(session: Session, defaults: Mapping[str, float]) -> dict[str, float]:
+    """Returns the pace of channels that have one, in units a second: that which people set, else that of `defaults`."""
+    given = {row.channel: row.per_second for row in session.exec(select(RateRow)) if row.per_second is not None}
+    return {channel: rate for channel, rate in {**defaults, **given}.items() if rate}
 
 
 def _wait(row: RateRow, now: datetime, *, urgent: bool) -> float:

@@ -171,7 +171,7 @@ def create_app(
             wake=work.wake,
         ),
         dashboard_routes(
-            Sources(database, HoursTable.load(settings.hours).at_work(settings.default_zone or "UTC")),
+            Sources(database, HoursTable.load(settings.hours).at_work(settings.default_zone or "UTC"), settings.rates),
             Access(settings.dashboard_token.get_secret_value(), public_url=settings.public_url, clock=clock),
             Sheets(environment=settings.environment, clock=clock),
             clock=clock,

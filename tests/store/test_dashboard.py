@@ -31,7 +31,8 @@ def test_a_morning_is_read_as_it_is(database: Database) -> None:
     ]
     assert [(one.outreach, one.people, one.risk) for one in seen.promises] == [(DOWN, 8, "paused"), (LATE, 28, "")]
     [live] = seen.live
-    assert (live.told, live.held, live.deferred, live.failed, live.waiting, live.rate) == (28, 6, 4, 5, 17, 28)
+    assert (live.told, live.held, live.deferred, live.failed, live.waiting, live.rate) == (28, 6, 4, 5, 17, 33)
+    assert live.left == timedelta(seconds=30) * 3 / 33, "three are ready; who has an hour of their own does not wait"
     assert [(one.outreach, one.what, one.count) for one in seen.snags] == [
         (DOWN, "paused", 0),
         (LATE, "unknown", 3),
@@ -81,6 +82,7 @@ def test_it_never_walks_through_the_whole_effect_log(database: Database) -> None
     event.listen(database.engine, "before_cursor_execute", keep)
     Dashboard(database).front(now=NOON)
     Dashboard(database).outreach(LATE)
+    Dashboard(database).sending(LATE, now=NOON)
     event.remove(database.engine, "before_cursor_execute", keep)
     with database.engine.connect() as connection:
         connection.exec_driver_sql("ANALYZE")  # what it then knows tempts it

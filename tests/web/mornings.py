@@ -26,6 +26,7 @@ from tellfirst.store.tables import (
     DecisionRow,
     MatterRow,
     OutreachRow,
+    PageRow,
     PlaybookVersionRow,
     RecipientRow,
     RevisionRow,
@@ -106,6 +107,11 @@ class Morning:
         )  # fmt: skip
         return plan
 
+    def page(self, outreach: str, number: int, rows: int, *, channel: str = "sms", revision: int = 1) -> None:
+        """Puts in a frozen page."""
+        whose = {"outreach_id": outreach, "revision": revision, "number": number}
+        self.put(PageRow, {**whose, "channel": channel, "rows": rows, "digest": "d"})
+
     def people(self, outreach: str, arms: dict[str | None, int], states: dict[str, int], *, at: datetime) -> None:
         """Puts in recipients by arm, and for the treated the state of their first message in turn."""
         left = [state for state, count in states.items() for _ in range(count)]
@@ -142,6 +148,7 @@ def put_morning(database: Database, now: datetime = NOON) -> None:
     morning = Morning(database)
     early = now - 2 * HOUR
     morning.outreach(LATE, at=early, people=60)
+    morning.page(LATE, 0, 60)
     states: dict[str, int] = {
         SendState.DELIVERED: 20,
         SendState.ACCEPTED: 8,

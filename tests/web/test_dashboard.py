@@ -15,9 +15,11 @@ from sqlmodel import select, update
 from tellfirst.settings import Settings
 from tellfirst.store.dashboard import Dashboard
 from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.sending import Sending
 from tellfirst.store.tables import OutreachRow
 from tellfirst.web.app import create_app
 from tellfirst.web.dashboard.access import COOKIE, SESSION
+from tellfirst.web.dashboard.words import pace
 from tests.web.mornings import CANARIES, DOWN, LATE, NOON, OLD, PAID, put_morning
 
 TOKEN = "a-token-of-at-least-twenty-four"
@@ -263,7 +265,7 @@ async def test_each_section_says_what_is_so(morning: Database) -> None:
         r"inc-2041/1 step update-1 due 9 Mar 2026, 10:00 UTC in 30 min customers 8 at risk paused", told["promises"]
     )
     assert (
-        "progress 39 of 60 told 28 held out 6 deferred 4 failed 5 set aside 0 pace 28 a minute 36 s left"
+        "progress 39 of 60 told 28 held out 6 deferred 4 failed 5 set aside 0 pace 33 in the last minute 2 s left"
         in told["sending"]
     )
     assert "not known whether they arrived messages 3" in told["stuck"]
@@ -280,6 +282,11 @@ async def test_each_section_says_what_is_so(morning: Database) -> None:
 
 async def test_an_outreach_is_told_whole(morning: Database) -> None:
     told = await read(morning, f"/dashboard/{LATE}", temporal_ui="http://127.0.0.1:8233/namespaces/default/workflows/")
+    said = "33 in the last minute; 3 wait; about 2 s left; 4 until they may be disturbed"
+    async with looking(morning) as browser:
+        assert f"<dt>sending</dt><dd>{said}</dd>" in (await browser.get(f"/dashboard/{LATE}")).text
+    async with looking(morning, sms_rate=0.01) as browser:
+        assert "at least 5 min left, by the rate that is set for sms" in (await browser.get(f"/dashboard/{LATE}")).text
     assert "Revision 1: to be told how many 60 of these sms 60" in told.sections["people"]
     assert "drawn so far how many 46 of these treated 40, control 6" in told.sections["people"]
     assert "approve revision 1 signed by ana" in told.sections["decisions"]
@@ -294,6 +301,26 @@ async def test_an_outreach_is_told_whole(morning: Database) -> None:
     assert link in told.links
     old = (await read(morning, f"/dashboard/{OLD}")).sections
     assert "A: randomised, closed difference −4.7 points, 95 % interval" in old["outcome"].replace(" −10", " −10")
+
+
+@pytest.mark.parametrize(
+    ("sending", "said"),
+    [
+        ({"lately": 1_240, "left": timedelta(minutes=3)}, "1,240 in the last minute; 4,000 wait; about 3 min left"),
+        ({"lately": 5}, "5 in the last minute; 4,000 wait; time left not known"),
+        ({}, "none in the last minute; 4,000 wait; time left not known"),
+        (
+            {"lately": 60, "left": timedelta(hours=1), "paced": "in_app"},
+            "60 in the last minute; 4,000 wait; at least 1 h left, by the rate that is set for in app",
+        ),
+        ({"lately": 9, "left": timedelta(hours=1), "stopped": True}, "nothing leaves while it is stopped; 4,000 wait"),
+        ({"waiting": 0, "deferred": 7}, "none in the last minute; 7 until they may be disturbed"),
+        ({"waiting": 0, "lately": 7}, "7 in the last minute"),
+    ],
+)
+def test_how_it_leaves_is_said_and_never_guessed(sending: dict[str, Any], said: str) -> None:
+    nothing = {"waiting": 4_000, "deferred": 0, "lately": 0, "left": None, "paced": "", "stopped": False}
+    assert pace(Sending.model_validate({**nothing, **sending})) == said
 
 
 async def test_it_is_read_anew_after_a_few_seconds_and_says_of_when_it_is(database: Database) -> None:

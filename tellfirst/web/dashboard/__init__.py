@@ -1,6 +1,6 @@
 """The dashboard: what an ops lead looks at in the morning. It reads, and changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -80,10 +80,13 @@ class Morning(Frozen):
 
 
 class Sources:
-    """Reads what the pages show; `at_work` says when business hours are, where people work."""
+    """Reads what the pages show.
 
-    def __init__(self, database: Database, at_work: Calendar) -> None:
-        self.dashboard, self._outcomes = Dashboard(database), Outcomes(database)
+    `at_work` says when business hours are, where people work, `rates` how fast channels go where nobody set it.
+    """
+
+    def __init__(self, database: Database, at_work: Calendar, rates: Mapping[str, float]) -> None:
+        self.dashboard, self._outcomes = Dashboard(database, rates), Outcomes(database)
         self._outreaches, self._load, self._at_work = Outreaches(database), Load(database), at_work
         self._limits: dict[str, Harm] = {}
         self._seen: Morning | None = None
@@ -156,7 +159,9 @@ def dashboard_routes(
         page = await run_in_threadpool(sources.dashboard.outreach, outreach)
         if page is None:
             return sheets.show("gone", title="Not found", status=404)
-        sheet = await run_in_threadpool(sheet_of, page, clock())
+        now = clock()
+        sending = await run_in_threadpool(lambda: sources.dashboard.sending(outreach, now=now))
+        sheet = await run_in_threadpool(sheet_of, page, sending, now)
         link = f"{temporal_ui}/{quote(page.id, safe='')}" if temporal_ui else ""
         return sheets.show("outreach", title=sheet.heading, workflow_link=link, **sheet.model_dump())
 

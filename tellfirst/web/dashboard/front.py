@@ -168,7 +168,7 @@ def _live(one: Live) -> Row:
         ("set_aside", one.set_aside),
     )
     done = one.people - one.waiting - one.deferred
-    pace = "paused" if one.stopped else f"{one.rate:,} a minute"
+    pace = "paused" if one.stopped else f"{one.rate:,} in the last minute"
     return (
         cell(short(one.outreach), href=page_of(one.outreach)),
         progress(one.people, parts, f"{done:,} of {one.people:,}"),

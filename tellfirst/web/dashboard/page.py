@@ -8,8 +8,9 @@ from tellfirst.domain.base import Frozen
 from tellfirst.playbooks.loader import parse
 from tellfirst.playbooks.schema import Parts, Playbook
 from tellfirst.store.dashboard_page import OutreachPage, RevisionView
+from tellfirst.store.sending import Sending
 from tellfirst.web.dashboard.sheet import Section, Table, cell, instant, points, when
-from tellfirst.web.dashboard.words import GRADES, happened, plain
+from tellfirst.web.dashboard.words import GRADES, happened, pace, plain
 
 PARTS = ("subject", "know", "doing", "now", "next", "human", "why", "out")
 """The parts of a message in the order in which they are read."""
@@ -58,15 +59,15 @@ class Sheet(Frozen):
     timeline: tuple[Point, ...]
 
 
-def sheet_of(page: OutreachPage, now: datetime) -> Sheet:
-    """Returns the page of an outreach as of `now`."""
+def sheet_of(page: OutreachPage, sending: Sending | None, now: datetime) -> Sheet:
+    """Returns the page of an outreach as of `now`, with how it is leaving."""
     latest = page.revisions[0] if page.revisions else None
     playbook = parse(latest.playbook_text, "the planned playbook").playbook if latest else None
     signed = any(one.status == "approved" for one in page.revisions)
     return Sheet(
         heading=playbook.title if playbook else plain(page.trigger),
         id=page.id,
-        facts=tuple(_facts(page, latest, playbook)),
+        facts=tuple(_facts(page, latest, playbook, sending)),
         sections=(_people(page), _messages(page), _decisions(page, now), _outcome(page)),
         said="What was said" if signed else "What is to be said",
         steps=tuple(_steps(page)),
@@ -81,9 +82,13 @@ def sheet_of(page: OutreachPage, now: datetime) -> Sheet:
     )
 
 
-def _facts(page: OutreachPage, latest: RevisionView | None, playbook: Playbook | None) -> Iterable[tuple[str, str]]:
+def _facts(
+    page: OutreachPage, latest: RevisionView | None, playbook: Playbook | None, sending: Sending | None
+) -> Iterable[tuple[str, str]]:
     ended = f"ended: {plain(page.ending)}" if page.closed else "running"
     yield "state", f"stopped: {page.blocked}" if page.blocked else "paused" if page.paused else ended
+    if sending is not None:
+        yield "sending", pace(sending)
     yield "trigger", page.trigger
     if latest is not None and playbook is not None:
         yield "reason code", latest.plan.reason_code
