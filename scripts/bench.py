@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench_idle import idle
 from bench_latency import latency
 from bench_mass import mass
+from bench_million import million
 from bench_place import Stage, stage
 from bench_plan import plan
 from bench_recover import recover
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, tuple[Run, int]] = {
     "recover": (recover, 4_000),
     "idle": (idle, 2_000),
     "latency": (latency, 30_000),
+    "million": (million, 1_000_000),
     "plan": (plan, 1_000_000),
 }
 """What there is to measure, and with how many recipients unless told otherwise."""
