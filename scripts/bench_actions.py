@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 
+from tellfirst.contract import SEND_QUEUE_PREFIX
+from workers.pool import HEARD_WITHIN
+
 ONE = (
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
     EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
@@ -69,15 +72,20 @@ def _marking(events: Sequence[HistoryEvent]) -> set[int]:
 
 def _heartbeats(events: Sequence[HistoryEvent]) -> int:
     timeouts: dict[int, timedelta] = {}
+    rarest: dict[int, timedelta] = {}
     begun: dict[int, tuple[datetime, timedelta]] = {}
     total = 0
     for event in events:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            timeouts[event.event_id] = event.activity_task_scheduled_event_attributes.heartbeat_timeout.ToTimedelta()
+            scheduled = event.activity_task_scheduled_event_attributes
+            timeouts[event.event_id] = scheduled.heartbeat_timeout.ToTimedelta()
+            # Workers that send let them through more often, so that a page hears soon that it is called back.
+            sends = scheduled.task_queue.name.startswith(SEND_QUEUE_PREFIX)
+            rarest[event.event_id] = HEARD_WITHIN if sends else MOST
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             started = event.activity_task_started_event_attributes
             timeout = timeouts.get(started.scheduled_event_id, timedelta())
-            throttle = min(timeout * SHARE, MOST) if timeout else UNSAID
+            throttle = min(timeout * SHARE, rarest[started.scheduled_event_id]) if timeout else UNSAID
             begun[event.event_id] = event.event_time.ToDatetime(), throttle
             total += started.attempt
         elif event.event_type in ENDS:
