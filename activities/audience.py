@@ -48,12 +48,11 @@ class Audience:
     def gather(self, case: OutreachRecord, revision: int, playbook: Playbook, now: datetime) -> None:
         """Keeps a verdict about each affected subject that no revision has planned for yet."""
         self._recipients.discard(case.id, revision)
-        position, steps = 0, planned_steps(playbook, now)
+        position, rules = 0, Rules(playbook, planned_steps(playbook, now))
         for fresh in self._affected.not_planned(case, playbook, at=now):
             customers = self._customers.resolve(sorted({s.customer for s in fresh}))
             candidates = [
-                self._candidate(subject, customers.get(subject.customer), playbook, case.facts, steps)
-                for subject in fresh
+                self._candidate(subject, customers.get(subject.customer), case.facts, rules) for subject in fresh
             ]
             self._recipients.add(case.id, revision, candidates, first=position)
             position += len(candidates)
@@ -64,18 +63,19 @@ class Audience:
         self,
         subject: Subject,
         customer: Customer | None,
-        playbook: Playbook,
         shared: Facts,
-        steps: tuple[PlannedStep, ...],
+        rules: "Rules",
     ) -> Candidate:
+        playbook = rules.playbook
+
         def left_out(verdict: str) -> Candidate:
             cluster = customer.cluster if customer else subject.customer
             return Candidate(subject_key=subject.key, customer=subject.customer, cluster=cluster, verdict=verdict)
 
         if customer is None:
             return left_out("unknown_customer")
-        locales = self._locales(customer, playbook)
-        channels = self._choose(customer, playbook, locales)
+        locales = rules.locales(customer.preference.locale or customer.locale)
+        channels = self._choose(customer, rules, locales)
         if isinstance(channels, str):
             return left_out(channels)
         facts: Facts = {}
@@ -88,9 +88,11 @@ class Audience:
             check_facts(playbook, facts)
         except RenderError:
             return left_out("facts_missing_or_wrong")
-        if any(isinstance(v, str) and personal_pattern(v) for n, v in facts.items() if _plain(playbook, n)):
+        if any(isinstance(v, str) and personal_pattern(v) for n, v in facts.items() if n in rules.plain):
             return left_out("facts_missing_or_wrong")
-        promises = own_promises(steps, self._calendar(customer, playbook, channels[0]))
+        promises: dict[str, datetime] | None = {}
+        if playbook.updates:
+            promises = own_promises(rules.steps, self._calendar(customer, playbook, channels[0]))
         if promises is None:
             return left_out("promise_in_quiet_hours")
         first, *others = (
@@ -115,20 +117,13 @@ class Audience:
             alternates=tuple(others),
         )
 
-    def _locales(self, customer: Customer, playbook: Playbook) -> dict[Channel, str]:
-        """Returns the language of their text on each channel that has one for them."""
-        wanted = customer.preference.locale or customer.locale
-        chosen = {c: choose_locale(playbook.initial, c, wanted, playbook.default_locale) for c in playbook.channels}
-        return {channel: locale for channel, locale in chosen.items() if locale is not None}
-
-    def _choose(
-        self, customer: Customer, playbook: Playbook, locales: Mapping[Channel, str]
-    ) -> tuple[Channel, ...] | str:
+    def _choose(self, customer: Customer, rules: "Rules", locales: Mapping[Channel, str]) -> tuple[Channel, ...] | str:
         """Returns the channels by which they may be told, in order, or the verdict why by none."""
+        playbook = rules.playbook
         works = {channel for channel, address in customer.addresses.items() if address.usable} & self._channels
         usable = frozenset(channel for channel in playbook.channels if channel in works)
         return choose(
-            in_order(playbook.channels, urgency=playbook.urgency, by=playbook.choice.order),
+            rules.order,
             Reach(
                 usable=usable,
                 locales=locales,
@@ -153,7 +148,7 @@ class Audience:
                 quiet=customer.preference.quiet,
             )
 
-        if not playbook.updates or not within(ANYWHERE).rules:
+        if not within(ANYWHERE).rules:
             return ALWAYS
         number = next((customer.addresses[c].address for c in NUMBERS if c in customer.addresses), None)
         zones = zones_of(
@@ -186,5 +181,19 @@ class Audience:
         return frozenset() if zones.names else held
 
 
-def _plain(playbook: Playbook, name: str) -> bool:
-    return playbook.data[name].class_ == "operational"
+class Rules:
+    """Is what a playbook says to everybody, worked out once for an audience."""
+
+    def __init__(self, playbook: Playbook, steps: tuple[PlannedStep, ...]) -> None:
+        self.playbook, self.steps = playbook, steps
+        self.order = in_order(playbook.channels, urgency=playbook.urgency, by=playbook.choice.order)
+        self.plain = frozenset(name for name, field in playbook.data.items() if field.class_ == "operational")
+        self._locales: dict[str, dict[Channel, str]] = {}
+
+    def locales(self, wanted: str) -> Mapping[Channel, str]:
+        """Returns the language of the text on each channel that has one for who wants it in `wanted`."""
+        if wanted not in self._locales:
+            initial, usual = self.playbook.initial, self.playbook.default_locale
+            chosen = {channel: choose_locale(initial, channel, wanted, usual) for channel in self.playbook.channels}
+            self._locales[wanted] = {channel: locale for channel, locale in chosen.items() if locale is not None}
+        return self._locales[wanted]

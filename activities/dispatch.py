@@ -18,6 +18,7 @@ from activities.pacing import Pace
 from activities.pages import Page, PageReport, PageRequest
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources, Watch
+from activities.turns import Turns
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
@@ -67,6 +68,7 @@ class DispatchActivities:
         adapters: Mapping[str, Adapter],
         pace: Pace,
         loop: asyncio.AbstractEventLoop,
+        turns: Turns,
         digest_key: bytes,
         hours: HourRules,
         links: Links,
@@ -78,7 +80,8 @@ class DispatchActivities:
         self._approvals, self._continues = approvals, continues
         self._gate, self._playbooks = gate, playbooks
         self._sources, self._adapters, self._pace = sources, adapters, pace
-        self._loop, self._digest_key, self._hours, self._links = loop, digest_key, hours, links
+        self._loop, self._turns = loop, turns
+        self._digest_key, self._hours, self._links = digest_key, hours, links
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
 
@@ -87,7 +90,7 @@ class DispatchActivities:
     @activity.defn(no_thread_cancel_exception=True)
     def dispatch(self, request: PageRequest) -> PageReport:
         """Sends what is still to be sent of a page, from wherever an earlier attempt was cut off."""
-        with told_plainly():
+        with told_plainly(), self._turns.taken():
             clock = AttemptClock()
             revision = self._outreaches.revision(request.outreach, request.revision)
             if revision is None:
@@ -115,7 +118,7 @@ class DispatchActivities:
                 return self._report(page, halted=CALLED_BACK)
             if halted := self._micro_batch(page, adapter, token, batch, clock, watch):
                 return self._report(page, halted=halted)
-            activity.heartbeat(batch[-1].recipient.position)
+            self._say(batch[-1].recipient.position)
         return self._report(page)
 
     def _turn_comes(self, page: Page, units: int, position: int) -> bool:
@@ -128,8 +131,9 @@ class DispatchActivities:
                 raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
             if not (wait := self._pace.take(page.channel, units, urgent=urgent)):
                 return True
-            activity.heartbeat(position)
-            self._pace.rest(min(wait, LOOK_EVERY))
+            self._say(position)
+            with self._turns.left():
+                self._pace.rest(min(wait, LOOK_EVERY))
 
     def _micro_batch(
         self,
@@ -141,7 +145,10 @@ class DispatchActivities:
         watch: Watch | None,
     ) -> str:
         keys = [send.recipient.subject_key for send in batch]
-        affected = None if watch is None else watch.still(keys, at=clock.now())
+        affected = None
+        if watch is not None:
+            with self._turns.left():  # the database of others takes as long as it takes
+                affected = watch.still(keys, at=clock.now())
         texts = {send.id: page.render(send) for send in batch}
         # Again for every micro-batch: a key revoked meanwhile stops the rest.
         now = read_at = clock.now()
@@ -237,7 +244,7 @@ class DispatchActivities:
         if not outbound:
             return ""
         # Slow is not dead: the database may have taken its time for the intents, and the provider may for the answers.
-        activity.heartbeat(batch[0].recipient.position)
+        self._say(batch[0].recipient.position)
         if clock.now() >= min(lease_until - self._margin, read_at + FRESH):
             # This process was stopped for a while; whoever takes the page over must not meet our requests, and what
             # was read may no longer be so.
@@ -285,8 +292,13 @@ class DispatchActivities:
             broken=self._sends.too_late(page.key) if tally.withheld and page.step.due is not None else 0,
         )
 
+    def _say(self, position: int) -> None:
+        with self._turns.left():
+            activity.heartbeat(position)
+
     def _on_loop(self, work: Coroutine[Any, Any, T], position: int) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        while not futures.wait([future], timeout=SAY_EVERY).done:
-            activity.heartbeat(position)
+        with self._turns.left():
+            while not futures.wait([future], timeout=SAY_EVERY).done:
+                activity.heartbeat(position)
         return future.result()

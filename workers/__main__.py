@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.turns import Turns
 from tellfirst.contract import DATA_CONVERTER
 from tellfirst.errors import TellfirstError
 from tellfirst.settings import Settings, temporal_connection
@@ -22,13 +23,13 @@ STOP_WITHIN = 30.0
 """Seconds for what is in work to end: longer than the time-out of a request and the grace of activities together."""
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, turns: Turns) -> None:
     """Runs until SIGINT or SIGTERM; pages in work are handed back first."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    application = build(settings, loop=loop)
+    application = build(settings, loop=loop, turns=turns)
     try:
         client = await Client.connect(**temporal_connection(), data_converter=DATA_CONVERTER)
         running = workers(application, client)
@@ -65,7 +66,9 @@ def main() -> int:
     for noisy in ("httpx", "httpcore", "twilio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)  # they log addresses of requests
     try:
-        asyncio.run(run(Settings.load()))
+        turns = Turns()
+        with asyncio.Runner(loop_factory=turns.loop) as runner:
+            runner.run(run(Settings.load(), turns))
     except TellfirstError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

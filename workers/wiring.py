@@ -37,6 +37,7 @@ from activities.reconciliation import ReconciliationActivities
 from activities.resume import Resumes
 from activities.sources import Sources
 from activities.surveys import SurveyActivities
+from activities.turns import Turns
 from activities.upkeep import UpkeepActivities
 from tellfirst.channels import receipts
 from tellfirst.channels.base import Adapter
@@ -141,6 +142,7 @@ def build(
     settings: Settings,
     *,
     loop: asyncio.AbstractEventLoop,
+    turns: Turns | None = None,
     adapters: Mapping[str, Adapter] | None = None,
     library: Mapping[str, LoadedPlaybook] | None = None,
 ) -> Application:
@@ -273,6 +275,7 @@ def build(
             adapters=adapters,
             pace=Pace(Rates(database, settings.rates)),
             loop=loop,
+            turns=turns or Turns(),
             digest_key=digest_key,
             hours=hours,
             links=links,
