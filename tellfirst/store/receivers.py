@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, func, literal
+from sqlalchemy import ColumnElement, Subquery, func, literal, tuple_
 from sqlalchemy import select as select_columns
 from sqlmodel import col, insert, select, update
 
@@ -47,21 +47,29 @@ class Receivers:
 
     def sends(self, outreach: str, step: str) -> Iterator[list[StepSend]]:
         """Yields all sends of a step, in the order of its revisions and their audiences."""
-        last = 0
+        revision, position, page = 0, -1, -1
+        place = tuple_(col(RecipientRow.revision), col(RecipientRow.position))
         while True:
+            # One recipient may have sends on several channels, each on a page of its own.
+            beyond = (place > (revision, position)) | (col(SendRow.page) > page)
             query = (
-                select(SendRow, RecipientRow.id, RecipientRow.subject_key)
+                select(SendRow, RecipientRow.subject_key, RecipientRow.position)
                 .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
-                .where(SendRow.outreach_id == outreach, SendRow.step == step, col(RecipientRow.id) > last)
-                .order_by(col(RecipientRow.id))
+                .where(
+                    RecipientRow.outreach_id == outreach,
+                    SendRow.step == step,
+                    place >= (revision, position),
+                    beyond,
+                )
+                .order_by(col(RecipientRow.revision), col(RecipientRow.position), col(SendRow.page))
                 .limit(self._chunk)
             )
             with self._database.read() as session:
-                found = [(_send(row, key), id_ or 0) for row, id_, key in session.exec(query)]
+                found = list(session.exec(query))
             if not found:
                 return
-            yield [send for send, _ in found]
-            last = found[-1][1]
+            yield [_send(row, key) for row, key, _ in found]
+            revision, position, page = found[-1][0].revision, found[-1][2], found[-1][0].page
 
     def revisions(self, outreach: str, step: str) -> list[int]:
         """Returns the revisions of which anybody received a step."""

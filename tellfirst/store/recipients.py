@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
-from sqlalchemy import case, func
+from sqlalchemy import case, func, tuple_
 from sqlmodel import col, delete, select, update
 
 from tellfirst.domain.message import Channel
@@ -13,6 +13,7 @@ from tellfirst.domain.plan import INITIAL, PageSpan, spans_of
 from tellfirst.domain.recipient import ELIGIBLE, Candidate, Recipient, Wave
 from tellfirst.store.alternates import alternates_of, on_page
 from tellfirst.store.engine import Database
+from tellfirst.store.rows import SHOWN
 from tellfirst.store.rows import read_recipient as read_recipient
 from tellfirst.store.statements import chunks, given, insert_new, table
 from tellfirst.store.tables import PageRow, RecipientRow, SendRow
@@ -95,7 +96,7 @@ class Recipients:
         """Returns the next eligible recipients of a channel, behind the position `after`, that stand on no page yet."""
         row = table(RecipientRow)
         query = (
-            row.select()
+            select(*(row.c[name] for name in SHOWN))
             .where(
                 row.c.outreach_id == outreach,
                 row.c.revision == revision,
@@ -266,25 +267,27 @@ class Recipients:
 
     def subject_keys(self, outreach: str) -> Iterator[list[tuple[int, str]]]:
         """Yields (recipient id, subject key) of everyone whose condition is not known to be over."""
-        last = 0
+        row = table(RecipientRow)
+        place = tuple_(row.c.revision, row.c.position)
+        last = (0, -1)
         while True:
             query = (
-                select(RecipientRow.id, RecipientRow.subject_key)
+                select(row.c.id, row.c.subject_key, row.c.revision, row.c.position)
                 .where(
-                    RecipientRow.outreach_id == outreach,
-                    col(RecipientRow.id) > last,
-                    RecipientRow.verdict == ELIGIBLE,
-                    col(RecipientRow.cleared_at).is_(None),
+                    row.c.outreach_id == outreach,
+                    place > last,
+                    row.c.verdict == ELIGIBLE,
+                    row.c.cleared_at.is_(None),
                 )
-                .order_by(col(RecipientRow.id))
+                .order_by(row.c.revision, row.c.position)
                 .limit(2_000)
             )
             with self._database.read() as session:
-                found = [(id_ or 0, key) for id_, key in session.exec(query)]
+                found = session.execute(query).all()
             if not found:
                 return
-            yield found
-            last = found[-1][0]
+            yield [(id_, key) for id_, key, _, _ in found]
+            last = found[-1][2:]
 
     def mark_cleared(self, ids: Sequence[int], *, at: datetime) -> None:
         """Records for whom the condition is over."""
