@@ -90,9 +90,7 @@ class Audience:
             return left_out("facts_missing_or_wrong")
         if any(isinstance(v, str) and personal_pattern(v) for n, v in facts.items() if n in rules.plain):
             return left_out("facts_missing_or_wrong")
-        promises: dict[str, datetime] | None = {}
-        if playbook.updates:
-            promises = own_promises(rules.steps, self._calendar(customer, playbook, channels[0]))
+        promises = own_promises(rules.steps, self._calendar(customer, playbook, channels[0]))
         if promises is None:
             return left_out("promise_in_quiet_hours")
         first, *others = (
@@ -148,7 +146,7 @@ class Audience:
                 quiet=customer.preference.quiet,
             )
 
-        if not within(ANYWHERE).rules:
+        if not playbook.updates or not within(ANYWHERE).rules:
             return ALWAYS
         number = next((customer.addresses[c].address for c in NUMBERS if c in customer.addresses), None)
         zones = zones_of(

@@ -13,6 +13,7 @@ from tellfirst.domain.condition import FactValue
 from tellfirst.domain.message import Rendered
 
 MIN_KEY_BYTES = 16
+_WRITTEN = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def address_digest(key: bytes, channel: str, address: str) -> str:
@@ -22,7 +23,7 @@ def address_digest(key: bytes, channel: str, address: str) -> str:
     """
     if len(key) < MIN_KEY_BYTES:
         raise ValueError(f"the key for address digests has {MIN_KEY_BYTES} bytes or more")
-    return hmac.new(key, _bytes("address", channel, address), hashlib.sha256).hexdigest()
+    return hmac.digest(key, _bytes("address", channel, address), "sha256").hex()
 
 
 def facts_digest(facts: Mapping[str, FactValue]) -> str:
@@ -72,4 +73,4 @@ def _hash(tag: str, *parts: object) -> str:
 
 
 def _bytes(tag: str, *parts: object) -> bytes:
-    return json.dumps([f"tellfirst.{tag}.v1", *parts], sort_keys=True, separators=(",", ":")).encode()
+    return _WRITTEN([f"tellfirst.{tag}.v1", *parts]).encode()

@@ -76,7 +76,8 @@ class Customers:
     def resolve(self, refs: Sequence[str]) -> dict[str, Customer]:
         """Returns the known customers among `refs`, by id."""
         found: dict[str, Customer] = {}
-        customer, point = table(CustomerRow), table(ContactPointRow)
+        customer, point = table(CustomerRow).c, table(ContactPointRow).c
+        who = select(*(column for column in customer if column.name != "created_at"))
         with self._database.read() as session:
             for chunk in chunks(refs):
                 consents: dict[str, list[Consent]] = defaultdict(list)
@@ -85,10 +86,11 @@ class Customers:
                         Consent(channel=c.channel, purpose=c.purpose, allowed=c.allowed, at=c.at)
                     )
                 addresses: dict[str, dict[str, Address]] = defaultdict(dict)
-                for p in session.execute(point.select().where(point.c.customer_id.in_(chunk))):
+                where_to = select(point.customer_id, point.channel, point.address, point.usable)
+                for p in session.execute(where_to.where(point.customer_id.in_(chunk))):
                     addresses[p.customer_id][p.channel] = Address(address=p.address, usable=p.usable)
                 chosen = preferences_of(session, chunk)
-                for row in session.execute(customer.select().where(customer.c.id.in_(chunk))):
+                for row in session.execute(who.where(customer.id.in_(chunk))):
                     found[row.id] = Customer(
                         id=row.id,
                         first_name=row.first_name,

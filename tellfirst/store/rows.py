@@ -11,6 +11,12 @@ from tellfirst.domain.recipient import Recipient
 from tellfirst.store.tables import RecipientRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
 
+SHOWN = (
+    *("id", "position", "customer_id", "subject_key", "channel", "locale", "timezone", "facts", "others"),
+    *("address_digest", "content_digest", "leaf", "verdict", "cleared_at", "promises"),
+)
+"""The columns of a recipient that the domain knows."""
+
 
 def read_recipient(row: RecipientRow | Row[Any], alternate: AlternateRow | None = None) -> Recipient:
     """Returns a recipient as the domain knows them; with `alternate` as they are told by that channel.
