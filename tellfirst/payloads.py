@@ -3,15 +3,20 @@
 A history is paid for by its bytes and read again on every restart; half of a small model is fields that nobody set.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import SchemaSerializer
 from pydantic_core.core_schema import any_schema
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
-from temporalio.converter import CompositePayloadConverter, DataConverter, DefaultPayloadConverter
+from temporalio.converter import CompositePayloadConverter, DataConverter, DefaultPayloadConverter, PayloadCodec
 
 from tellfirst.domain.base import Answer
+from tellfirst.errors import SettingsError
+
+ENCRYPTED = b"binary/encrypted"
+"""The `encoding` of a payload that tellfirst/encryption.py wrote."""
 
 
 class LeanJson(PydanticJSONPlainPayloadConverter):
@@ -35,4 +40,22 @@ class LeanPayloads(CompositePayloadConverter):
         super().__init__(*(lean if one.encoding == lean.encoding else one for one in usual))
 
 
-DATA_CONVERTER = DataConverter(payload_converter_class=LeanPayloads)
+class Unencrypted(PayloadCodec):
+    """Writes payloads as they are, and reads none that is encrypted: taken as it is, a decision would be lost."""
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Returns them as they are."""
+        return list(payloads)
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Returns them as they are; raises SettingsError where one is encrypted."""
+        if any(payload.metadata.get("encoding") == ENCRYPTED for payload in payloads):
+            raise SettingsError(
+                "a payload is encrypted, and no keys are given",
+                where="TELLFIRST_PAYLOAD_KEYS",
+                remedy="give the keys that the workers have",
+            )
+        return list(payloads)
+
+
+DATA_CONVERTER = DataConverter(payload_converter_class=LeanPayloads, payload_codec=Unencrypted())

@@ -11,9 +11,12 @@ from zoneinfo import available_timezones
 from babel.numbers import get_currency_precision
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
+from tellfirst.contract import DATA_CONVERTER
 from tellfirst.domain.message import Channel
+from tellfirst.encryption import encrypting, read_keys
 from tellfirst.errors import SettingsError
 from tellfirst.measurement.costs import CostRates
 from tellfirst.policy.caps import FrequencyCap
@@ -197,6 +200,15 @@ class Settings(BaseSettings):
     web_host: str = Field(default="127.0.0.1", description="address the web process listens on")
     web_port: int = Field(default=8090, description="port the web process listens on")
 
+    payload_keys: Path | None = Field(
+        default=None, description="file of the keys that payloads in Temporal are encrypted with; default none are"
+    )
+    codec_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="lets the codec server listen beyond this machine, and who has it read; 24 characters or more",
+    )
+    codec_host: str = Field(default="127.0.0.1", description="address the codec server listens on")
+    codec_port: int = Field(default=8091, description="port the codec server listens on")
     @field_validator("playbooks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -230,7 +242,7 @@ class Settings(BaseSettings):
             raise ValueError("what time costs needs TELLFIRST_CURRENCY, such as EUR")
         return self
 
-    @field_validator("inbox_secret", "dashboard_token")
+    @field_validator("inbox_secret", "dashboard_token", "codec_token")
     @classmethod
     def _is_long(cls, value: SecretStr) -> SecretStr:
         if value and len(value.get_secret_value()) < 24:
@@ -286,6 +298,11 @@ class Settings(BaseSettings):
     @property
     def outbox(self) -> Path:
         """Returns the folder into which the outbox channel writes."""
+    @property
+    def data_converter(self) -> DataConverter:
+        """Returns how values become payloads here; raises SettingsError for keys that cannot be used."""
+        return encrypting(read_keys(self.payload_keys)) if self.payload_keys else DATA_CONVERTER
+
         return self.data_dir / "outbox"
 
     @property

@@ -11,7 +11,6 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.turns import Turns
-from tellfirst.contract import DATA_CONVERTER
 from tellfirst.errors import TellfirstError
 from tellfirst.settings import Settings, temporal_connection
 from workers.pool import start_feeds, start_upkeep, workers
@@ -29,9 +28,10 @@ async def run(settings: Settings, turns: Turns) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
+    converter = settings.data_converter
     application = build(settings, loop=loop, turns=turns)
     try:
-        client = await Client.connect(**temporal_connection(), data_converter=DATA_CONVERTER)
+        client = await Client.connect(**temporal_connection(), data_converter=converter)
         running = workers(application, client)
         await start_feeds(application, client)
         await start_upkeep(client)

@@ -12,7 +12,6 @@ from temporalio.service import RPCError
 
 from tellfirst.channels import receipts
 from tellfirst.client import OutreachClient
-from tellfirst.contract import DATA_CONVERTER
 from tellfirst.errors import NotFoundError, SourceError, UnreachableError
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.policy.prices import Prices
@@ -216,10 +215,11 @@ def find_playbook(library: dict[str, LoadedPlaybook], name: str) -> LoadedPlaybo
 
 def on_temporal(work: Callable[[Client], Awaitable[T]]) -> T:
     """Runs `work` with a connected Temporal client; raises UnreachableError when the server does not answer."""
+    converter = Settings.load().data_converter
 
     async def connected() -> T:
         try:
-            client = await Client.connect(**temporal_connection(), data_converter=DATA_CONVERTER)
+            client = await Client.connect(**temporal_connection(), data_converter=converter)
         except RuntimeError:
             raise _unreachable() from None
         try:

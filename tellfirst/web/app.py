@@ -15,7 +15,6 @@ from temporalio.client import Client
 from tellfirst.channels.notify_file import read_notifiers
 from tellfirst.channels.receipts import judge, meaning
 from tellfirst.client import OutreachClient
-from tellfirst.contract import DATA_CONVERTER
 from tellfirst.policy.optout import Wording
 from tellfirst.policy.quiet import HoursTable
 from tellfirst.policy.replies import Replies as ReplyReader
@@ -68,9 +67,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def connect() -> OutreachClient:
-    """Returns a client that connects when it is first used: receipts and opt-outs are taken without Temporal."""
-    return OutreachClient(await Client.connect(**temporal_connection(), data_converter=DATA_CONVERTER, lazy=True))
+def connecting(settings: Settings) -> Callable[[], Awaitable[OutreachClient]]:
+    """Returns what makes a client that connects when it is first used: opt-outs are taken without Temporal."""
+    converter = settings.data_converter
+
+    async def connect() -> OutreachClient:
+        return OutreachClient(await Client.connect(**temporal_connection(), data_converter=converter, lazy=True))
+
+    return connect
 
 
 def create_app(
@@ -78,10 +82,11 @@ def create_app(
     database: Database,
     *,
     clock: Callable[[], datetime] = utc_now,
-    connect: Callable[[], Awaitable[OutreachClient]] = connect,
+    connect: Callable[[], Awaitable[OutreachClient]] | None = None,
 ) -> FastAPI:
     """Returns the application; whoever made `database` closes it."""
     receipts = Receipts(database, judge=judge, meaning=meaning, everything=settings.opt_out == "everything")
+    connect = connect or connecting(settings)
     arrivals = Arrivals(database)
     replies = Replies(database, everything=settings.opt_out == "everything")
     consents = Consents(database, everything=settings.opt_out == "everything")

@@ -9,6 +9,7 @@ LAYERS = {
     "tellfirst.domain": 0,
     "tellfirst.payloads": 1,
     "tellfirst.contract": 1,
+    "tellfirst.encryption": 1,
     "tellfirst.policy": 2,
     "tellfirst.playbooks": 2,
     "tellfirst.measurement": 2,
