@@ -170,6 +170,9 @@ class Settings(BaseSettings):
     events_out: Path | None = Field(
         default=None, description="file of the systems that are told what happens; default none"
     )
+    inside_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="hosts of your own that webhooks may reach at private addresses, by spaces"
+    )
     exceptions_webhook: str = Field(
         default="",
         description="where granted exceptions are posted; default files, and none are taken in a live environment",
@@ -197,9 +200,6 @@ class Settings(BaseSettings):
     sendgrid_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="public keys that SendGrid signs events with, by spaces"
     )
-    web_host: str = Field(default="127.0.0.1", description="address the web process listens on")
-    web_port: int = Field(default=8090, description="port the web process listens on")
-
     payload_keys: Path | None = Field(
         default=None, description="file of the keys that payloads in Temporal are encrypted with; default none are"
     )
@@ -209,12 +209,15 @@ class Settings(BaseSettings):
     )
     codec_host: str = Field(default="127.0.0.1", description="address the codec server listens on")
     codec_port: int = Field(default=8091, description="port the codec server listens on")
+    web_host: str = Field(default="127.0.0.1", description="address the web process listens on")
+    web_port: int = Field(default=8090, description="port the web process listens on")
+
     @field_validator("playbooks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
 
-    @field_validator(*SOURCES, "resend_secrets", "sendgrid_keys", "inbox_origins", mode="before")
+    @field_validator(*SOURCES, "resend_secrets", "sendgrid_keys", "inbox_origins", "inside_hosts", mode="before")
     @classmethod
     def _by_spaces(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
@@ -296,13 +299,13 @@ class Settings(BaseSettings):
         return bool(self.exceptions_webhook) or not self.is_live
 
     @property
-    def outbox(self) -> Path:
-        """Returns the folder into which the outbox channel writes."""
-    @property
     def data_converter(self) -> DataConverter:
         """Returns how values become payloads here; raises SettingsError for keys that cannot be used."""
         return encrypting(read_keys(self.payload_keys)) if self.payload_keys else DATA_CONVERTER
 
+    @property
+    def outbox(self) -> Path:
+        """Returns the folder into which the outbox channel writes."""
         return self.data_dir / "outbox"
 
     @property

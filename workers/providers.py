@@ -4,6 +4,7 @@ from tellfirst.channels.base import Adapter
 from tellfirst.channels.in_app import InAppInbox, Shelf
 from tellfirst.channels.outbox import Outbox
 from tellfirst.channels.person import PersonCalls
+from tellfirst.channels.reach import Reach
 from tellfirst.channels.webhook import Hook, HookFile, NoHook, Webhook
 from tellfirst.settings import Settings
 from workers.mail import email
@@ -49,4 +50,5 @@ def build_hook(settings: Settings) -> Hook:
     if not settings.exceptions_webhook:
         return HookFile(settings.data_dir / "exceptions")
     secret = settings.exceptions_secret.get_secret_value()
-    return Webhook(settings.exceptions_webhook, secret, where="TELLFIRST_EXCEPTIONS_WEBHOOK or …_SECRET")
+    where = "TELLFIRST_EXCEPTIONS_WEBHOOK or …_SECRET"
+    return Webhook(settings.exceptions_webhook, secret, where=where, reach=Reach(settings.inside_hosts))

@@ -44,6 +44,7 @@ from tellfirst.channels.base import Adapter
 from tellfirst.channels.feed_file import Endpoint, read_endpoints
 from tellfirst.channels.notices import Notifiers
 from tellfirst.channels.notify_file import read_notifiers
+from tellfirst.channels.reach import Reach
 from tellfirst.channels.webhook import Hook
 from tellfirst.playbooks.loader import LIBRARY, LoadedPlaybook, load_library
 from tellfirst.policy.prices import Prices
@@ -196,7 +197,8 @@ def build(
         outcomes=Outcomes(database),
         late=Late(database),
     )
-    notifiers, endpoints = read_notifiers(settings.notify), read_endpoints(settings.events_out)
+    reach = Reach(settings.inside_hosts)
+    notifiers, endpoints = read_notifiers(settings.notify, reach), read_endpoints(settings.events_out, reach)
     reader = GrantReader(exceptions=exceptions, matters=matters, outreaches=outreaches, playbooks=playbooks, gate=gate)
     return Application(
         settings=settings,

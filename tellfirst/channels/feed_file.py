@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 
+from tellfirst.channels.reach import Reach
 from tellfirst.channels.webhook import Hook, Webhook
 from tellfirst.domain.base import Outside
 from tellfirst.domain.feed import HAPPENINGS, chosen
@@ -55,14 +56,16 @@ class EventsFile(Outside):
         return value
 
 
-def read_endpoints(path: Path | None) -> Mapping[str, Endpoint]:
+def read_endpoints(path: Path | None, reach: Reach | None = None) -> Mapping[str, Endpoint]:
     """Returns the systems of the file at `path` by name, none without one; raises SettingsError naming the entry."""
     if path is None:
         return {}
     try:
         file = EventsFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         return {
-            one.name: Endpoint(Webhook(one.url, *one.secrets, where=f"{path}, endpoint '{one.name}'"), one.types)
+            one.name: Endpoint(
+                Webhook(one.url, *one.secrets, where=f"{path}, endpoint '{one.name}'", reach=reach), one.types
+            )
             for one in file.endpoint
         }
     except (OSError, UnicodeDecodeError) as error:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from tellfirst.channels.notices import CONSOLE, Mail, Notifier, Notifiers, SignedNotices
+from tellfirst.channels.reach import Reach
 from tellfirst.channels.smtp import MailServer
 from tellfirst.channels.webhook import Webhook
 from tellfirst.domain.base import Outside
@@ -63,7 +64,7 @@ class NotifyFile(Outside):
         return self
 
 
-def read_notifiers(path: Path | None) -> Notifiers:
+def read_notifiers(path: Path | None, reach: Reach | None = None) -> Notifiers:
     """Returns the ways of the file at `path`; without one everybody is told on the console.
 
     Raises SettingsError naming the file, the entry and the remedy.
@@ -72,7 +73,7 @@ def read_notifiers(path: Path | None) -> Notifiers:
         return Notifiers({}, {})
     try:
         file = NotifyFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        ways = {name: _notifier(way, file.smtp, f"{path}, ways.{name}") for name, way in file.ways.items()}
+        ways = {name: _notifier(way, file.smtp, f"{path}, ways.{name}", reach) for name, way in file.ways.items()}
         return Notifiers(ways, file.to)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
@@ -90,7 +91,7 @@ def read_notifiers(path: Path | None) -> Notifiers:
         ) from None
 
 
-def _notifier(way: Way, smtp: Smtp | None, where: str) -> Notifier:
+def _notifier(way: Way, smtp: Smtp | None, where: str, reach: Reach | None) -> Notifier:
     if way.email and smtp is not None:
         return Mail(MailServer(**smtp.model_dump(exclude={"sender"})), smtp.sender, way.email)
-    return SignedNotices(Webhook(way.webhook, way.secret, where=where))
+    return SignedNotices(Webhook(way.webhook, way.secret, where=where, reach=reach))

@@ -10,12 +10,15 @@ from typing import Protocol
 import httpx
 import standardwebhooks
 
+from tellfirst.channels.reach import InsideAddressError, Reach
 from tellfirst.domain.base import Frozen
 from tellfirst.errors import SettingsError
 
 PREFIX = "whsec_"
 MIN_SECRET_BYTES = 24
 LONGEST_WAIT = 3_600.0
+INSIDE = "inside_address"
+"""What became of a message whose host led inside unasked."""
 
 
 class Delivery(Frozen):
@@ -68,30 +71,39 @@ class Webhook:
     """Posts to one address that is configured, never to one that is given with a message.
 
     Several secrets are for the time in which one replaces another: the receiver needs one of them. `where` it is
-    configured stands in what is raised when it is not an address or a secret.
+    configured stands in what is raised when it is not an address or a secret. What the name leads to is looked up
+    once an attempt, held against `reach`, and connected to: no second answer can lead elsewhere.
     """
 
-    def __init__(self, url: str, *secrets: str, where: str = "", timeout: float = 10.0) -> None:
-        parsed = httpx.URL(url)
-        if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
-            raise SettingsError(
-                "the address of a webhook is not one", where=where, remedy="give a full https:// address"
-            )
-        self._url, self._timeout = url, timeout
+    def __init__(
+        self, url: str, *secrets: str, where: str = "", timeout: float = 10.0, reach: Reach | None = None
+    ) -> None:
+        self._reach = reach or Reach()
+        self._url, self._timeout = self._reach.check(url, where=where), timeout
         self._secrets = [read_secret(secret, where=where) for secret in secrets or ("",)]
         self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
 
     async def deliver(self, id_: str, body: bytes, *, now: datetime) -> Delivery:
         """Posts once; only 2xx acknowledges, for a redirect or an error may mean that nobody has understood it."""
-        headers = {"content-type": "application/json", **signed_headers(id_, body, *self._secrets, now=now)}
+        host = self._url.netloc.decode()
+        headers = {"host": host, "content-type": "application/json"}
+        headers |= signed_headers(id_, body, *self._secrets, now=now)
         try:
             # The client's own time-out begins anew with every byte. The status says all: no body is read.
-            async with (
-                asyncio.timeout(self._timeout),
-                self._client.stream("POST", self._url, content=body, headers=headers) as answer,
-            ):
-                status, wait = answer.status_code, _seconds(answer.headers)
-        except (httpx.HTTPError, TimeoutError) as error:
+            async with asyncio.timeout(self._timeout):
+                address = (await self._reach.addresses(self._url))[0]
+                async with self._client.stream(
+                    "POST",
+                    self._url.copy_with(host=address),
+                    content=body,
+                    headers=headers,
+                    # The certificate is still held against the name.
+                    extensions={"sni_hostname": self._url.raw_host.decode().strip("[]")},
+                ) as answer:
+                    status, wait = answer.status_code, _seconds(answer.headers)
+        except InsideAddressError:
+            return Delivery(acknowledged=False, detail=INSIDE)
+        except (httpx.HTTPError, OSError) as error:  # a time-out is one, and a name that leads nowhere
             return Delivery(acknowledged=False, detail=type(error).__name__)
         return Delivery(acknowledged=200 <= status < 300, detail=str(status), retry_after=wait)
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from tellfirst.channels.notify_file import read_notifiers
+from tellfirst.channels.reach import Reach
 from tellfirst.channels.receipts import judge, meaning
 from tellfirst.client import OutreachClient
 from tellfirst.policy.optout import Wording
@@ -85,8 +86,8 @@ def create_app(
     connect: Callable[[], Awaitable[OutreachClient]] | None = None,
 ) -> FastAPI:
     """Returns the application; whoever made `database` closes it."""
-    receipts = Receipts(database, judge=judge, meaning=meaning, everything=settings.opt_out == "everything")
     connect = connect or connecting(settings)
+    receipts = Receipts(database, judge=judge, meaning=meaning, everything=settings.opt_out == "everything")
     arrivals = Arrivals(database)
     replies = Replies(database, everything=settings.opt_out == "everything")
     consents = Consents(database, everything=settings.opt_out == "everything")
@@ -99,7 +100,10 @@ def create_app(
 
     # What waits behind its acknowledgement, by who posted it; done again it must change nothing.
     escalations = ReplyEscalations(
-        Outreaches(database), Notices(database), read_notifiers(settings.notify), clock=clock
+        Outreaches(database),
+        Notices(database),
+        read_notifiers(settings.notify, Reach(settings.inside_hosts)),
+        clock=clock,
     )
     handlers: dict[str, Handler] = {
         conditions.SOURCE: conditions.tell_temporal,
