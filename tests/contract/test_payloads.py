@@ -16,6 +16,7 @@ from activities.pages import PageReport
 from tellfirst import contract
 from tellfirst.contract import DATA_CONVERTER, DecisionAnswer, Ending, Result
 from tellfirst.domain.base import Answer, Frozen
+from tellfirst.store.retention import Emptied
 
 ASSUMED = {
     ("Condition", "episode"): 1,
@@ -23,6 +24,7 @@ ASSUMED = {
     ("Draft", "kind"): "correction",
     ("Draft", "step"): "initial",
     ("Plan", "needed"): 1,
+    ("UpkeepReport", "emptied"): Emptied(),
     ("Plan", "fallback_after"): timedelta(minutes=15),
     ("Plan", "call_within"): timedelta(hours=1),
 }

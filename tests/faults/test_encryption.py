@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from tellfirst.playbooks.loader import LoadedPlaybook
 from tellfirst.settings import Settings
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.customers import CustomerRecord, Customers
-from tests.faults.installation import Installation, until
+from tests.faults.installation import ROOT, Installation, until
 from tests.figures import Figure
 from tests.world import FAR, OPEN_HOURS, FakeProvider
 from workers.__main__ import come_to_rest
@@ -115,7 +116,8 @@ async def test_nothing_that_was_said_can_be_read_in_temporals_database(
     async with Installation(tmp_path) as place:
         Contacts(place.database).save([], source="helpdesk", through=FAR, now=datetime.now(UTC))
         async with working(place, [], saying=PLAIN):
-            await end(place, await begin(place, PLAIN))
+            plain = await begin(place, PLAIN)
+            await end(place, plain)
             switched = await begin(place, SWITCHED)
         async with working(place, [FIRST], saying=SEALED):
             sealed = await begin(place, SEALED)
@@ -124,6 +126,7 @@ async def test_nothing_that_was_said_can_be_read_in_temporals_database(
             assert len({message.address for message in sms.sent}) == 2
         history = await place.client.get_workflow_handle(sealed.id).fetch_history()
         text = history.to_json()
+        sizes = [sum(event.ByteSize() for event in one.events) for one in (await plain.fetch_history(), history)]
 
         described = await place.client.get_workflow_handle(sealed.id).describe()
         shown = f"{described.id} {described.typed_search_attributes} {await described.memo()}"
@@ -143,8 +146,32 @@ async def test_nothing_that_was_said_can_be_read_in_temporals_database(
     figure(
         f"canaries in Temporal's database: plain {json.dumps(found[PLAIN])}, encrypted {stored.count(SEALED.encode())}"
     )
+    figure(f"histories of the two lives: plain {sizes[0]:,} bytes, encrypted {sizes[1]:,}")
     assert all(found[PLAIN].values()), "the control: what is not encrypted stands there"
     assert stored.count(SEALED.encode()) == 0
     assert text.count("encryption-key-id") > 20
     used = {name for name in (key_id(FIRST), key_id(SECOND)) if name.encode() in stored}
     assert used == {key_id(FIRST), key_id(SECOND)}
+
+
+async def test_whoever_has_no_usable_keys_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("not a key\n")
+    environment = {"PYTHONPATH": str(ROOT), "TELLFIRST_PAYLOAD_KEYS": str(tmp_path / "keys"), "TELLFIRST_WEB_PORT": "0"}
+
+    async def run(*words: str) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *words, cwd=tmp_path, env=environment, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            _, said = await asyncio.wait_for(process.communicate(), 60)
+        except TimeoutError:
+            process.kill()
+            raise
+        return process.returncode, said.decode()
+
+    command = "from tellfirst.cli import main; main()"
+    ended = await asyncio.gather(run("-m", "workers"), run("-m", "tellfirst.web"), run("-c", command, "stuck"))
+    for code, said in ended:
+        assert code == 2
+        assert "line 1 is no 32 bytes in base64" in said
+        assert "not a key" not in said
