@@ -111,7 +111,10 @@ def compile_step(playbook: Playbook, step_id: str, channel: Channel, locale: str
             remedy=f"add one in {playbook.default_locale}",
         )
     where = f"playbook {playbook.id}, step {step_id}, {channel}.{chosen}"
-    return Template(playbook, channel, chosen, step.messages[channel][chosen], where)
+    try:
+        return Template(playbook, channel, chosen, step.messages[channel][chosen], where)
+    except RecursionError:
+        raise PlaybookError("is folded too deeply", where=where, remedy="use plain {{ field }}") from None
 
 
 def choose_locale(step: Step, channel: Channel, wanted: str, default: str) -> str | None:

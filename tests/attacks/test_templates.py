@@ -62,7 +62,16 @@ CORPUS = [
 ]
 
 
-@pytest.mark.parametrize("source", CORPUS, ids=lambda source: f"{source[:24]!r} of {len(source)}")
+FITTING = [source[:3_990] for source in CORPUS if len(source) > 4_000] + [
+    "{% if train %}" * 130 + "x" + "{% endif %}" * 130,
+    "{% if " + "(" * 1_900 + "train" + ")" * 1_900 + " %}x{% endif %}",
+    "{{ train" + "[train" * 500 + "]" * 500 + " }}",
+    "{{ train" + " | upcase" * 430 + " }}",
+]
+"""What is long is refused for its length alone: the same, as long as a part of a message may be."""
+
+
+@pytest.mark.parametrize("source", CORPUS + FITTING, ids=lambda source: f"{source[:24]!r} of {len(source)}")
 @pytest.mark.parametrize("place", ["body", "subject"])
 def test_no_template_takes_long_or_says_more_than_it_may(source: str, place: str) -> None:
     data = content()
