@@ -1,10 +1,12 @@
 """How trouble inside an activity is told to Temporal: what may be retried, when, and never with personal data."""
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 
 from tellfirst.errors import SourceError, TellfirstError
 from tellfirst.store.engine import DatabaseError
@@ -27,3 +29,10 @@ def told_plainly() -> Iterator[None]:
         raise ApplicationError(str(error), type="Source") from None
     except TellfirstError as error:
         raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from None
+    except FailureError:
+        raise
+    except Exception as error:
+        # What a library says of its trouble may name whom it was about; where it happened tells enough to look.
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(at.filename).name}, line {at.lineno}"
+        raise ApplicationError(f"{type(error).__name__} in {where}", type=type(error).__name__) from None

@@ -62,7 +62,7 @@ async def test_what_customers_are_stands_nowhere_else(
         if not tried.is_set():
             tried.set()
             # The words of a library that fails: whom, where and what.
-            raise RuntimeError(f"cannot reach {batch[0].address}: {batch[0].body} {NAME}")
+            raise RuntimeError(f"cannot reach {batch[0].address}: {batch[0].rendered.body} {NAME}")
         return await send(batch, now=now)
 
     monkeypatch.setattr(world.sms, "send", breaks)
