@@ -193,27 +193,26 @@ def _concerned(
     session: Session, outreach: str, revision: int, step: str, *, opens: bool, page: int | None
 ) -> list[RecipientRow]:
     """Returns whom a step may have been lost for, or reached by an alternate channel before."""
-    mine = (SendRow.outreach_id == outreach, SendRow.revision == revision)
     ended = col(SendRow.state).in_([SendState.FAILED, SendState.UNDELIVERED])
-    may_be = select(SendRow.recipient_id).where(*mine, SendRow.step == step, ended)
-    told = (
-        select(SendRow.recipient_id)
-        .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
-        .where(
-            *mine,
-            SendRow.step == INITIAL,
-            col(SendRow.state).in_(RECEIVED),
-            col(SendRow.channel) != col(RecipientRow.channel),
-        )
-    )
+    other = col(SendRow.channel) != col(RecipientRow.channel)
+    may_be = (SendRow.step == step, ended)
+    told = (SendRow.step == INITIAL, col(SendRow.state).in_(RECEIVED), other)
+
+    def some(which: Sequence[ColumnElement[bool] | bool]) -> ColumnElement[bool]:
+        mine = col(SendRow.recipient_id) == col(RecipientRow.id)
+        if page is not None:
+            return select(SendRow.id).where(mine, *which).exists()
+        # Of a whole audience those few are looked for, and not something for each of the others.
+        of_all = (SendRow.outreach_id == outreach, SendRow.revision == revision)
+        found = select(SendRow.recipient_id).join(RecipientRow, mine).where(*of_all, *which)
+        return col(RecipientRow.id).in_(found.correlate(None))
+
     query = select(RecipientRow).where(
         RecipientRow.outreach_id == outreach,
         RecipientRow.revision == revision,
         RecipientRow.arm == "treated",
         RecipientRow.verdict == ELIGIBLE,
-        col(RecipientRow.id).in_(may_be)
-        if opens
-        else or_(col(RecipientRow.id).in_(may_be), col(RecipientRow.id).in_(told)),
+        some(may_be) if opens else or_(some(may_be), some(told)),
     )
     if page is not None:
         here = select(AlternateRow.position).where(
