@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, ColumnElement, Integer, Table, cast, func, literal, select
+from sqlalchemy import ARRAY, JSON, ColumnElement, Integer, Table, Text, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session, SQLModel
@@ -32,6 +32,13 @@ def alone(session: Session, what: str) -> None:
     """Lets one transaction at a time past this point, until it ends; SQLite has one writer anyway."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
+
+
+def alone_each(session: Session, whats: Iterable[str]) -> None:
+    """Lets one transaction at a time past each of many points, which all who come pass in one order."""
+    if session.get_bind().dialect.name == "postgresql":
+        in_order = select(func.unnest(literal(sorted(whats), ARRAY(Text))).label("what")).subquery()
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(in_order.c.what, 0))))
 
 
 def beside(session: Session, what: str) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from tellfirst.domain.receipt import Receipt
 from tellfirst.store.receipts import Receipts
+from tellfirst.web.gathering import Gathering
 from tellfirst.web.signatures import ANSWERS
 from tellfirst.web.twilio_forms import FORMS, TwilioForms
 
@@ -17,7 +17,7 @@ PROVIDER = "twilio"
 
 def twilio_receipts(receipts: Receipts, forms: TwilioForms, *, clock: Callable[[], datetime]) -> APIRouter:
     """Returns the route to which Twilio reports; our id for the message is the `d` of the address it was given."""
-    router = APIRouter()
+    router, gathering = APIRouter(), Gathering(receipts, clock=clock)
 
     @router.post(PATH, status_code=204, response_class=Response, responses=ANSWERS, openapi_extra=FORMS)
     async def post_twilio_status(request: Request, d: str = "") -> None:
@@ -34,7 +34,7 @@ def twilio_receipts(receipts: Receipts, forms: TwilioForms, *, clock: Callable[[
             error=error[:16] if _plain(error) else "",
             send=d[:64] if _plain(d) else "",
         )
-        await run_in_threadpool(receipts.take, receipt, now=clock())
+        await gathering.take(receipt)
 
     return router
 
