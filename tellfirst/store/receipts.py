@@ -33,6 +33,7 @@ class SilentSend(Frozen):
     id: str
     provider: str
     provider_id: str
+    settled_at: datetime
 
 
 class Receipts:
@@ -89,26 +90,33 @@ class Receipts:
         return [one for one in receipts if (one.provider, one.provider_id) not in sends]
 
     def silent(
-        self, channel: str, adapter: str, since: datetime, until: datetime, *, after: str, limit: int
+        self, channel: str, adapter: str, since: datetime, until: datetime, *, after: SilentSend | None, limit: int
     ) -> list[SilentSend]:
-        """Returns sends of a channel and adapter, accepted in a span of time and since then without a final receipt."""
+        """Returns sends of a channel and adapter, accepted in a span of time and since then without a final receipt.
+
+        They come in the order of their acceptance, those behind `after`.
+        """
+        settled = col(SendRow.settled_at)
         query = (
             select(SendRow)
             .where(
                 SendRow.state == SendState.ACCEPTED,
-                col(SendRow.settled_at) >= since,
-                col(SendRow.settled_at) < until,
+                settled >= (after.settled_at if after else since),
+                settled < until,
                 SendRow.channel == channel,
                 SendRow.adapter == adapter,
                 SendRow.provider_id != "",
-                SendRow.id > after,
             )
-            .order_by(col(SendRow.id))
+            .order_by(settled, col(SendRow.id))
             .limit(limit)
         )
+        if after is not None:
+            query = query.where((settled > after.settled_at) | (col(SendRow.id) > after.id))
         with self._database.read() as session:
             return [
-                SilentSend(id=row.id, provider=row.adapter, provider_id=row.provider_id) for row in session.exec(query)
+                SilentSend(id=row.id, provider=row.adapter, provider_id=row.provider_id, settled_at=row.settled_at)
+                for row in session.exec(query)
+                if row.settled_at is not None
             ]
 
     def judge_again(self, send: SilentSend, *, now: datetime) -> None:
@@ -157,7 +165,7 @@ def _raw(receipt: Receipt, now: datetime) -> dict[str, object]:
 def _known(session: Session, messages: Collection[tuple[str, str]]) -> Iterable[tuple[str, str, str, str, str]]:
     """Returns (id, adapter, provider id, state, reason) of the sends whose messages these are."""
     sends = table(SendRow).c
-    query = select(sends.id, sends.adapter, sends.provider_id, sends.state, sends.reason)
+    query = select(sends.id, sends.adapter, sends.provider_id, sends.state, sends.reason)  # type: ignore[call-overload]
     return session.connection().execute(query.where(sends.provider_id.in_([id_ for _, id_ in messages])))
 
 
