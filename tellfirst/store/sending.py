@@ -118,7 +118,7 @@ def read_sending(
         waiting=total,
         deferred=deferred,
         lately=lately,
-        left=left if total else None,
+        left=left,
         paced=paced,
         stopped=row.paused or bool(row.blocked) or PAUSE_ALL in names or halted,
     )

@@ -138,6 +138,12 @@ def test_an_update_goes_to_those_who_got_the_first_message(database: Database) -
     assert half.seen().waiting == 30 + 3
 
 
+def test_of_an_update_whose_time_is_over_only_what_is_planned_waits(database: Database) -> None:
+    half = Half(database)
+    half.put("update-1", 0, accepted=7, planned=3)
+    assert half.seen(later=timedelta(days=30)).waiting == 3
+
+
 def test_an_update_that_is_over_does_not_wait_for_who_was_reached_afterwards(database: Database) -> None:
     half = Half(database)
     half.put("update-1", 0, accepted=10)
