@@ -117,8 +117,10 @@ class Outreaches:
         Only what nobody was told of is replaced: planned anew, those whom it told would be told again.
         """
         found: set[str] = set()
+        begun = select(RevisionRow.number).where(RevisionRow.outreach_id == outreach, RevisionRow.status != "planning")
         with self._database.read() as session:
-            for chunk in chunks(keys):
+            # Mostly it is the first revision, of an audience that may be great.
+            for chunk in chunks(keys if session.exec(begun).first() is not None else ()):
                 found.update(
                     session.exec(
                         select(RecipientRow.subject_key)

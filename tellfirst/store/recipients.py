@@ -15,7 +15,7 @@ from tellfirst.store.alternates import alternates_of, on_page
 from tellfirst.store.engine import Database
 from tellfirst.store.rows import SHOWN
 from tellfirst.store.rows import read_recipient as read_recipient
-from tellfirst.store.statements import chunks, given, insert_new, table
+from tellfirst.store.statements import chunks, given, insert_whole, table
 from tellfirst.store.tables import PageRow, RecipientRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.waves import Randomisation as Randomisation
@@ -61,8 +61,8 @@ class Recipients:
             for n, c in enumerate(candidates)
         ]
         with self._database.write() as session:
-            insert_new(session, RecipientRow, values)
-            insert_new(session, AlternateRow, alternates_of(outreach, revision, first, candidates))
+            insert_whole(session, RecipientRow, values)
+            insert_whole(session, AlternateRow, alternates_of(outreach, revision, first, candidates))
 
     def fold_customers(self, outreach: str, revision: int) -> None:
         """Leaves each customer one row: the first of their subjects speaks for the others, and counts them."""
