@@ -3,13 +3,19 @@
 A history is paid for by its bytes and read again on every restart; half of a small model is fields that nobody set.
 """
 
+from functools import cache
 from typing import Any
 
 from pydantic_core import SchemaSerializer
 from pydantic_core.core_schema import any_schema
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
-from temporalio.converter import CompositePayloadConverter, DataConverter, DefaultPayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultPayloadConverter,
+    EncodingPayloadConverter,
+)
 
 from tellfirst.domain.base import Answer
 
@@ -31,8 +37,14 @@ class LeanPayloads(CompositePayloadConverter):
     """Converts nothing, bytes, protobuf and, as lean JSON, everything else."""
 
     def __init__(self) -> None:
-        usual, lean = DefaultPayloadConverter.default_encoding_payload_converters, LeanJson()
-        super().__init__(*(lean if one.encoding == lean.encoding else one for one in usual))
+        super().__init__(*_converters())
+
+
+@cache
+def _converters() -> tuple[EncodingPayloadConverter, ...]:
+    # The SDK makes a converter for every value that it converts: made once, what types are read by is kept.
+    usual, lean = DefaultPayloadConverter.default_encoding_payload_converters, LeanJson()
+    return tuple(lean if one.encoding == lean.encoding else one for one in usual)
 
 
 DATA_CONVERTER = DataConverter(payload_converter_class=LeanPayloads)
