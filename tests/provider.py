@@ -32,6 +32,7 @@ class Provider:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.pid = self._process.pid
         assert self._process.stdout is not None
         word, _, number = self._process.stdout.readline().partition(" ")
         if word != "ready":
