@@ -86,6 +86,8 @@ class Callbacks:
             if self._waiting:
                 self._waiting.popleft()
                 self.answered(0)
+            if self._waiting:
+                self._go_on()
 
     def take(self, line: "_Line") -> bytes:
         """Returns what a line posts next; without any it is idle."""
