@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from temporalio import activity, workflow
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 QUEUE = "floor"
 SHORT = timedelta(seconds=10)
@@ -75,10 +75,7 @@ class Floor:
 async def main(address: str, file: str) -> None:
     """Works until it is killed."""
     client = await Client.connect(address)
-    work = [nothing, Planned(file).plan]
-    # In no sandbox, as outreaches run.
-    bare = UnsandboxedWorkflowRunner()
-    await Worker(client, task_queue=QUEUE, workflows=[Floor], workflow_runner=bare, activities=work).run()
+    await Worker(client, task_queue=QUEUE, workflows=[Floor], activities=[nothing, Planned(file).plan]).run()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from uuid import uuid4
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from tellfirst import contract
 from tellfirst.channels.base import Adapter
@@ -144,7 +143,7 @@ class World:
     async def work(self, graceful: timedelta = timedelta(seconds=1)) -> None:
         """Starts the workers; once they stop, what they do has so long to end by itself."""
         assert self.app is not None
-        self._workers = workers(self.app, self.env.client, graceful=graceful, runner=SandboxedWorkflowRunner())
+        self._workers = workers(self.app, self.env.client, graceful=graceful)
         self._running = [asyncio.create_task(worker.run()) for worker in self._workers]
 
     async def rest(self) -> None:

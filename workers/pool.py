@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker import Worker
 
 from activities.feed import FeedRequest
 from tellfirst import __version__, contract
@@ -39,17 +39,8 @@ URGENT_AT_ONCE = 2
 """Urgent pages it sends at once besides: however many pages a campaign has, these are not behind them."""
 
 
-def workers(
-    application: Application,
-    client: Client,
-    *,
-    graceful: timedelta = timedelta(seconds=10),
-    runner: WorkflowRunner | None = None,
-) -> list[Worker]:
-    """Returns the workers of one process: for workflows and database work, and two per channel.
-
-    `runner` is what workflows run in; without one in no sandbox, which costs as much as all that they do.
-    """
+def workers(application: Application, client: Client, *, graceful: timedelta = timedelta(seconds=10)) -> list[Worker]:
+    """Returns the workers of one process: for workflows and database work, and two per channel."""
     main: Sequence[Callable[..., Any]] = [
         application.planning.plan,
         application.addenda.keep_draft,
@@ -96,8 +87,6 @@ def workers(
                 ResumeWorkflow,
             ],
             activities=main,
-            # What the sandbox finds (a clock that is read, a draw that is made) the tests find, which all run in it.
-            workflow_runner=runner or UnsandboxedWorkflowRunner(),
             interceptors=[OneArgument()],
             activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),
             max_concurrent_activities=20,
