@@ -64,6 +64,13 @@ class Alternates:
         with self._database.read() as session:
             return [read_recipient(row, alternate) for row, alternate in session.exec(query)]
 
+    def channels(self, outreach: str, revision: int) -> set[Channel]:
+        """Returns by which channels anybody of a revision may be told besides."""
+        row = table(AlternateRow)
+        query = select(row.c.channel).where(row.c.outreach_id == outreach, row.c.revision == revision).distinct()
+        with self._database.read() as session:
+            return {cast(Channel, channel) for channel in session.execute(query).scalars()}
+
     def add_page(
         self, outreach: str, revision: int, number: int, channel: str, contents: dict[int, str], digest: str
     ) -> None:
