@@ -73,8 +73,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Any) -> None:
     # A deferred transaction that turns into a writer fails at once, whatever the busy timeout: say it beforehand.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        # This cannot fail; through SQLAlchemy it takes as long as the query behind it.
+        connection.connection.driver_connection.execute("BEGIN")
 
 
 class Database:
