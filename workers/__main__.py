@@ -1,4 +1,4 @@
-"""`python -m workers`: runs the workers of one process until it is told to stop."""
+"""`python -m workers [QUEUE]…`: runs the workers of one process, for all queues or for those, until told to stop."""
 
 import asyncio
 import gc
@@ -24,8 +24,11 @@ STOP_WITHIN = 30.0
 """Seconds for what is in work to end: longer than the time-out of a request and the grace of activities together."""
 
 
-async def run(settings: Settings, turns: Turns) -> None:
-    """Runs until SIGINT or SIGTERM; pages in work are handed back first."""
+async def run(settings: Settings, turns: Turns, queues: Sequence[str] = ()) -> None:
+    """Runs the workers of some queues, by default of all, until SIGINT or SIGTERM; pages in work are handed back first.
+
+    Raises InputError for a queue that there is not.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -36,7 +39,7 @@ async def run(settings: Settings, turns: Turns) -> None:
     gc.freeze()
     try:
         client = await Client.connect(**temporal_connection(), data_converter=DATA_CONVERTER)
-        running = workers(application, client)
+        running = workers(application, client, queues=queues)
         await start_feeds(application, client)
         await start_upkeep(client)
         tasks = [asyncio.create_task(worker.run()) for worker in running]
@@ -72,7 +75,7 @@ def main() -> int:
     try:
         turns = Turns()
         with asyncio.Runner(loop_factory=turns.loop) as runner:
-            runner.run(run(Settings.load(), turns))
+            runner.run(run(Settings.load(), turns, sys.argv[1:]))
     except TellfirstError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -1,10 +1,14 @@
-"""How soon another worker goes on where one died, and that a mass leaves room for others."""
+"""How soon another worker goes on where one died, that a mass leaves room for others, and who works on what."""
 
 from datetime import timedelta
 
+import pytest
+
 from activities.dispatch import TAKE_OVER_EVERY
+from tellfirst.errors import InputError
 from tellfirst.settings import Settings
-from workers.pool import HEARD_WITHIN, PAGES_AT_ONCE
+from tests.world import World
+from workers.pool import HEARD_WITHIN, PAGES_AT_ONCE, workers
 from workflows.options import SEND
 from workflows.sending import PAGES_IN_FLIGHT
 
@@ -18,3 +22,15 @@ def test_a_dead_workers_page_is_taken_over_within_fifteen_seconds() -> None:
 
 def test_one_mass_leaves_room_beside_it() -> None:
     assert PAGES_IN_FLIGHT < PAGES_AT_ONCE
+
+
+async def test_a_process_works_on_the_queues_that_it_is_given(world: World) -> None:
+    chosen = workers(world.app, world.env.client, queues=["send-sms", "send-sms-urgent"])
+    assert [one.task_queue for one in chosen] == ["send-sms", "send-sms-urgent"]
+    every = {one.task_queue for one in workers(world.app, world.env.client)}
+    assert every > {"outreach", "send-email", "send-sms", "send-sms-urgent"}
+
+
+async def test_a_queue_that_there_is_not_is_named(world: World) -> None:
+    with pytest.raises(InputError, match="there is no queue 'send-fax'; the queues are outreach, feed, send-"):
+        workers(world.app, world.env.client, queues=["send-fax", "outreach"])
