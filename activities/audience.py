@@ -48,7 +48,8 @@ class Audience:
 
     def gather(self, case: OutreachRecord, revision: int, playbook: Playbook, now: datetime) -> None:
         """Keeps a verdict about each affected subject that no revision has planned for yet."""
-        self._recipients.discard(case.id, revision)
+        for gone in self._recipients.discard(case.id, revision):
+            activity.heartbeat(gone)
         position, rules = 0, Rules(playbook, planned_steps(playbook, now))
         with Behind() as behind:
             for fresh in self._affected.not_planned(case, playbook, at=now):

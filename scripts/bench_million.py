@@ -32,6 +32,7 @@ class Course(Frozen):
     """Is one run; of the curves each entry is the seconds that the next STEP recipients took."""
 
     planned: float
+    drawn: float
     sent: float
     curve: tuple[float, ...]
     mails: tuple[float, ...]
@@ -58,6 +59,7 @@ async def course(stage: Stage, recipients: int) -> Course:
             await planned(place, handle)
             taken = time.perf_counter() - begun
             await place.approve(handle)
+            approved = time.perf_counter()
             before, (texted, mailed) = seconds_of(place.processes), await watched(place, mails, recipients)
             spent = seconds_of(place.processes) - before
             while (tally := await asyncio.to_thread(place.sends.tally, handle.id)).in_doubt:
@@ -68,6 +70,7 @@ async def course(stage: Stage, recipients: int) -> Course:
             runs = [run async for run in chain(place.client, handle)]
             return Course(
                 planned=taken,
+                drawn=texted[0][0] - approved,
                 sent=texted[-1][0] - texted[0][0],
                 curve=curve([(at, n + m) for (at, n), (_, m) in zip(texted, mailed, strict=True)]),
                 mails=curve(mailed),
@@ -159,6 +162,7 @@ async def million(stage: Stage, recipients: int, runs: int) -> Benchmark:
         recipients=recipients,
         figures=(
             figure("start to recorded revision", [one.planned], "s"),
+            figure("approval to first message", [one.drawn], "s"),
             figure("first to last message", [one.sent], "s"),
             figure("recipients per second", [recipients / one.sent], "1/s"),
             figure(f"seconds per {STEP:,} recipients", one.curve, "s"),

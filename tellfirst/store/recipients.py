@@ -22,6 +22,8 @@ from tellfirst.store.waves import Randomisation as Randomisation
 from tellfirst.store.waves import randomise_page
 
 TOLD_ONCE = "told_in_another_message"
+DISCARDED = 10_000
+"""Positions whose rows are removed in one transaction."""
 
 
 class Recipients:
@@ -32,12 +34,27 @@ class Recipients:
 
     # -- planning
 
-    def discard(self, outreach: str, revision: int) -> None:
-        """Removes the rows of a revision whose planning did not finish."""
+    def discard(self, outreach: str, revision: int) -> Iterator[int]:
+        """Removes the rows of a revision whose planning did not finish; yields how far it has come, again and again."""
+        audience = (RecipientRow.outreach_id == outreach, RecipientRow.revision == revision)
         with self._database.write() as session:
-            for row in (PageRow, AlternateRow, RecipientRow):
-                columns = table(row).c
-                session.execute(delete(row).where(columns.outreach_id == outreach, columns.revision == revision))
+            session.execute(
+                delete(PageRow).where(col(PageRow.outreach_id) == outreach, col(PageRow.revision) == revision)
+            )
+            last = session.exec(select(func.max(RecipientRow.position)).where(*audience)).one()
+        # A million at once would take longer than an activity may be silent, and others would wait for it.
+        for first in range(0, -1 if last is None else last + 1, DISCARDED):
+            with self._database.write() as session:
+                for row in (AlternateRow, RecipientRow):
+                    columns = table(row).c
+                    session.execute(
+                        delete(row).where(
+                            columns.outreach_id == outreach,
+                            columns.revision == revision,
+                            columns.position.between(first, first + DISCARDED - 1),
+                        )
+                    )
+            yield first
 
     def add(self, outreach: str, revision: int, candidates: Sequence[Candidate], *, first: int) -> None:
         """Adds candidates at positions `first`, `first` + 1, …."""

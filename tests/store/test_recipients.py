@@ -6,7 +6,7 @@ import pytest
 
 from tellfirst.domain.recipient import ELIGIBLE, Candidate
 from tellfirst.store.engine import Database
-from tellfirst.store.recipients import TOLD_ONCE, Recipients
+from tellfirst.store.recipients import DISCARDED, TOLD_ONCE, Recipients
 from tests.store.make import DAY, NOON, OUTREACH, by, candidate, paged
 
 
@@ -157,7 +157,10 @@ def test_samples_are_the_first_of_each_channel(database: Database) -> None:
 def test_discard_removes_one_revision(database: Database) -> None:
     recipients = paged(database, [candidate("c-1")])
     paged(database, [candidate("c-1")], revision=2)
-    recipients.discard(OUTREACH, 1)
+    recipients.add(OUTREACH, 1, [candidate("c-2")], first=2 * DISCARDED)
+    assert list(recipients.discard(OUTREACH, 1)) == [0, DISCARDED, 2 * DISCARDED]
+    assert list(recipients.discard(OUTREACH, 1)) == []
+    assert recipients.verdicts(OUTREACH, 1) == {}
     assert recipients.page(OUTREACH, 1, 0) == recipients.page_digests(OUTREACH, 1) == []
     assert len(recipients.page(OUTREACH, 2, 0)) == len(recipients.page_digests(OUTREACH, 2)) == 1
 
