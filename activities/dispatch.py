@@ -102,7 +102,9 @@ class DispatchActivities:
             if token is None:
                 raise later("PageHeld", "another worker holds this page", TAKE_OVER_EVERY)
             try:
-                with self._sources.watch(page.playbook, self._parameters(request.outreach)) as watch:
+                watched = self._sources.watches(page.playbook)
+                parameters = self._parameters(request.outreach) if watched else {}
+                with self._sources.watch(page.playbook, parameters) as watch:
                     return self._leave(page, adapter, token, clock, watch)
             except FencedOffError:
                 raise later("FencedOff", "another worker has taken this page over", TAKE_OVER_EVERY) from None

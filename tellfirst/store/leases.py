@@ -2,13 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement
-from sqlmodel import Session, col, update
+from sqlalchemy import ColumnElement, select, update
+from sqlmodel import Session
 
 from tellfirst.domain.base import Frozen
 from tellfirst.store.engine import Database
-from tellfirst.store.statements import insert_new
+from tellfirst.store.statements import insert_new, table
 from tellfirst.store.tables import LeaseRow
+
+_LEASES = table(LeaseRow)
 
 
 class PageKey(Frozen):
@@ -33,7 +35,8 @@ class Leases:
     def take(self, key: PageKey, *, now: datetime, until: datetime) -> int | None:
         """Takes the page and returns the fencing token, or None while another worker holds it."""
         with self._database.write() as session:
-            row = session.get(LeaseRow, (key.outreach, key.revision, key.step, key.page), with_for_update=True)
+            held = select(_LEASES.c.token, _LEASES.c.expires_at).where(*_lease_of(key)).with_for_update()
+            row = session.execute(held).one_or_none()
             if row is None:
                 made = insert_new(
                     session,
@@ -52,31 +55,29 @@ class Leases:
                 return 1 if made else None
             if row.expires_at > now:
                 return None
-            row.token, row.expires_at = row.token + 1, until
-            session.add(row)
-            return row.token
+            token: int = row.token + 1
+            session.execute(update(_LEASES).where(*_lease_of(key)).values(token=token, expires_at=until))
+            return token
 
     def release(self, key: PageKey, token: int, *, now: datetime) -> None:
         """Gives the page back, so that the next worker need not wait."""
         with self._database.write() as session:
-            session.execute(
-                update(LeaseRow).where(*_lease_of(key), col(LeaseRow.token) == token).values(expires_at=now)
-            )
+            session.execute(update(_LEASES).where(*_lease_of(key), _LEASES.c.token == token).values(expires_at=now))
 
 
 def hold_lease(session: Session, key: PageKey, token: int, *, until: datetime | None = None) -> None:
     """Proves inside a transaction that the page is still ours; raises FencedOffError when it is not."""
     # The conditional update is the fence: it takes the row's lock, and whoever lost the page changes nothing.
     values = {"token": token} if until is None else {"token": token, "expires_at": until}
-    held = session.execute(update(LeaseRow).where(*_lease_of(key), col(LeaseRow.token) == token).values(**values))
+    held = session.execute(update(_LEASES).where(*_lease_of(key), _LEASES.c.token == token).values(**values))
     if held.rowcount != 1:  # type: ignore[attr-defined]
         raise FencedOffError
 
 
 def _lease_of(key: PageKey) -> tuple[ColumnElement[bool], ...]:
     return (
-        col(LeaseRow.outreach_id) == key.outreach,
-        col(LeaseRow.revision) == key.revision,
-        col(LeaseRow.step) == key.step,
-        col(LeaseRow.page) == key.page,
+        _LEASES.c.outreach_id == key.outreach,
+        _LEASES.c.revision == key.revision,
+        _LEASES.c.step == key.step,
+        _LEASES.c.page == key.page,
     )
