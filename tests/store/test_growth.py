@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, text
-from sqlmodel import col, select, update
+from sqlmodel import SQLModel, col, select, update
 
 from tellfirst.channels.receipts import judge, meaning
 from tellfirst.domain.message import SendState
@@ -295,18 +295,38 @@ def keep(database: Database, outreach: str) -> None:
         session.execute(text("UPDATE outreaches SET closed_at = NULL"))
 
 
+def measured(database: Database, work: Callable[[Database, str], None]) -> tuple[dict[str, int], dict[str, int]]:
+    """Returns what each statement of some work costs in the small outreach, and in the great one."""
+    meters = {outreach: Meter(database) for outreach in PAGES}
+    for outreach, meter in meters.items():
+        with meter.on():
+            work(database, outreach)
+    return meters[SMALL].costs, meters[GREAT].costs
+
+
+def grown_costs(database: Database, small: dict[str, int], great: dict[str, int]) -> dict[str, tuple[int, int]]:
+    floor = STEPS if database.is_sqlite else 2 * SIZE
+    return {sql: (small[sql], great[sql]) for sql in great if great[sql] > ALLOWED * max(small[sql], floor)}
+
+
 @pytest.mark.parametrize(
     "work", [dispatch, reconcile, take_receipts, ask_again, randomise, plan, read_page, walk, keep]
 )
 def test_a_page_costs_the_same_in_an_outreach_of_any_size(
     grown: Database, work: Callable[[Database, str], None], figure: Figure
 ) -> None:
-    meters = {outreach: Meter(grown) for outreach in PAGES}
-    for outreach, meter in meters.items():
-        with meter.on():
-            work(grown, outreach)
-    small, great = (meters[outreach].costs for outreach in (SMALL, GREAT))
+    small, great = measured(grown, work)
     unit = "steps" if grown.is_sqlite else "rows"
     figure(f"{work.__name__} of a page, {unit}: {sum(small.values()):,} of 5 pages, {sum(great.values()):,} of 20")
-    floor = STEPS if grown.is_sqlite else 2 * SIZE
-    assert {sql: (small[sql], great[sql]) for sql in great if great[sql] > ALLOWED * max(small[sql], floor)} == {}
+    assert grown_costs(grown, small, great) == {}
+
+
+@pytest.mark.parametrize(("index", "work"), [("alternates_page", read_page), ("sends_page", dispatch)])
+def test_a_missing_index_would_be_noticed(grown: Database, index: str, work: Callable[[Database, str], None]) -> None:
+    made = next(one for table in SQLModel.metadata.sorted_tables for one in table.indexes if one.name == index)
+    with grown.write() as session:
+        made.drop(session.connection())
+    found = grown_costs(grown, *measured(grown, work))
+    with grown.write() as session:
+        made.create(session.connection())
+    assert found != {}

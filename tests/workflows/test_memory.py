@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from tellfirst.channels.base import Answer, Outbound
+from tellfirst.contract import Stage
 from tellfirst.detectors.finding import Finding
 from tellfirst.domain.condition import ADMITTED, Audience, Condition
 from tellfirst.domain.message import AnswerKind
@@ -73,6 +74,7 @@ async def test_memory_does_not_grow_with_the_audience(world: World, figure: Figu
         )
         handle = await world.start(condition)
         await world.until(lambda id_=handle.id: world.outreaches.revision(id_, 1) is not None, seconds=60 + count / 50)
+        await world.stage(handle, Stage.AWAITING_APPROVAL)
         if SENDS:
             await world.approve(handle.id)
             await world.until(lambda told=told, count=count: provider.accepted - told == count, seconds=60 + count / 50)
