@@ -15,6 +15,7 @@ from tellfirst import __version__, contract
 from tellfirst.errors import InputError, SourceError
 from tellfirst.store.engine import DatabaseError
 from tellfirst.store.feed import Feed
+from workers.sandbox import Sandbox
 from workers.wiring import Application
 from workflows.arguments import OneArgument
 from workflows.detection import DetectionWorkflow
@@ -99,6 +100,7 @@ def workers(
                     ResumeWorkflow,
                 ],
                 activities=main,
+                workflow_runner=Sandbox(),
                 interceptors=[OneArgument()],
                 activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),
                 max_concurrent_activities=20,
