@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from tellfirst.domain.receipt import Receipt
 from tellfirst.store.receipts import Receipts
 
-PAUSE = 0.05
+PAUSE = 0.1
 """Seconds for which receipts gather while many come: a transaction and its disk write cost the same for all of them."""
 MOST = 500
 """Receipts of one transaction."""

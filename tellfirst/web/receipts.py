@@ -1,7 +1,7 @@
 """Delivery receipts from Twilio, of messages and calls: verified, kept raw, and folded into the state of their send."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -44,9 +44,9 @@ class ReceiptDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
-            message = await _soon(receive)
-            receive = _again(message, receive)
-            if (receipt := self._read(scope, message)) is not None and await self._taken(receipt):
+            messages = await _soon(receive)
+            receive = _again(messages, receive)
+            if (receipt := self._read(scope, messages)) is not None and await self._taken(receipt):
                 await send({"type": "http.response.start", "status": 204, "headers": []})
                 await send({"type": "http.response.body", "body": b""})
                 return
@@ -59,9 +59,10 @@ class ReceiptDoor:
             return False  # the route tries once more, and says so
         return True
 
-    def _read(self, scope: Scope, message: Message) -> Receipt | None:
-        body, headers = message.get("body", b""), dict(scope["headers"])
-        whole = message["type"] == "http.request" and not message.get("more_body") and len(body) <= SMALL
+    def _read(self, scope: Scope, messages: Sequence[Message]) -> Receipt | None:
+        body, headers = _joined(messages), dict(scope["headers"])
+        last = messages[-1] if messages else {"more_body": True}
+        whole = last.get("type") == "http.request" and not last.get("more_body") and len(body) <= SMALL
         type_ = headers.get(b"content-type", b"").partition(b";")[0]
         signature = headers.get(b"x-twilio-signature", b"")
         if not whole or type_ != FORM.encode():
@@ -94,20 +95,27 @@ def _plain(word: str) -> bool:
     return bool(word) and word.isascii() and word.isprintable()
 
 
-async def _soon(receive: Receive) -> Message:
-    """Returns the first message of a body; of one that does not come an empty beginning, for the route to wait on."""
+async def _soon(receive: Receive) -> list[Message]:
+    """Returns the messages of a small body, or as many of them as came in time: the route waits for the rest."""
+    messages: list[Message] = []
     try:
         async with asyncio.timeout(PATIENCE):
-            return await receive()
+            while not messages or (messages[-1].get("more_body") and len(_joined(messages)) <= SMALL):
+                messages.append(await receive())
     except TimeoutError:
-        return {"type": "http.request", "body": b"", "more_body": True}
+        pass
+    return messages
 
 
-def _again(first: Message, receive: Receive) -> Receive:
-    """Returns what gives the first message once more, and then what comes."""
-    given = [first]
+def _joined(messages: Sequence[Message]) -> bytes:
+    return b"".join(message.get("body", b"") for message in messages)
+
+
+def _again(messages: Sequence[Message], receive: Receive) -> Receive:
+    """Returns what gives these messages once more, and then what comes."""
+    given = iter(messages)
 
     async def next_message() -> Message:
-        return given.pop() if given else await receive()
+        return next(given, None) or await receive()
 
     return next_message

@@ -127,7 +127,7 @@ def test_what_never_left_is_not_moved_by_our_id_either(database: Database, state
         assert session.get_one(SendRow, SEND).provider_id == ""
 
 
-STATUSES = [("queued", ""), ("sent", ""), ("undelivered", "30005"), ("undelivered", "30003"), ("failed", "")]
+STATUSES = [("queued", ""), ("sent", ""), ("undelivered", "30008"), ("undelivered", "30003"), ("failed", "")]
 STATUSES += [("delivered", ""), ("undelivered", "21610"), ("teleported", "")]
 
 
@@ -161,9 +161,20 @@ def test_together_they_do_what_they_do_one_by_one(database: Database, seed: int)
 def test_two_batches_at_once_judge_every_event(database: Database) -> None:
     ids = [f"{number:032x}" for number in range(20)]
     put_sends(database, [(id_, "twilio", f"SM{id_}") for id_ in ids])
-    failed = [event("failed", provider_id=f"SM{id_}", send=id_) for id_ in ids]
-    lost = [event("undelivered", "30003", provider_id=f"SM{id_}", send=id_) for id_ in reversed(ids)]
+    words = [("failed", ""), ("undelivered", "30003")]
+    # Whichever batch came last would be wrong about one half of the messages.
+    first, last = (
+        [event(*words[(number + turn) % 2], provider_id=f"SM{id_}", send=id_) for number, id_ in enumerate(ids)]
+        for turn in range(2)
+    )
     receipts = receipts_of(database)
     with meeting(database, "INSERT INTO receipts", when="after"):
-        at_once([lambda some=some: receipts.take_all(some, now=NOON) for some in (failed, lost)])  # type: ignore[misc]
+        at_once([lambda some=some: receipts.take_all(some, now=NOON) for some in (first, last[::-1])])  # type: ignore[misc]
     assert {state_of(database, id_) for id_ in ids} == {("undelivered", "receipt:30003")}
+
+
+def test_a_later_batch_corrects_the_reason(database: Database) -> None:
+    put_sends(database, [(SEND, "twilio", "SM1")])
+    for error in ("30003", "30008", ""):
+        receipts_of(database).take_all([event("undelivered", error)], now=NOON)
+    assert state_of(database, SEND) == ("undelivered", "receipt:30008")
