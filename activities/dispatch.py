@@ -1,8 +1,10 @@
 """Dispatch: send one page of one step, each message at most once, each under a decision that holds at that moment."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent import futures
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -21,7 +23,7 @@ from activities.sources import Sources, Watch
 from activities.turns import Turns
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.condition import Facts
-from tellfirst.domain.message import Answer, AnswerKind, Outbound
+from tellfirst.domain.message import Answer, AnswerKind, Channel, Outbound
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
 from tellfirst.policy.hours import closing
 from tellfirst.policy.quiet import RINGING
@@ -82,6 +84,7 @@ class DispatchActivities:
         self._sources, self._adapters, self._pace = sources, adapters, pace
         self._loop, self._turns = loop, turns
         self._digest_key, self._hours, self._links = digest_key, hours, links
+        self._ways = {channel: threading.Lock() for channel in adapters}
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
 
@@ -118,7 +121,9 @@ class DispatchActivities:
             batch, units = self._pace.fit(page.channel, batch, page.render)
             if not self._turn_comes(page, units, batch[0].recipient.position):
                 return self._report(page, halted=CALLED_BACK)
-            if halted := self._micro_batch(page, adapter, token, batch, clock, watch):
+            with self._way_free(page.channel, batch[0].recipient.position):
+                halted = self._micro_batch(page, adapter, token, batch, clock, watch)
+            if halted:
                 return self._report(page, halted=halted)
             self._say(batch[-1].recipient.position)
         return self._report(page)
@@ -136,6 +141,21 @@ class DispatchActivities:
             self._say(position)
             with self._turns.left():
                 self._pace.rest(min(wait, LOOK_EVERY))
+
+    @contextmanager
+    def _way_free(self, channel: Channel, position: int) -> Iterator[None]:
+        """Waits until no other page of this process has requests of a channel in flight.
+
+        An intent whose request waited for a connection would be in doubt after a kill, though nobody was asked.
+        """
+        way = self._ways[channel]
+        with self._turns.left():
+            while not way.acquire(timeout=SAY_EVERY):
+                activity.heartbeat(position)
+        try:
+            yield
+        finally:
+            way.release()
 
     def _micro_batch(
         self,
