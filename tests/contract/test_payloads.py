@@ -16,6 +16,7 @@ from activities.pages import PageReport
 from tellfirst import contract
 from tellfirst.contract import DATA_CONVERTER, DecisionAnswer, Ending, Result
 from tellfirst.domain.base import Answer, Frozen
+from tellfirst.store.retention import Emptied
 
 ASSUMED = {
     ("Condition", "episode"): 1,
@@ -25,6 +26,8 @@ ASSUMED = {
     ("Plan", "needed"): 1,
     ("Plan", "fallback_after"): timedelta(minutes=15),
     ("Plan", "call_within"): timedelta(hours=1),
+    ("SurveyRequest", "after"): -1,
+    ("UpkeepReport", "emptied"): Emptied(),
 }
 """What histories leave out and mean nevertheless: no value here ever changes; another meaning is a new field."""
 
