@@ -1,11 +1,11 @@
 """Dispatch: send one page of one step, each message at most once, each under a decision that holds at that moment."""
 
 import asyncio
-import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent import futures
-from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import product
 from typing import Any, TypeVar
 
 from temporalio import activity
@@ -19,11 +19,12 @@ from activities.library import LibraryGate
 from activities.pacing import Pace
 from activities.pages import Page, PageReport, PageRequest
 from activities.playbooks import PlannedPlaybooks
+from activities.slots import Slots
 from activities.sources import Sources, Watch
 from activities.turns import Turns
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.condition import Facts
-from tellfirst.domain.message import Answer, AnswerKind, Channel, Outbound
+from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
 from tellfirst.policy.hours import closing
 from tellfirst.policy.quiet import RINGING
@@ -84,7 +85,10 @@ class DispatchActivities:
         self._sources, self._adapters, self._pace = sources, adapters, pace
         self._loop, self._turns = loop, turns
         self._digest_key, self._hours, self._links = digest_key, hours, links
-        self._ways = {channel: threading.Lock() for channel in adapters}
+        self._slots = {
+            (channel, urgent): Slots(adapter.in_flight, every=LOOK_EVERY)
+            for (channel, adapter), urgent in product(adapters.items(), (False, True))
+        }
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
 
@@ -121,8 +125,14 @@ class DispatchActivities:
             batch, units = self._pace.fit(page.channel, batch, page.render)
             if not self._turn_comes(page, units, batch[0].recipient.position):
                 return self._report(page, halted=CALLED_BACK)
-            with self._way_free(page.channel, batch[0].recipient.position):
+            # An intent whose request waited for a connection would be in doubt after a kill, though nobody was asked.
+            slots = self._slots[page.channel, page.playbook.urgency == "urgent"]
+            with self._turns.left():
+                taken = slots.take(len(batch), partial(self._beat, batch[0].recipient.position))
+            try:
                 halted = self._micro_batch(page, adapter, token, batch, clock, watch)
+            finally:
+                slots.give(taken)
             if halted:
                 return self._report(page, halted=halted)
             self._say(batch[-1].recipient.position)
@@ -134,28 +144,20 @@ class DispatchActivities:
         while True:
             if activity.is_cancelled():
                 return False
-            if activity.is_worker_shutdown():
-                raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
+            self._go_on()
             if not (wait := self._pace.take(page.channel, units, urgent=urgent)):
                 return True
             self._say(position)
             with self._turns.left():
                 self._pace.rest(min(wait, LOOK_EVERY))
 
-    @contextmanager
-    def _way_free(self, channel: Channel, position: int) -> Iterator[None]:
-        """Waits until no other page of this process has requests of a channel in flight.
+    def _beat(self, position: int) -> None:
+        self._go_on()
+        activity.heartbeat(position)
 
-        An intent whose request waited for a connection would be in doubt after a kill, though nobody was asked.
-        """
-        way = self._ways[channel]
-        with self._turns.left():
-            while not way.acquire(timeout=SAY_EVERY):
-                activity.heartbeat(position)
-        try:
-            yield
-        finally:
-            way.release()
+    def _go_on(self) -> None:
+        if activity.is_worker_shutdown():
+            raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
 
     def _micro_batch(
         self,
