@@ -37,6 +37,7 @@ async def run(settings: Settings, turns: Turns, queues: Sequence[str] = ()) -> N
     # What is loaded by now stays: without a look at all of it now and then, a row of a plan takes a fifth less.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     try:
         client = await Client.connect(**temporal_connection(), data_converter=DATA_CONVERTER)
         running = workers(application, client, queues=queues)

@@ -127,7 +127,7 @@ class Recipients:
             .limit(limit)
         )
         with self._database.read() as session:
-            return [read_recipient(found) for found in session.execute(query)]
+            return [read_recipient(found) for found in session.execute(query).all()]
 
     def eligible_on(self, outreach: str, revision: int) -> dict[str, int]:
         """Returns how many eligible recipients there are on each channel."""

@@ -1,10 +1,10 @@
 """The few statements that SQLite and PostgreSQL spell alike only with care."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
+from pydantic_core import to_json
 from sqlalchemy import ARRAY, JSON, ColumnElement, Integer, Table, Text, cast, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
@@ -77,7 +77,7 @@ def insert_whole(session: Session, row: type[SQLModel], values: Sequence[dict[st
         read = ", ".join(f"json_extract(value, '$.{name}')" for name in names)
     columns = ", ".join(f'"{name}"' for name in names)
     statement = f"INSERT INTO {into} ({columns}) SELECT {read} FROM {source}"  # noqa: S608 - names of our own tables
-    session.execute(text(statement), {"rows": json.dumps(values)})
+    session.execute(text(statement), {"rows": to_json(values).decode()})
 
 
 def insert_new(session: Session, row: type[SQLModel], values: Sequence[dict[str, Any]]) -> int:
