@@ -106,7 +106,8 @@ class ToldBefore:
     def gather(self, outreach: str, revision: int, playbook: Playbook) -> None:
         """Copies the receivers of what `playbook` is an addendum to, and leaves out whom it may not reach."""
         assert playbook.addendum is not None  # noqa: S101 - only an addendum gets here
-        self._recipients.discard(outreach, revision)
+        for gone in self._recipients.discard(outreach, revision):
+            activity.heartbeat(gone)
         self._receivers.copy(outreach, revision, playbook.addendum.step)
         for rows in self._receivers.copied(outreach, revision):
             customers = self._customers.resolve(sorted({row.customer for row in rows}))

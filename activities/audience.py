@@ -6,6 +6,7 @@ from datetime import datetime
 from temporalio import activity
 
 from activities.affected import Affected
+from activities.behind import Behind
 from tellfirst.domain.condition import Facts, Subject, personal_pattern
 from tellfirst.domain.message import Channel
 from tellfirst.domain.plan import PlannedStep
@@ -47,16 +48,18 @@ class Audience:
 
     def gather(self, case: OutreachRecord, revision: int, playbook: Playbook, now: datetime) -> None:
         """Keeps a verdict about each affected subject that no revision has planned for yet."""
-        self._recipients.discard(case.id, revision)
+        for gone in self._recipients.discard(case.id, revision):
+            activity.heartbeat(gone)
         position, rules = 0, Rules(playbook, planned_steps(playbook, now))
-        for fresh in self._affected.not_planned(case, playbook, at=now):
-            customers = self._customers.resolve(sorted({s.customer for s in fresh}))
-            candidates = [
-                self._candidate(subject, customers.get(subject.customer), case.facts, rules) for subject in fresh
-            ]
-            self._recipients.add(case.id, revision, candidates, first=position)
-            position += len(candidates)
-            activity.heartbeat(position)
+        with Behind() as behind:
+            for fresh in self._affected.not_planned(case, playbook, at=now):
+                customers = self._customers.resolve(sorted({s.customer for s in fresh}))
+                candidates = [
+                    self._candidate(subject, customers.get(subject.customer), case.facts, rules) for subject in fresh
+                ]
+                behind.do(self._recipients.add, case.id, revision, candidates, first=position)
+                position += len(candidates)
+                activity.heartbeat(position)
         self._recipients.fold_customers(case.id, revision)
 
     def _candidate(

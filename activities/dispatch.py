@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from concurrent import futures
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import product
 from typing import Any, TypeVar
 
 from temporalio import activity
@@ -17,6 +19,7 @@ from activities.library import LibraryGate
 from activities.pacing import Pace
 from activities.pages import Page, PageReport, PageRequest
 from activities.playbooks import PlannedPlaybooks
+from activities.slots import Slots
 from activities.sources import Sources, Watch
 from activities.turns import Turns
 from tellfirst.channels.base import Adapter
@@ -82,6 +85,10 @@ class DispatchActivities:
         self._sources, self._adapters, self._pace = sources, adapters, pace
         self._loop, self._turns = loop, turns
         self._digest_key, self._hours, self._links = digest_key, hours, links
+        self._slots = {
+            (channel, urgent): Slots(adapter.in_flight, every=LOOK_EVERY)
+            for (channel, adapter), urgent in product(adapters.items(), (False, True))
+        }
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
 
@@ -102,7 +109,9 @@ class DispatchActivities:
             if token is None:
                 raise later("PageHeld", "another worker holds this page", TAKE_OVER_EVERY)
             try:
-                with self._sources.watch(page.playbook, self._parameters(request.outreach)) as watch:
+                watched = self._sources.watches(page.playbook)
+                parameters = self._parameters(request.outreach) if watched else {}
+                with self._sources.watch(page.playbook, parameters) as watch:
                     return self._leave(page, adapter, token, clock, watch)
             except FencedOffError:
                 raise later("FencedOff", "another worker has taken this page over", TAKE_OVER_EVERY) from None
@@ -116,7 +125,15 @@ class DispatchActivities:
             batch, units = self._pace.fit(page.channel, batch, page.render)
             if not self._turn_comes(page, units, batch[0].recipient.position):
                 return self._report(page, halted=CALLED_BACK)
-            if halted := self._micro_batch(page, adapter, token, batch, clock, watch):
+            # An intent whose request waited for a connection would be in doubt after a kill, though nobody was asked.
+            slots = self._slots[page.channel, page.playbook.urgency == "urgent"]
+            with self._turns.left():
+                taken = slots.take(len(batch), partial(self._beat, batch[0].recipient.position))
+            try:
+                halted = self._micro_batch(page, adapter, token, batch, clock, watch)
+            finally:
+                slots.give(taken)
+            if halted:
                 return self._report(page, halted=halted)
             self._say(batch[-1].recipient.position)
         return self._report(page)
@@ -127,13 +144,20 @@ class DispatchActivities:
         while True:
             if activity.is_cancelled():
                 return False
-            if activity.is_worker_shutdown():
-                raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
+            self._go_on()
             if not (wait := self._pace.take(page.channel, units, urgent=urgent)):
                 return True
             self._say(position)
             with self._turns.left():
                 self._pace.rest(min(wait, LOOK_EVERY))
+
+    def _beat(self, position: int) -> None:
+        self._go_on()
+        activity.heartbeat(position)
+
+    def _go_on(self) -> None:
+        if activity.is_worker_shutdown():
+            raise later("ShuttingDown", "this worker is stopping", timedelta(seconds=1))
 
     def _micro_batch(
         self,

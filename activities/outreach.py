@@ -13,6 +13,7 @@ from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources
 from tellfirst import __version__
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.condition import Facts
 from tellfirst.domain.plan import spans_of
 from tellfirst.domain.recipient import Wave
 from tellfirst.playbooks.holdouts import holdouts_of
@@ -181,7 +182,9 @@ class OutreachActivities:
             revision = self._outreaches.revision(request.outreach, self._outreaches.latest_revision(request.outreach))
             assert revision is not None  # noqa: S101 - planned before anything is looked at
             playbook = self._playbooks.of(revision)
-            parameters = self._admissions.parameters(outreach.trigger, outreach.key, outreach.episode)
+            parameters: Facts = {}
+            if self._sources.watches(playbook):
+                parameters = self._admissions.parameters(outreach.trigger, outreach.key, outreach.episode)
             with self._sources.watch(playbook, parameters) as watch:
                 if watch is not None:
                     for rows in self._recipients.subject_keys(request.outreach):

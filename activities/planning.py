@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.addenda import ToldBefore
 from activities.audience import Audience
+from activities.behind import Behind
 from activities.clock import AttemptClock
 from activities.costs import Costs
 from activities.failures import told_plainly
@@ -139,7 +140,7 @@ class PlanningActivities:
             approvers=playbook.owners.approvers,
             needed=playbook.approval.needed(eligible),
             ladder=playbook.rungs,
-            planned_at=now,
+            planned_at=whole_seconds(now),
             urgent=playbook.urgency == "urgent",
             recipients=eligible,
             not_told=counts.total(),
@@ -147,8 +148,8 @@ class PlanningActivities:
             pages=ranges,
             canary=canary,
             root=audience_root,
-            remind_at=now + playbook.approval.remind_after,
-            escalate_at=now + playbook.approval.escalate_after,
+            remind_at=whole_seconds(now + playbook.approval.remind_after),
+            escalate_at=whole_seconds(now + playbook.approval.escalate_after),
             decide_by=whole_seconds(now + playbook.approval.expires_after),
             valid_until=max(step.not_after for step in steps),
             steps=steps,
@@ -220,27 +221,34 @@ class PlanningActivities:
                     audience.leave_out(misfits, "text_does_not_fit")
                     continue
                 digest = page_digest([leaf_of(row, contents[row.id]) for row in rows])
-                audience.add_page(request.outreach, request.revision, len(digests), channel, contents, digest)
+                behind.do(
+                    audience.add_page, request.outreach, request.revision, len(digests), channel, contents, digest
+                )
                 digests.append(digest)
                 reached[channel, alternate] = rows[-1].position
                 left -= len(rows)
                 activity.heartbeat(len(digests))
+            behind.wait()
             if count := len(digests) - first:
                 ranges.append(PageRange(channel=channel, first=first, count=count, alternate=alternate))
 
-        counts = self._recipients.eligible_on(request.outreach, request.revision)
-        few = 0 if playbook.addendum else playbook.approval.first_few(sum(counts.values()))
-        for channel, share in spread(few, {c: counts.get(c, 0) for c in playbook.channels}).items():
-            freeze(channel, share)
-        canary = len(digests)
-        for channel in playbook.channels:
-            freeze(channel, sys.maxsize)
-        canary = canary if canary < len(digests) else 0
-        # Behind everybody: the pages that are counted, drawn and waited for are those of the channels of choice.
-        # A call is among them the first for everybody: pages stand in the order of each recipient's channels.
-        order = in_order(playbook.channels, urgency=playbook.urgency, by=playbook.choice.order)
-        for channel in sorted(order, key=lambda channel: channel != "person"):
-            freeze(channel, sys.maxsize, alternate=True)
+        with Behind() as behind:
+            counts = self._recipients.eligible_on(request.outreach, request.revision)
+            few = 0 if playbook.addendum else playbook.approval.first_few(sum(counts.values()))
+            for channel, share in spread(few, {c: counts.get(c, 0) for c in playbook.channels}).items():
+                if share:
+                    freeze(channel, share)
+            canary = len(digests)
+            for channel in playbook.channels:
+                if channel in counts:
+                    freeze(channel, sys.maxsize)
+            canary = canary if canary < len(digests) else 0
+            # Behind everybody: the pages that are counted, drawn and waited for are those of the channels of choice.
+            # A call is among them the first for everybody: pages stand in the order of each recipient's channels.
+            order = in_order(playbook.channels, urgency=playbook.urgency, by=playbook.choice.order)
+            others = self._alternates.channels(request.outreach, request.revision)
+            for channel in sorted(others.intersection(order), key=lambda one: (one != "person", order.index(one))):
+                freeze(channel, sys.maxsize, alternate=True)
         return tuple(ranges), canary, root(digests)
 
     def _contents(

@@ -26,10 +26,17 @@ PAGE = 500
 
 
 class SurveyRequest(Frozen):
-    """Asks to draw those of an outreach who came to be due after `since`."""
+    """Asks for the survey of one closed outreach; `since` is up to when an earlier draw has drawn.
+
+    A run that ends in the middle of a round says `after` which page, when to come back to those before at `next_at`,
+    and whether any of them was `held`.
+    """
 
     outreach: str
     since: AwareDatetime | None = None
+    after: int = -1
+    next_at: AwareDatetime | None = None
+    held: bool = False
 
 
 class SurveyPageRequest(Frozen):

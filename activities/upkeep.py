@@ -102,12 +102,12 @@ class UpkeepActivities:
 
     def _silent(self, channel: str, adapter: Adapter, request: UpkeepRequest) -> Iterator[list[SilentSend]]:
         for age in AGES:
-            after = ""
+            after: SilentSend | None = None
             while sends := self._receipts.silent(
                 channel, adapter.name, request.since - age, request.until - age, after=after, limit=PAGE
             ):
                 yield from (sends[at : at + adapter.in_flight] for at in range(0, len(sends), adapter.in_flight))
-                after = sends[-1].id
+                after = sends[-1]
 
     def _ask(self, adapter: Adapter, sends: Sequence[SilentSend]) -> list[tuple[str, str] | None]:
         async def all_of_them() -> list[tuple[str, str] | None]:

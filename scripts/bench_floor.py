@@ -7,10 +7,15 @@ import asyncio
 import os
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from workers.sandbox import Sandbox
 
 QUEUE = "floor"
 SHORT = timedelta(seconds=10)
@@ -75,7 +80,9 @@ class Floor:
 async def main(address: str, file: str) -> None:
     """Works until it is killed."""
     client = await Client.connect(address)
-    await Worker(client, task_queue=QUEUE, workflows=[Floor], activities=[nothing, Planned(file).plan]).run()
+    work = [nothing, Planned(file).plan]
+    # In the same sandbox as outreaches: what is measured is what they do in it.
+    await Worker(client, task_queue=QUEUE, workflows=[Floor], workflow_runner=Sandbox(), activities=work).run()
 
 
 if __name__ == "__main__":

@@ -85,12 +85,12 @@ async def open_many(place: Installation, count: int) -> list[str]:
     return names
 
 
-async def restart(place: Installation, due: list[str], others: list[str]) -> Restart:
-    """Starts a worker that knows nothing, asks it about every outreach at once, and waits for the timers of some.
+async def restart(place: Installation, names: list[str], due: set[str]) -> Restart:
+    """Starts a worker that knows nothing, asks it about every outreach at once, and waits for those that are `due`.
 
     Those are approved outside the hours of their customers, and wait for the minute in which these begin.
     """
-    opens = close_until(place, datetime.now(UTC) + timedelta(seconds=30 + (len(due) + len(others)) / ASSUMED_RATE))
+    opens = close_until(place, datetime.now(UTC) + timedelta(seconds=30 + len(names) / ASSUMED_RATE))
     worker, begun = place.worker(), time.monotonic()
     answered: list[float] = []
 
@@ -109,7 +109,7 @@ async def restart(place: Installation, due: list[str], others: list[str]) -> Res
 
         return asked
 
-    await together([ask(name, approve=True) for name in due] + [ask(name, approve=False) for name in others])
+    await together([ask(name, approve=name in due) for name in names])
     assert datetime.now(UTC) < opens, "the timers were due before everybody had an answer: the machine is too slow"
     await until(lambda: len(_told(place, due)) == len(due), (opens - datetime.now(UTC)).total_seconds() + 300)
     late = tuple((at - opens).total_seconds() for at in _told(place, due))
@@ -151,7 +151,7 @@ async def together(work: list[Callable[[], Awaitable[T]]]) -> list[T]:
     return await asyncio.gather(*(one(do) for do in work))
 
 
-def _told(place: Installation, outreaches: list[str]) -> list[datetime]:
+def _told(place: Installation, outreaches: set[str]) -> list[datetime]:
     """Returns when the wave of each of these outreaches was drawn, of those where it was."""
     with place.database.read() as session:
         query = select(RecipientRow.t0).where(
@@ -164,11 +164,12 @@ async def idle(stage: Stage, recipients: int, runs: int) -> Benchmark:
     """Measures as many restarts as there are runs, at most one for each part of the outreaches."""
     async with stage.installation() as place:
         names = await open_many(place, recipients)
-        size = recipients // max(DUE_AT_ONCE, runs)
+        parts = max(DUE_AT_ONCE, runs)
+        size = len(names[::parts])
         lives = []
         for run in range(runs):
-            due = names[run * size : (run + 1) * size]
-            lives.append(await restart(place, due, [name for name in names if name not in due]))
+            # Among all others, as it comes: of those that fall due some are still in memory, and some replay.
+            lives.append(await restart(place, names, set(names[run::parts])))
         stuck = place.logs.read_text(errors="replace").count("TMPRL1101")
     return Benchmark(
         name="idle",

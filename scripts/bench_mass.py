@@ -6,11 +6,11 @@ keeps and folds each callback in its web process; the bare loop answers each wit
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench_place import CORES, Stage, seconds_of
+from bench_place import CORES, Stage, seconds_by_role, seconds_of
 from bench_report import Benchmark, figure
 
 from tellfirst.channels.twilio_account import TwilioAccount
@@ -31,7 +31,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Sent:
-    """Is one outreach that was sent; processor time in seconds, of all processes and of the web process."""
+    """Is one outreach that was sent; processor time in seconds, of all our processes, of the web process, by role."""
 
     rate: float
     cost: float
@@ -40,6 +40,7 @@ class Sent:
     receipt_rate: float = 0.0
     tail: float = 0.0
     delivered: int = 0
+    roles: dict[str, float] = field(default_factory=dict)
 
 
 async def bare(provider: Provider, recipients: int, connections: int) -> float:
@@ -88,6 +89,7 @@ async def ours(stage: Stage, recipients: int, *, receipts: bool = False) -> Sent
         handle = await place.start(recipients)
         await place.approve(handle, within=300)
         before, web_before = seconds_of(place.processes), seconds_of(web)
+        roles_before = seconds_by_role(stage, place, web)
         await until(lambda: place.provider.stats()["accepted"] > 0, 60)
         begun = time.perf_counter()
         done = 0
@@ -112,6 +114,7 @@ async def ours(stage: Stage, recipients: int, *, receipts: bool = False) -> Sent
             web_cost=seconds_of(web) - web_before,
             receipt_rate=RECEIPTS * recipients / (end - begun),
             tail=end - sent,
+            roles={role: spent - roles_before[role] for role, spent in seconds_by_role(stage, place, web).items()},
             delivered=sum(one.count for one in place.sends.states(handle.id) if one.state is SendState.DELIVERED),
         )
 
@@ -139,6 +142,10 @@ async def mass(stage: Stage, recipients: int, runs: int) -> Benchmark:
             figure(f"bare loop, {best} connections", told_bares, "1/s", least=1000),
             figure("ratio", [a.rate / b for a, b in zip(told, told_bares, strict=True)], "", least=0.70),
             figure("processor seconds per 1,000", [one.cost / thousands for one in told], "s"),
+            *(
+                figure(f"processor seconds per 1,000, {role}", [one.roles[role] / thousands for one in told], "s")
+                for role in told[0].roles
+            ),
             figure("receipts per second", [one.receipt_rate for one in told], "1/s"),
             figure(
                 "web processor seconds per 1,000 receipts",

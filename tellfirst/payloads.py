@@ -4,13 +4,20 @@ A history is paid for by its bytes and read again on every restart; half of a sm
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from pydantic_core import SchemaSerializer
 from pydantic_core.core_schema import any_schema
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
-from temporalio.converter import CompositePayloadConverter, DataConverter, DefaultPayloadConverter, PayloadCodec
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultPayloadConverter,
+    EncodingPayloadConverter,
+    PayloadCodec,
+)
 
 from tellfirst.domain.base import Answer
 from tellfirst.errors import SettingsError
@@ -36,8 +43,14 @@ class LeanPayloads(CompositePayloadConverter):
     """Converts nothing, bytes, protobuf and, as lean JSON, everything else."""
 
     def __init__(self) -> None:
-        usual, lean = DefaultPayloadConverter.default_encoding_payload_converters, LeanJson()
-        super().__init__(*(lean if one.encoding == lean.encoding else one for one in usual))
+        super().__init__(*_converters())
+
+
+@cache
+def _converters() -> tuple[EncodingPayloadConverter, ...]:
+    # The SDK makes a converter for every value that it converts: made once, what types are read by is kept.
+    usual, lean = DefaultPayloadConverter.default_encoding_payload_converters, LeanJson()
+    return tuple(lean if one.encoding == lean.encoding else one for one in usual)
 
 
 class Unencrypted(PayloadCodec):

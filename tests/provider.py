@@ -32,6 +32,7 @@ class Provider:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.pid = self._process.pid
         assert self._process.stdout is not None
         word, _, number = self._process.stdout.readline().partition(" ")
         if word != "ready":
@@ -64,7 +65,7 @@ class Provider:
         """Registers words with places such as {{1}} by their ContentSid."""
         self._control("content", **{sid: words})
 
-    def tell(self, base: str, *, lines: int = 200, sent_after: float = 0.2, delivered_after: float = 1.0) -> None:
+    def tell(self, base: str, *, lines: int = 400, sent_after: float = 0.2, delivered_after: float = 1.0) -> None:
         """Lets the status callbacks of every message accepted from now on be posted to `base`; see `Callbacks`."""
         self._control("callbacks", base=base, lines=lines, sent_after=sent_after, delivered_after=delivered_after)
 

@@ -67,6 +67,9 @@ class Callbacks:
             f"Content-Length: {len(body)}\r\n\r\n".encode()
             + body
         )
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self._idle:
             self._idle.pop().next_request()
         elif self._unopened:
@@ -83,6 +86,8 @@ class Callbacks:
             if self._waiting:
                 self._waiting.popleft()
                 self.answered(0)
+            if self._waiting:
+                self._go_on()
 
     def take(self, line: "_Line") -> bytes:
         """Returns what a line posts next; without any it is idle."""
@@ -101,6 +106,8 @@ class Callbacks:
         self._unopened += 1
         if line in self._idle:
             self._idle.remove(line)
+        if self._waiting:
+            self._go_on()
 
 
 class _Line(asyncio.Protocol):

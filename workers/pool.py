@@ -1,6 +1,6 @@
 """The workers of one process: what each queue runs, and how much of it at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -12,9 +12,10 @@ from temporalio.worker import Worker
 
 from activities.feed import FeedRequest
 from tellfirst import __version__, contract
-from tellfirst.errors import SourceError
+from tellfirst.errors import InputError, SourceError
 from tellfirst.store.engine import DatabaseError
 from tellfirst.store.feed import Feed
+from workers.sandbox import Sandbox
 from workers.wiring import Application
 from workflows.arguments import OneArgument
 from workflows.detection import DetectionWorkflow
@@ -39,8 +40,17 @@ URGENT_AT_ONCE = 2
 """Urgent pages it sends at once besides: however many pages a campaign has, these are not behind them."""
 
 
-def workers(application: Application, client: Client, *, graceful: timedelta = timedelta(seconds=10)) -> list[Worker]:
-    """Returns the workers of one process: for workflows and database work, and two per channel."""
+def workers(
+    application: Application,
+    client: Client,
+    *,
+    queues: Collection[str] = (),
+    graceful: timedelta = timedelta(seconds=10),
+) -> list[Worker]:
+    """Returns the workers of one process: for workflows and database work, and two per channel.
+
+    Given `queues`, only those; raises InputError for one that there is not.
+    """
     main: Sequence[Callable[..., Any]] = [
         application.planning.plan,
         application.addenda.keep_draft,
@@ -70,35 +80,41 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
         application.surveys.draw_survey,
         application.harm.watch_harm,
     ]
-    result = [
-        Worker(
-            client,
-            task_queue=contract.QUEUE,
-            workflows=[
-                OutreachWorkflow,
-                DetectionWorkflow,
-                FeedWorkflow,
-                UpkeepWorkflow,
-                SurveyWorkflow,
-                ExceptionWorkflow,
-                NoticeWorkflow,
-                LibraryChangeWorkflow,
-                PermitWorkflow,
-                ResumeWorkflow,
-            ],
-            activities=main,
-            interceptors=[OneArgument()],
-            activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),
-            max_concurrent_activities=20,
-            build_id=__version__,
-            # Few at a time: after a restart hundreds of histories replay, and each must finish within two seconds.
-            max_concurrent_workflow_tasks=10,
-            max_cached_workflows=CACHED_OUTREACHES,
-            graceful_shutdown_timeout=graceful,
+    only = _chosen(queues, application)
+    result = []
+    if contract.QUEUE in only:
+        result.append(
+            Worker(
+                client,
+                task_queue=contract.QUEUE,
+                workflows=[
+                    OutreachWorkflow,
+                    DetectionWorkflow,
+                    FeedWorkflow,
+                    UpkeepWorkflow,
+                    SurveyWorkflow,
+                    ExceptionWorkflow,
+                    NoticeWorkflow,
+                    LibraryChangeWorkflow,
+                    PermitWorkflow,
+                    ResumeWorkflow,
+                ],
+                activities=main,
+                workflow_runner=Sandbox(),
+                interceptors=[OneArgument()],
+                activity_executor=ThreadPoolExecutor(max_workers=20, thread_name_prefix="outreach"),
+                max_concurrent_activities=20,
+                build_id=__version__,
+                # Few at a time: after a restart hundreds of histories replay, and each must finish within two seconds.
+                max_concurrent_workflow_tasks=10,
+                max_cached_workflows=CACHED_OUTREACHES,
+                graceful_shutdown_timeout=graceful,
+            )
         )
-    ]
     for channel, urgent in product(application.adapters, (False, True)):
         queue, at_once = contract.send_queue(channel, urgent=urgent), URGENT_AT_ONCE if urgent else PAGES_AT_ONCE
+        if queue not in only:
+            continue
         result.append(
             Worker(
                 client,
@@ -120,7 +136,7 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
                 graceful_shutdown_timeout=graceful,
             )
         )
-    if application.endpoints:
+    if application.endpoints and contract.FEED_QUEUE in only:
         result.append(
             Worker(
                 client,
@@ -135,6 +151,18 @@ def workers(application: Application, client: Client, *, graceful: timedelta = t
             )
         )
     return result
+
+
+def _chosen(queues: Collection[str], application: Application) -> Collection[str]:
+    channels = product(application.adapters, (False, True))
+    known = [
+        contract.QUEUE,
+        contract.FEED_QUEUE,
+        *(contract.send_queue(one, urgent=urgent) for one, urgent in channels),
+    ]
+    if strange := sorted(set(queues) - set(known)):
+        raise InputError(f"there is no queue '{strange[0]}'", remedy=f"the queues are {', '.join(known)}")
+    return queues or known
 
 
 async def start_feeds(application: Application, client: Client) -> None:

@@ -201,7 +201,7 @@ class OutreachWorkflow(Approving):
         )
         try:
             answer: PlanAnswer = await workflow.execute_activity_method(
-                PlanningActivities.plan, request, **DATABASE, summary=f"revision {number}"
+                PlanningActivities.plan, request, **DATABASE, summary=f"revision {number}" if number > 1 else None
             )
         except FailureError as error:
             if number > 1:

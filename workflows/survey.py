@@ -30,15 +30,20 @@ class SurveyWorkflow:
         while True:
             drawn: Drawn = await workflow.execute_activity_method(SurveyActivities.draw_survey, request, **DATABASE)
             request = request.model_copy(update={"since": drawn.until})
-            asked = [await self._ask(page) for page in drawn.pages]
-            held = held + 1 if any(one.halted for one in asked) else 0
-            waits = [drawn.next_at, *[one.next_at for one in asked if not one.halted]]
+            for page in (page for page in drawn.pages if page.page > request.after):
+                # A round may have more pages than a run has room for.
+                if workflow.info().is_continue_as_new_suggested():
+                    workflow.continue_as_new(request)
+                request = _behind(request, page, await self._ask(page))
+            held = held + 1 if request.held else 0
+            waits = [drawn.next_at, request.next_at]
             if held:
                 waits.append(workflow.now() + min(HELD * 2 ** (held - 1), LONGEST_HOLD))
             next_at = min((at for at in waits if at is not None), default=None)
             if next_at is None:
                 return
             await workflow.sleep(max(next_at - workflow.now(), AT_LEAST))
+            request = SurveyRequest(outreach=request.outreach, since=request.since)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(request)
 
@@ -51,3 +56,11 @@ class SurveyWorkflow:
         except ActivityError:
             workflow.logger.warning("a page of questions failed")
             return Asked(halted="failed" if workflow.now() < page.not_after + GIVE_UP_AFTER else "")
+
+
+def _behind(request: SurveyRequest, page: SurveyPageRequest, asked: Asked) -> SurveyRequest:
+    """Returns where a round stands once a page was asked."""
+    if asked.halted:
+        return request.model_copy(update={"after": page.page, "held": True})
+    ends = [at for at in (request.next_at, asked.next_at) if at is not None]
+    return request.model_copy(update={"after": page.page, "next_at": min(ends, default=None)})

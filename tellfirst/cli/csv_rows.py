@@ -39,7 +39,10 @@ def read_rows(
     """
     try:
         size = path.stat().st_size
-        with path.open(encoding="utf-8-sig", newline="") as file, progress(f"{doing} {path.name}", size) as step:
+        with (
+            path.open(encoding="utf-8-sig", newline="") as file,
+            progress(f"{doing} {path.name}", size, unit="bytes") as step,
+        ):
             lines = _lines(_counting(file, step), path)
             _, header = next(lines, (0, []))
             names = _header(header, path, columns, required)

@@ -178,7 +178,7 @@ def _show(
     count: int | None,
     yes: bool,
 ) -> None:
-    seen = picture(here, record, revision)
+    seen = picture(here, record, revision, now=datetime.now(UTC))
     summary = f"{choice.replace('_', ' ')} as {who}: {short_summary(seen)}"
     if yes:
         note(summary)

@@ -67,7 +67,7 @@ def detect(
             )
 
         def look() -> Sweep:
-            with SqlSource(url) as source:
+            with SqlSource(url) as source, progress("sweeping", None):
                 return sweep(playbook, source, here.admissions, at=instant, given=parameters, dry_run=dry_run)
 
         async def look_and_start(client: Client) -> Sweep:
@@ -112,9 +112,11 @@ async def start_all(client: OutreachClient, conditions: Sequence[Condition]) -> 
 
 async def tell_all(client: OutreachClient, outreaches: Sequence[str], *, at: datetime) -> None:
     """Tells running outreaches that a sweep saw their condition grow or end; they look for themselves."""
-    for outreach in outreaches:
-        with suppress(NotFoundError):  # it ended meanwhile
-            await client.tell(outreach, "condition_changed", event_id=f"sweep:{at.isoformat()}")
+    with progress("telling", len(outreaches)) as step:
+        for outreach in outreaches:
+            with suppress(NotFoundError):  # it ended meanwhile
+                await client.tell(outreach, "condition_changed", event_id=f"sweep:{at.isoformat()}")
+            step(1)
 
 
 def start(

@@ -7,11 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO, TextIOWrapper
+from typing import Literal
 
 import typer
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -114,13 +126,39 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+class _Rate(ProgressColumn):
+    """Shows how many steps are done in a second, or in a minute where it is less than one."""
+
+    def render(self, task: Task) -> Text:
+        """Returns the rate of the last steps, nothing before there are two."""
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:,.0f} a second" if speed >= 1 else f"{speed * 60:,.0f} a minute")
+
+
 @contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Yields what counts steps done; a bar shows them where stderr is a terminal."""
+def progress(what: str, total: int | None, *, unit: Literal["", "bytes"] = "") -> Iterator[Callable[[int], None]]:
+    """Yields what counts steps done, of `total` where that is known.
+
+    Where stderr is a terminal a bar shows them, their rate and the time left, or the time taken without a total.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    counts = (DownloadColumn(), TransferSpeedColumn()) if unit else (MofNCompleteColumn(), _Rate())
+    time = TimeElapsedColumn() if total is None else TimeRemainingColumn(elapsed_when_finished=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), *counts, time)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda steps: bar.advance(task, steps)
+
+
+@contextmanager
+def status() -> Iterator[Callable[[str], None]]:
+    """Yields what tells in a line how something stands; the line shows where stderr is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with Console(stderr=True, markup=False).status("") as line:
+        yield lambda words: line.update(Text(words))

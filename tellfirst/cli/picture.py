@@ -1,7 +1,7 @@
 """What an approver needs to see of an outreach, gathered from the database; never an address."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime
 
@@ -28,6 +28,7 @@ from tellfirst.store.controls import PAUSE_ALL
 from tellfirst.store.decisions import DecisionRecord
 from tellfirst.store.escalations import EscalationRecord
 from tellfirst.store.outreaches import OutreachRecord, RevisionRecord
+from tellfirst.store.sending import Sending
 from tellfirst.store.sends import StateCount
 
 REST = {"approve": "continue", "reject": "leave the rest untold"}
@@ -110,14 +111,15 @@ class Picture(Frozen):
     offer: Offer | None
     decisions: tuple[Decided, ...]
     sends: tuple[StateCount, ...]
+    sending: Sending | None = None
     replies: dict[str, int]
     harm: Watched = Watched()
     escalations: tuple[EscalationRecord, ...]
     notices: tuple[Told, ...]
 
 
-def picture(here: Installation, outreach: OutreachRecord, revision: RevisionRecord | None) -> Picture:
-    """Returns the picture of an outreach with one of its revisions."""
+def picture(here: Installation, outreach: OutreachRecord, revision: RevisionRecord | None, *, now: datetime) -> Picture:
+    """Returns the picture of an outreach with one of its revisions as of `now`."""
     controls = {control.name: control.value for control in here.controls.on()}
     number = revision.number if revision else 1
     verdicts = here.recipients.verdicts(outreach.id, number)
@@ -141,6 +143,7 @@ def picture(here: Installation, outreach: OutreachRecord, revision: RevisionReco
             ),
         ),
         sends=tuple(here.sends.states(outreach.id)),
+        sending=here.dashboard.sending(outreach.id, now=now),
         replies=here.replies.counts(outreach.id),
         harm=harm_of(here, outreach, revision),
         escalations=tuple(here.escalations.of(outreach.id)),

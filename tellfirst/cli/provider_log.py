@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import ValidationError
 
+from tellfirst.cli.output import progress
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import Rendered, SendState
 from tellfirst.domain.plan import INITIAL
@@ -98,12 +99,14 @@ def _may_say(send: AuditedSend, text: str) -> bool:
 
 def _chunks(path: Path) -> Iterator[list[Logged]]:
     try:
-        with path.open(encoding="utf-8") as file:
+        size = path.stat().st_size
+        with path.open(encoding="utf-8") as file, progress(f"reading {path.name}", size, unit="bytes") as step:
             number = 0
             while lines := list(islice(file, LINES)):
                 read = []
                 for line in lines:
                     number += 1
+                    step(len(line.encode()))
                     if line.strip():
                         read.append(_read(line, path, number))
                 yield read

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tellfirst.cli.instants import read_instant
-from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
+from tellfirst.cli.output import Json, counted, note, print_json, print_table, progress, say, when
 from tellfirst.cli.report_document import document
 from tellfirst.cli.report_rows import rows, write_csv, write_parquet, writing
 from tellfirst.cli.wiring import Installation, opened
@@ -66,16 +66,23 @@ def _read(here: Installation, reason: str | None, after: datetime | None) -> tup
     by_reason: dict[str, list[str]] = defaultdict(list)
     for one in recorded:
         by_reason[one.reason_code].append(one.outreach)
+    counts, series = [], []
+    with progress("reading reasons", len(by_reason)) as step:
+        for code, names in sorted(by_reason.items()):
+            counts += here.besides.of(code, names)
+            if evidence := here.weeks.evidence(code):
+                series.append(evidence)
+            step(1)
     # Only windows whose contacts are all here: of the others those still missing would count as avoided.
     until = here.contacts.watermark()
     running = here.windows.running(until=until) if until else []
     return made_of(
         recorded,
         [one for one in running if reason in (None, one.reason_code)],
-        counts=[count for code, names in by_reason.items() for count in here.besides.of(code, names)],
+        counts=counts,
         rates=here.settings.cost_rates,
         surveys=here.surveys.figures(reason=reason, since=after),
-        series=[evidence for code in sorted(by_reason) if (evidence := here.weeks.evidence(code))],
+        series=series,
     )
 
 

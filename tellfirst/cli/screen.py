@@ -117,6 +117,8 @@ def _lines(picture: Picture) -> Iterator[tuple[str, str]]:
             yield from _next(offer)
     for step, states in _sends(picture).items():
         yield "sent" if step == INITIAL else "", f"{step}: {states}"
+    if picture.sending is not None:
+        yield "sending", picture.sending.words(length)
     if picture.replies:
         said = ", ".join(f"{count:,} {REPLIES.get(name, name)}" for name, count in picture.replies.items())
         yield "replies", f"{said}: tellfirst replies {picture.outreach}"

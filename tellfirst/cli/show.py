@@ -1,13 +1,16 @@
 """`pending` and `show`: what waits for a decision, and everything an approver needs to make one."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
+import typer
 from pydantic import AwareDatetime
 
 from tellfirst.cli.agreement import Agreement, agreement
 from tellfirst.cli.arguments import Outreach, Revision
-from tellfirst.cli.output import Json, counted, print_json, print_table, say, when
+from tellfirst.cli.output import Json, counted, length, print_json, print_table, say, status, when
 from tellfirst.cli.paused import tell_pause
 from tellfirst.cli.picture import picture
 from tellfirst.cli.screen import show_picture
@@ -20,6 +23,10 @@ from tellfirst.signing.rules import continue_rule, rule_for
 from tellfirst.store.exceptions import PENDING as ASKED
 from tellfirst.store.matters import PENDING
 from tellfirst.store.outreaches import RevisionRecord
+from tellfirst.store.sending import Sending
+
+AGAIN = 2.0
+"""Seconds between two looks at an outreach that is being followed."""
 
 
 class Waiting(Frozen):
@@ -82,6 +89,9 @@ def _print_waiting(waiting: Sequence[Waiting]) -> None:
 def show(
     outreach: Outreach,
     revision: Revision = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Wait until no more of it is leaving; a terminal tells rate and time left.")
+    ] = False,
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Show one outreach on one screen, with the very texts.
@@ -90,11 +100,22 @@ def show(
     """
     with opened() as here:
         record = here.outreach(outreach)
-        seen = picture(here, record, here.revision(record, revision))
+        if watch:
+            follow(lambda: here.dashboard.sending(outreach, now=datetime.now(UTC)))
+            record = here.outreach(outreach)
+        seen = picture(here, record, here.revision(record, revision), now=datetime.now(UTC))
     if as_json:
         print_json(seen.model_dump(mode="json"))
     else:
         show_picture(seen)
+
+
+def follow(sending: Callable[[], Sending | None], *, rest: Callable[[float], None] = time.sleep) -> None:
+    """Returns once none of an outreach's messages waits, or nothing leaves while people or a provider stop it."""
+    with status() as tell:
+        while (seen := sending()) and seen.waiting and not seen.stopped:
+            tell(seen.words(length))
+            rest(AGAIN)
 
 
 def _revisions(here: Installation) -> Iterator[Waiting]:

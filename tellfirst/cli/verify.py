@@ -31,19 +31,20 @@ def verify(
     revoked has to stay in the registry.
     Exits with 1 when anything is broken.
     """
-    with opened() as here, progress("verifying", None) as step:
+    with opened() as here:
         log = None
         if provider_log is not None:
             log = ProviderLog(here.audit)
             log.read(provider_log)
-        proof = Prover(
-            here,
-            cache(lambda: Registry.load(here.settings.approvers)),
-            now=datetime.now(UTC),
-            log=log,
-            step=step,
-            anchors=anchor or (),
-        ).prove()
+        with progress("verifying pages", here.audit.pages()) as step:
+            proof = Prover(
+                here,
+                cache(lambda: Registry.load(here.settings.approvers)),
+                now=datetime.now(UTC),
+                log=log,
+                step=step,
+                anchors=anchor or (),
+            ).prove()
     figures = proof.model_dump()
     if as_json:
         print_json(figures)

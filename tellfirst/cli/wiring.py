@@ -28,6 +28,7 @@ from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contacts
 from tellfirst.store.controls import Controls
 from tellfirst.store.customers import Customers
+from tellfirst.store.dashboard import Dashboard
 from tellfirst.store.decisions import Decisions
 from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.erasure import Erasure
@@ -76,6 +77,7 @@ class Installation:
     contacts: Contacts
     controls: Controls
     customers: Customers
+    dashboard: Dashboard
     decisions: Decisions
     matters: Matters
     exceptions: Exceptions
@@ -169,6 +171,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             contacts=Contacts(database),
             controls=Controls(database),
             customers=Customers(database),
+            dashboard=Dashboard(database, settings.rates),
             decisions=Decisions(database),
             matters=Matters(database),
             exceptions=Exceptions(database),

@@ -64,6 +64,13 @@ class Alternates:
         with self._database.read() as session:
             return [read_recipient(row, alternate) for row, alternate in session.exec(query)]
 
+    def channels(self, outreach: str, revision: int) -> set[Channel]:
+        """Returns by which channels anybody of a revision may be told besides."""
+        row = table(AlternateRow)
+        query = select(row.c.channel).where(row.c.outreach_id == outreach, row.c.revision == revision).distinct()
+        with self._database.read() as session:
+            return {cast(Channel, channel) for channel in session.execute(query).scalars()}
+
     def add_page(
         self, outreach: str, revision: int, number: int, channel: str, contents: dict[int, str], digest: str
     ) -> None:
@@ -193,27 +200,26 @@ def _concerned(
     session: Session, outreach: str, revision: int, step: str, *, opens: bool, page: int | None
 ) -> list[RecipientRow]:
     """Returns whom a step may have been lost for, or reached by an alternate channel before."""
-    mine = (SendRow.outreach_id == outreach, SendRow.revision == revision)
     ended = col(SendRow.state).in_([SendState.FAILED, SendState.UNDELIVERED])
-    may_be = select(SendRow.recipient_id).where(*mine, SendRow.step == step, ended)
-    told = (
-        select(SendRow.recipient_id)
-        .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
-        .where(
-            *mine,
-            SendRow.step == INITIAL,
-            col(SendRow.state).in_(RECEIVED),
-            col(SendRow.channel) != col(RecipientRow.channel),
-        )
-    )
+    other = col(SendRow.channel) != col(RecipientRow.channel)
+    may_be = (SendRow.step == step, ended)
+    told = (SendRow.step == INITIAL, col(SendRow.state).in_(RECEIVED), other)
+
+    def some(which: Sequence[ColumnElement[bool] | bool]) -> ColumnElement[bool]:
+        mine = col(SendRow.recipient_id) == col(RecipientRow.id)
+        if page is not None:
+            return select(SendRow.id).where(mine, *which).exists()
+        # Of a whole audience those few are looked for, and not something for each of the others.
+        of_all = (SendRow.outreach_id == outreach, SendRow.revision == revision)
+        found = select(SendRow.recipient_id).join(RecipientRow, mine).where(*of_all, *which)
+        return col(RecipientRow.id).in_(found.correlate(None))
+
     query = select(RecipientRow).where(
         RecipientRow.outreach_id == outreach,
         RecipientRow.revision == revision,
         RecipientRow.arm == "treated",
         RecipientRow.verdict == ELIGIBLE,
-        col(RecipientRow.id).in_(may_be)
-        if opens
-        else or_(col(RecipientRow.id).in_(may_be), col(RecipientRow.id).in_(told)),
+        some(may_be) if opens else or_(some(may_be), some(told)),
     )
     if page is not None:
         here = select(AlternateRow.position).where(

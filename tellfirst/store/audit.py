@@ -13,7 +13,15 @@ from tellfirst.store.engine import Database
 from tellfirst.store.rows import of_send
 from tellfirst.store.statements import chunks
 from tellfirst.store.surveys import STEP
-from tellfirst.store.tables import ConsentRow, ContactPointRow, OutreachRow, RecipientRow, RevisionRow, SendRow
+from tellfirst.store.tables import (
+    ConsentRow,
+    ContactPointRow,
+    OutreachRow,
+    PageRow,
+    RecipientRow,
+    RevisionRow,
+    SendRow,
+)
 from tellfirst.store.tables_alternates import AlternateRow
 
 ACCEPTED = frozenset({SendState.ACCEPTED, SendState.DELIVERED, SendState.UNDELIVERED})
@@ -55,6 +63,11 @@ class Audit:
         """Returns how many outreaches there are."""
         with self._database.read() as session:
             return session.exec(select(func.count()).select_from(OutreachRow)).one()
+
+    def pages(self) -> int:
+        """Returns how many pages were frozen."""
+        with self._database.read() as session:
+            return session.exec(select(func.count()).select_from(PageRow)).one()
 
     def states(self) -> dict[SendState, int]:
         """Returns how many sends stand in each state."""

@@ -87,10 +87,10 @@ class Customers:
                     )
                 addresses: dict[str, dict[str, Address]] = defaultdict(dict)
                 where_to = select(point.customer_id, point.channel, point.address, point.usable)
-                for p in session.execute(where_to.where(point.customer_id.in_(chunk))):
+                for p in session.execute(where_to.where(point.customer_id.in_(chunk))).all():
                     addresses[p.customer_id][p.channel] = Address(address=p.address, usable=p.usable)
                 chosen = preferences_of(session, chunk)
-                for row in session.execute(who.where(customer.id.in_(chunk))):
+                for row in session.execute(who.where(customer.id.in_(chunk))).all():
                     found[row.id] = Customer(
                         id=row.id,
                         first_name=row.first_name,

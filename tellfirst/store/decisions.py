@@ -3,13 +3,16 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import Row, bindparam
 from sqlmodel import Session, col, select
 
 from tellfirst.domain.base import Frozen
 from tellfirst.signing.trail import Entry, Link, envelope_digest
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
+from tellfirst.store.statements import table
 from tellfirst.store.tables import DecisionRow, MatterRow, RevisionRow
 
 
@@ -31,6 +34,17 @@ class DecisionRecord(Frozen):
 
 
 DECISION, REFUSAL = "decision", "refusal"
+_DECISIONS = table(DecisionRow)
+ACCEPTED = (
+    _DECISIONS.select()
+    .where(
+        _DECISIONS.c.about == bindparam("thing"),
+        _DECISIONS.c.revision == bindparam("number"),
+        _DECISIONS.c.accepted.is_(True),
+    )
+    .order_by(_DECISIONS.c.id)
+)
+"""Written once: it is read before every micro-batch."""
 PLAIN = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 """What a refused decision says of its signer and its choice may be anything: only plain names are written down."""
 
@@ -172,13 +186,8 @@ def _plain(text: str) -> str:
     return text if PLAIN.fullmatch(text) else ""
 
 
-def _accepted(session: Session, about: str, revision: int) -> list[DecisionRow]:
-    query = (
-        select(DecisionRow)
-        .where(DecisionRow.about == about, DecisionRow.revision == revision, col(DecisionRow.accepted).is_(True))
-        .order_by(col(DecisionRow.id))
-    )
-    return list(session.exec(query))
+def _accepted(session: Session, about: str, revision: int) -> Sequence[Row[Any]]:
+    return session.execute(ACCEPTED, {"thing": about, "number": revision}).all()
 
 
 def _approvals(accepted: Sequence[DecisionRecord]) -> list[DecisionRecord]:
@@ -197,5 +206,5 @@ def _row(record: DecisionRecord) -> DecisionRow:
     return DecisionRow(**record.model_dump())
 
 
-def _record(row: DecisionRow) -> DecisionRecord:
-    return DecisionRecord.model_validate(row.model_dump(exclude={"id"}))
+def _record(row: DecisionRow | Row[Any]) -> DecisionRecord:
+    return DecisionRecord.model_validate(row, from_attributes=True)

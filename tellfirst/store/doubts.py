@@ -19,6 +19,25 @@ from tellfirst.store.telling import tell_sends
 
 UNASKED = (SendState.PLANNED, SendState.DEFERRED)
 """States of a message that provably nobody sent: it may leave later."""
+_SENDS, _PEOPLE = table(SendRow), table(RecipientRow)
+_FORGOTTEN = select(_PEOPLE.c.id).where(_PEOPLE.c.id == _SENDS.c.recipient_id, _PEOPLE.c.leaf.is_not(None))
+DOUBTED = (
+    update(_SENDS)
+    .where(_SENDS.c.id == bindparam("send"), _SENDS.c.state == SendState.INTENT)
+    .values(
+        reason=bindparam("why"),
+        # All texts can be tried against a bare hash: of a customer who was forgotten meanwhile none is kept.
+        body_digest=case((_FORGOTTEN.correlate(_SENDS).exists(), ""), else_=bindparam("body")),
+    )
+)
+ANSWERED = DOUBTED.values(
+    state=bindparam("known"),
+    provider_id=bindparam("sid"),
+    settled_at=bindparam("now"),
+    intent_at=case((or_(*(bindparam("known") == state for state in UNASKED)), null()), else_=_SENDS.c.intent_at),
+    deferred_until=bindparam("until"),
+)
+"""What becomes of a micro-batch's intents, written once."""
 
 
 class OpenSend(Frozen):
@@ -142,31 +161,16 @@ def settle_batch(
     session: Session, settlements: Sequence[Settlement], *, now: datetime, bodies: Mapping[str, str]
 ) -> None:
     """Records the answers of a micro-batch together, as `settle` does one."""
-    row = table(SendRow)
-    still = (row.c.id == bindparam("send"), row.c.state == SendState.INTENT)
-    recipient = table(RecipientRow)
-    forgotten = select(recipient.c.id).where(recipient.c.id == row.c.recipient_id, recipient.c.leaf.is_not(None))
-    # All texts can be tried against a bare hash: of a customer who was forgotten meanwhile none is kept.
-    body = case((forgotten.correlate(row).exists(), ""), else_=bindparam("body"))
-    told: dict[str, Any] = {"reason": bindparam("why"), "body_digest": body}
-    asked_at = case((or_(*(bindparam("known") == state for state in UNASKED)), null()), else_=row.c.intent_at)
-    known: dict[str, Any] = {
-        "state": bindparam("known"),
-        "provider_id": bindparam("sid"),
-        "settled_at": now,
-        "intent_at": asked_at,
-        "deferred_until": bindparam("until"),
-    }
     answers: list[dict[str, Any]] = []
     doubts: list[dict[str, Any]] = []
     for one in settlements:
-        values = {"send": one.id, "why": one.reason, "body": bodies.get(one.id, "")}
+        values = {"send": one.id, "why": one.reason, "body": bodies.get(one.id, ""), "now": now}
         if one.state is SendState.INTENT:
             doubts.append(values)
         else:
             answers.append({**values, "known": one.state, "sid": one.provider_id, "until": one.deferred_until})
     if answers:
-        session.connection().execute(update(row).where(*still).values({**told, **known}), answers)
+        session.connection().execute(ANSWERED, answers)
         tell_sends(session, [one["send"] for one in answers], at=now)
     if doubts:
-        session.connection().execute(update(row).where(*still).values(told), doubts)
+        session.connection().execute(DOUBTED, doubts)

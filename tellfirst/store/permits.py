@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import Row, bindparam
 from sqlmodel import Session, col, func, select
 
 from tellfirst.domain.base import Frozen
@@ -11,11 +13,13 @@ from tellfirst.signing.trail import Entry, Fact, Link
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
 from tellfirst.store.matters import APPROVED
-from tellfirst.store.statements import insert_new
+from tellfirst.store.statements import insert_new, table
 from tellfirst.store.tables import MatterRow, RevisionRow
 from tellfirst.store.tables_permits import PermitUseRow
 
 USE = "permit_use"
+_USES = table(PermitUseRow)
+TAKEN = _USES.select().where(_USES.c.outreach_id == bindparam("outreach"), _USES.c.revision == bindparam("number"))
 
 
 class PermitUse(Frozen):
@@ -70,8 +74,8 @@ class Permits:
     def of(self, outreach: str, revision: int) -> PermitUse | None:
         """Returns what a revision took, or why it took nothing; None where no permit was asked."""
         with self._database.read() as session:
-            row = session.get(PermitUseRow, (outreach, revision))
-            return None if row is None else _use(row)
+            row = session.execute(TAKEN, {"outreach": outreach, "number": revision}).one_or_none()
+        return None if row is None else _use(row)
 
     def uses(self, permit: str) -> list[PermitUse]:
         """Returns the uses of a permit in the order they were taken."""
@@ -133,5 +137,6 @@ def _values(use: PermitUse) -> dict[str, object]:
     return {**use.model_dump(exclude={"outreach"}), "outreach_id": use.outreach}
 
 
-def _use(row: PermitUseRow) -> PermitUse:
-    return PermitUse(**row.model_dump(exclude={"outreach_id"}), outreach=row.outreach_id)
+def _use(row: PermitUseRow | Row[Any]) -> PermitUse:
+    rest = {name: getattr(row, name) for name in PermitUse.model_fields if name != "outreach"}
+    return PermitUse(outreach=row.outreach_id, **rest)

@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlalchemy import bindparam
+from sqlmodel import Session
 
 from tellfirst.domain.base import Frozen
 from tellfirst.store.engine import Database
-from tellfirst.store.statements import chunks
+from tellfirst.store.statements import chunks, table
 from tellfirst.store.tables import CustomerRow, RecipientRow, SendRow
 from tellfirst.store.tables_preferences import PreferenceRow
+
+_CHOICES = table(PreferenceRow)
+CHOSEN = _CHOICES.select().where(_CHOICES.c.customer_id.in_(bindparam("customers", expanding=True)))
 
 
 class Preference(Frozen):
@@ -75,7 +79,7 @@ def preferences_of(session: Session, customers: Sequence[str]) -> dict[str, Pref
     """Returns the choices of those who made any, within the session's transaction."""
     found: dict[str, Preference] = {}
     for chunk in chunks(customers):
-        for row in session.exec(select(PreferenceRow).where(col(PreferenceRow.customer_id).in_(chunk))):
+        for row in session.execute(CHOSEN, {"customers": chunk}):
             quiet = None if row.quiet_from is None or row.quiet_to is None else (row.quiet_from, row.quiet_to)
             found[row.customer_id] = Preference(
                 channel=row.channel, locale=row.locale, timezone=row.timezone, quiet=quiet

@@ -1,5 +1,7 @@
 """Receipts: raw provider events as they came, and the one way in which they move a send."""
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select, update
@@ -9,7 +11,7 @@ from tellfirst.domain.message import AnswerKind, SendState
 from tellfirst.domain.receipt import Judge, Judgement, Meaning, Receipt
 from tellfirst.store.consents import opt_out
 from tellfirst.store.engine import Database
-from tellfirst.store.statements import alone, insert_new
+from tellfirst.store.statements import alone, alone_each, chunks, insert_new, table
 from tellfirst.store.tables import ContactPointRow, OutreachRow, ReceiptRow, SendRow
 from tellfirst.store.telling import tell_sends
 
@@ -31,6 +33,7 @@ class SilentSend(Frozen):
     id: str
     provider: str
     provider_id: str
+    settled_at: datetime
 
 
 class Receipts:
@@ -44,44 +47,76 @@ class Receipts:
 
         In one transaction: a provider that is not answered comes again, and finds all done or nothing.
         """
-        row = {
-            "provider": receipt.provider,
-            "provider_id": receipt.provider_id,
-            "send_id": receipt.send or None,
-            "status": receipt.status,
-            "error": receipt.error,
-            "received_at": now,
-        }
         with self._database.write() as session:
             # Two events of one message at once would each be judged without the other.
             alone(session, f"receipts of {receipt.provider_id}")
-            new = insert_new(session, ReceiptRow, [row]) == 1
+            new = insert_new(session, ReceiptRow, [_raw(receipt, now)]) == 1
             self._move(session, receipt, now=now)
             if new and (kind := self._meaning(receipt)) is not None:
                 self._obey(session, receipt, kind, now=now)
         return new
 
+    def take_all(self, receipts: Sequence[Receipt], *, now: datetime) -> None:
+        """Keeps events and moves their sends as `take` does, those together that ask for nothing else.
+
+        When it returns all is committed; where it raises, some may be, and all may come again.
+        """
+        by_themselves = [one for one in receipts if self._meaning(one) is not None]
+        for some in chunks(one for one in receipts if self._meaning(one) is None):
+            by_themselves += self._take_plain(some, now=now)
+        for one in by_themselves:
+            self.take(one, now=now)
+
+    def _take_plain(self, receipts: Sequence[Receipt], *, now: datetime) -> list[Receipt]:
+        """Keeps events of messages that we know in one transaction; returns those that have to be looked at alone."""
+        messages = {(one.provider, one.provider_id) for one in receipts}
+        with self._database.write() as session:
+            alone_each(session, [f"receipts of {provider_id}" for _, provider_id in messages])
+            sends = {
+                (adapter, by): (id_, state, reason) for id_, adapter, by, state, reason in _known(session, messages)
+            }
+            plain = [one for one in receipts if (one.provider, one.provider_id) in sends]
+            insert_new(session, ReceiptRow, [_raw(one, now) for one in plain])
+            heard: defaultdict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+            for provider, provider_id, status, error in _heard(session, sends):
+                heard[provider, provider_id].append((status, error))
+            moved: defaultdict[Judgement, list[str]] = defaultdict(list)
+            for (provider, provider_id), (id_, state, reason) in sends.items():
+                judged = self._judge(provider, heard[provider, provider_id])
+                if judged.state is not None and (state, reason) != (judged.state, judged.reason):
+                    moved[judged].append(id_)
+            for judged, ids in moved.items():
+                _advance_all(session, ids, judged, now=now)
+        return [one for one in receipts if (one.provider, one.provider_id) not in sends]
+
     def silent(
-        self, channel: str, adapter: str, since: datetime, until: datetime, *, after: str, limit: int
+        self, channel: str, adapter: str, since: datetime, until: datetime, *, after: SilentSend | None, limit: int
     ) -> list[SilentSend]:
-        """Returns sends of a channel and adapter, accepted in a span of time and since then without a final receipt."""
+        """Returns sends of a channel and adapter, accepted in a span of time and since then without a final receipt.
+
+        They come in the order of their acceptance, those behind `after`.
+        """
+        settled = col(SendRow.settled_at)
         query = (
             select(SendRow)
             .where(
                 SendRow.state == SendState.ACCEPTED,
-                col(SendRow.settled_at) >= since,
-                col(SendRow.settled_at) < until,
+                settled >= (after.settled_at if after else since),
+                settled < until,
                 SendRow.channel == channel,
                 SendRow.adapter == adapter,
                 SendRow.provider_id != "",
-                SendRow.id > after,
             )
-            .order_by(col(SendRow.id))
+            .order_by(settled, col(SendRow.id))
             .limit(limit)
         )
+        if after is not None:
+            query = query.where((settled > after.settled_at) | (col(SendRow.id) > after.id))
         with self._database.read() as session:
             return [
-                SilentSend(id=row.id, provider=row.adapter, provider_id=row.provider_id) for row in session.exec(query)
+                SilentSend(id=row.id, provider=row.adapter, provider_id=row.provider_id, settled_at=row.settled_at)
+                for row in session.exec(query)
+                if row.settled_at is not None
             ]
 
     def judge_again(self, send: SilentSend, *, now: datetime) -> None:
@@ -114,6 +149,35 @@ class Receipts:
         elif kind is AnswerKind.POLICY_BLOCK:
             open_ = col(OutreachRow.id) == send.outreach_id, col(OutreachRow.blocked).is_(None)
             session.execute(update(OutreachRow).where(*open_).values(blocked=f"provider_block:{receipt.error}"))
+
+
+def _raw(receipt: Receipt, now: datetime) -> dict[str, object]:
+    return {
+        "provider": receipt.provider,
+        "provider_id": receipt.provider_id,
+        "send_id": receipt.send or None,
+        "status": receipt.status,
+        "error": receipt.error,
+        "received_at": now,
+    }
+
+
+def _known(session: Session, messages: Collection[tuple[str, str]]) -> Iterable[tuple[str, str, str, str, str]]:
+    """Returns (id, adapter, provider id, state, reason) of the sends whose messages these are."""
+    sends = table(SendRow).c
+    query = select(sends.id, sends.adapter, sends.provider_id, sends.state, sends.reason)  # type: ignore[call-overload]
+    return session.connection().execute(query.where(sends.provider_id.in_([id_ for _, id_ in messages])))
+
+
+def _heard(session: Session, messages: Collection[tuple[str, str]]) -> Iterable[tuple[str, str, str, str]]:
+    """Returns (provider, provider id, status, error) of all that was ever reported of messages."""
+    events = table(ReceiptRow).c
+    query = select(events.provider, events.provider_id, events.status, events.error)
+    its = (
+        events.provider.in_({provider for provider, _ in messages}),
+        events.provider_id.in_([id_ for _, id_ in messages]),
+    )
+    return session.connection().execute(query.where(*its))
 
 
 def _events(session: Session, receipt: Receipt) -> list[tuple[str, str]]:
@@ -164,3 +228,15 @@ def _advance(session: Session, send: SendRow, provider_id: str, judged: Judgemen
         session.flush()
         tell_sends(session, [send.id], at=now)
     return moves
+
+
+def _advance_all(session: Session, sends: Sequence[str], judged: Judgement, *, now: datetime) -> None:
+    """Moves sends whose provider ids are known as `_advance` moves one."""
+    row, state = table(SendRow), SendState(judged.state or "")
+    these, run = row.c.id.in_(sends), session.connection().execute
+    corrected = row.c.state == state, row.c.reason.startswith("receipt"), row.c.reason != judged.reason
+    run(update(row).where(these, *corrected).values(reason=judged.reason))
+    forwards = update(row).where(these, row.c.state.in_(_FROM[state]))
+    moved = run(forwards.values(state=state, reason=judged.reason, settled_at=now).returning(row.c.id)).scalars().all()
+    if moved:
+        tell_sends(session, moved, at=now)

@@ -15,13 +15,15 @@ from tellfirst.store.alternates import alternates_of, on_page
 from tellfirst.store.engine import Database
 from tellfirst.store.rows import SHOWN
 from tellfirst.store.rows import read_recipient as read_recipient
-from tellfirst.store.statements import chunks, given, insert_new, table
+from tellfirst.store.statements import chunks, given, insert_whole, table
 from tellfirst.store.tables import PageRow, RecipientRow, SendRow
 from tellfirst.store.tables_alternates import AlternateRow
 from tellfirst.store.waves import Randomisation as Randomisation
 from tellfirst.store.waves import randomise_page
 
 TOLD_ONCE = "told_in_another_message"
+DISCARDED = 10_000
+"""Positions whose rows are removed in one transaction."""
 
 
 class Recipients:
@@ -32,12 +34,27 @@ class Recipients:
 
     # -- planning
 
-    def discard(self, outreach: str, revision: int) -> None:
-        """Removes the rows of a revision whose planning did not finish."""
+    def discard(self, outreach: str, revision: int) -> Iterator[int]:
+        """Removes the rows of a revision whose planning did not finish; yields how far it has come, again and again."""
+        audience = (RecipientRow.outreach_id == outreach, RecipientRow.revision == revision)
         with self._database.write() as session:
-            for row in (PageRow, AlternateRow, RecipientRow):
-                columns = table(row).c
-                session.execute(delete(row).where(columns.outreach_id == outreach, columns.revision == revision))
+            session.execute(
+                delete(PageRow).where(col(PageRow.outreach_id) == outreach, col(PageRow.revision) == revision)
+            )
+            last = session.exec(select(func.max(RecipientRow.position)).where(*audience)).one()
+        # A million at once would take longer than an activity may be silent, and others would wait for it.
+        for first in range(0, -1 if last is None else last + 1, DISCARDED):
+            with self._database.write() as session:
+                for row in (AlternateRow, RecipientRow):
+                    columns = table(row).c
+                    session.execute(
+                        delete(row).where(
+                            columns.outreach_id == outreach,
+                            columns.revision == revision,
+                            columns.position.between(first, first + DISCARDED - 1),
+                        )
+                    )
+            yield first
 
     def add(self, outreach: str, revision: int, candidates: Sequence[Candidate], *, first: int) -> None:
         """Adds candidates at positions `first`, `first` + 1, …."""
@@ -61,8 +78,8 @@ class Recipients:
             for n, c in enumerate(candidates)
         ]
         with self._database.write() as session:
-            insert_new(session, RecipientRow, values)
-            insert_new(session, AlternateRow, alternates_of(outreach, revision, first, candidates))
+            insert_whole(session, RecipientRow, values)
+            insert_whole(session, AlternateRow, alternates_of(outreach, revision, first, candidates))
 
     def fold_customers(self, outreach: str, revision: int) -> None:
         """Leaves each customer one row: the first of their subjects speaks for the others, and counts them."""
@@ -110,7 +127,7 @@ class Recipients:
             .limit(limit)
         )
         with self._database.read() as session:
-            return [read_recipient(found) for found in session.execute(query)]
+            return [read_recipient(found) for found in session.execute(query).all()]
 
     def eligible_on(self, outreach: str, revision: int) -> dict[str, int]:
         """Returns how many eligible recipients there are on each channel."""

@@ -4,8 +4,10 @@ Of a row in a frozen audience its leaf stays, so that the signed root can still 
 digest of its text. Customers and their addresses are no part of an outreach: they go when they are forgotten.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, tuple_
@@ -17,7 +19,7 @@ from tellfirst.signing.leaves import leaf_of
 from tellfirst.signing.trail import Entry
 from tellfirst.store.chain import Chain
 from tellfirst.store.engine import Database
-from tellfirst.store.rows import of_recipient, read_recipient
+from tellfirst.store.rows import read_recipient
 from tellfirst.store.statements import alone, table
 from tellfirst.store.tables import AdmissionRow, OutreachRow, RecipientRow, SubjectRow
 from tellfirst.store.tables_alternates import AlternateRow
@@ -167,17 +169,28 @@ def _empty_audience(session: Session, mark: RetentionRow, limit: int) -> int:
         .limit(limit)
     )
     rows = session.exec(query).all()
-    ids = col(RecipientRow.id).in_([row.id for row in rows])
-    pairs = select(RecipientRow, AlternateRow).join(AlternateRow, of_recipient()).where(ids)
-    alternates = session.exec(pairs.where(col(AlternateRow.page).is_not(None))).all() if rows else []
     # Before what they are made of goes. Who stands on no page was never approved: of them there is no leaf.
-    leaves = [(by.id, by.leaf or leaf_of(read_recipient(row, by), by.content_digest or "")) for row, by in alternates]
-    _keep(session, AlternateRow, leaves, address_digest=None)
+    for revision, some in groupby(rows, key=attrgetter("revision")):
+        _keep_alternates(session, mark.what, revision, {row.position: row for row in some})
     kept = [(row.id, row.leaf if row.leaf or row.page is None else _leaf(row)) for row in rows]
     _keep(session, RecipientRow, kept, address_digest=None, facts={}, timezone=None, promises=None)
     if rows:
         mark.revision, mark.place = rows[-1].revision, rows[-1].position
     return len(rows)
+
+
+def _keep_alternates(session: Session, outreach: str, revision: int, rows: Mapping[int, RecipientRow]) -> None:
+    theirs = select(AlternateRow).where(
+        AlternateRow.outreach_id == outreach,
+        AlternateRow.revision == revision,
+        col(AlternateRow.position).between(min(rows), max(rows)),
+        col(AlternateRow.page).is_not(None),
+    )
+    leaves = [
+        (by.id, by.leaf or leaf_of(read_recipient(rows[by.position], by), by.content_digest or ""))
+        for by in session.exec(theirs)
+    ]
+    _keep(session, AlternateRow, leaves, address_digest=None)
 
 
 def _leaf(row: RecipientRow) -> str:

@@ -1,7 +1,7 @@
 """How fast an outreach leaves, and how long the rest of it takes: from the effect log's indexes, page by page."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
@@ -54,6 +54,24 @@ class Sending(Frozen):
     paced: str
     stopped: bool
 
+    def words(self, length: Callable[[timedelta], str]) -> str:
+        """Returns it for people, who read durations as `length` writes them; what is not known is not guessed."""
+        waiting = f"{self.waiting:,} wait" if self.waiting else ""
+        deferred = f"{self.deferred:,} until they may be disturbed" if self.deferred else ""
+        if self.stopped:
+            parts = ["nothing leaves while it is stopped", waiting, deferred]
+        else:
+            lately = f"{self.lately:,}" if self.lately else "none"
+            parts = [f"{lately} in the last minute", waiting, self._left(length) if waiting else "", deferred]
+        return "; ".join(part for part in parts if part)
+
+    def _left(self, length: Callable[[timedelta], str]) -> str:
+        if self.left is None:
+            return "time left not known"
+        if self.paced:
+            return f"at least {length(self.left)} left, by the rate that is set for {self.paced.replace('_', ' ')}"
+        return f"about {length(self.left)} left"
+
 
 def read_speeds(session: Session, now: datetime, outreach: str | None = None) -> dict[str, Speed]:
     """Returns the outreaches of which something was sent in the last minute; receipts of earlier sends do not count."""
@@ -100,7 +118,7 @@ def read_sending(
         waiting=total,
         deferred=deferred,
         lately=lately,
-        left=left if total else None,
+        left=left,
         paced=paced,
         stopped=row.paused or bool(row.blocked) or PAUSE_ALL in names or halted,
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, case, func, literal
+from sqlalchemy import ColumnElement, bindparam, case, func
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
@@ -30,6 +30,37 @@ from tellfirst.store.whereabouts import HourRules, calendars_of
 
 WAITING = (SendState.PLANNED, SendState.DEFERRED)
 """States of a message that nobody was asked to send."""
+_SENDS = table(SendRow)
+NEXT = (
+    select(SendRow.id, SendRow.attempts, SendRow.intent_at, RecipientRow, AlternateRow)  # type: ignore[call-overload]
+    .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
+    .join(AlternateRow, of_send(), isouter=True)
+    .where(
+        *(_SENDS.c[f"{name}_id" if name == "outreach" else name] == bindparam(name) for name in PageKey.model_fields),
+        (_SENDS.c.state == SendState.PLANNED)
+        | ((_SENDS.c.state == SendState.DEFERRED) & (_SENDS.c.deferred_until <= bindparam("now"))),
+        _SENDS.c.channel == func.coalesce(AlternateRow.channel, RecipientRow.channel),
+    )
+    .order_by(col(RecipientRow.position))
+    .limit(bindparam("limit"))
+)
+INTEND = (
+    update(_SENDS)
+    .where(_SENDS.c.id.in_(bindparam("ids", expanding=True)), _SENDS.c.state.in_(WAITING))
+    .values(
+        state=SendState.INTENT,
+        deferred_until=None,
+        token=bindparam("with"),
+        attempts=_SENDS.c.attempts + 1,
+        # Of one in doubt the first request counts: the provider's key is as old as that.
+        intent_at=func.coalesce(_SENDS.c.intent_at, bindparam("at", type_=_SENDS.c.intent_at.type)),
+        not_after=bindparam("latest"),
+        nonce=bindparam("once"),
+        adapter=bindparam("by"),
+    )
+    .returning(_SENDS.c.id)
+)
+"""What every micro-batch begins with, written once: to write a statement takes longer than to run it."""
 
 
 class PlannedSend(Frozen):
@@ -108,26 +139,18 @@ class Sends:
 
         Those that were deferred are among them where their hour has come by `now`.
         """
-        state, until = col(SendRow.state), col(SendRow.deferred_until)
-        due = state == SendState.PLANNED
-        if now is not None:
-            due |= (state == SendState.DEFERRED) & (until <= now)
-        query = (
-            select(SendRow.id, SendRow.attempts, SendRow.intent_at, RecipientRow, AlternateRow)  # type: ignore[call-overload]
-            .join(RecipientRow, col(RecipientRow.id) == col(SendRow.recipient_id))
-            .join(AlternateRow, of_send(), isouter=True)
-            .where(
-                *_sends_of(key),
-                due,
-                col(SendRow.channel) == func.coalesce(AlternateRow.channel, RecipientRow.channel),
-            )
-            .order_by(col(RecipientRow.position))
-            .limit(limit)
-        )
+        asked = {
+            "outreach": key.outreach,
+            "revision": key.revision,
+            "step": key.step,
+            "page": key.page,
+            "now": now,
+            "limit": limit,
+        }
         with self._database.read() as session:
             return [
                 PlannedSend(id=id_, recipient=read_recipient(row, by), attempts=attempts, in_doubt=asked_at is not None)
-                for id_, attempts, asked_at, row, by in session.exec(query)
+                for id_, attempts, asked_at, row, by in session.execute(NEXT, asked)
             ]
 
     def intend(
@@ -184,22 +207,9 @@ class Sends:
             allowed = [send.id for send in sends if verdicts[send.id].kind == "allow"]
             if not allowed:
                 return {}
-            asked_at = table(SendRow).c.intent_at
             intended = session.execute(
-                update(SendRow)
-                .where(col(SendRow.id).in_(allowed), col(SendRow.state).in_(WAITING))
-                .values(
-                    state=SendState.INTENT,
-                    deferred_until=None,
-                    token=token,
-                    attempts=SendRow.attempts + 1,
-                    # Of one in doubt the first request counts: the provider's key is as old as that.
-                    intent_at=func.coalesce(asked_at, literal(now, asked_at.type)),
-                    not_after=not_after,
-                    nonce=nonce,
-                    adapter=adapter,
-                )
-                .returning(col(SendRow.id))
+                INTEND,
+                {"ids": allowed, "with": token, "at": now, "latest": not_after, "once": nonce, "by": adapter},
             )
             # Only what was still planned is ours to send, and to whom the audience says, not the effect log.
             ours = set(intended.scalars())

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, ColumnElement, Integer, Table, cast, func, literal, select
+from pydantic_core import to_json
+from sqlalchemy import ARRAY, JSON, ColumnElement, Integer, Table, Text, cast, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session, SQLModel
@@ -34,6 +35,13 @@ def alone(session: Session, what: str) -> None:
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
 
 
+def alone_each(session: Session, whats: Iterable[str]) -> None:
+    """Lets one transaction at a time past each of many points, which all who come pass in one order."""
+    if session.get_bind().dialect.name == "postgresql":
+        in_order = select(func.unnest(literal(sorted(whats), ARRAY(Text))).label("what")).subquery()
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(in_order.c.what, 0))))
+
+
 def beside(session: Session, what: str) -> None:
     """Lets any number of transactions past this point, but none while one is `alone` there."""
     if session.get_bind().dialect.name == "postgresql":
@@ -50,6 +58,26 @@ def given(session: Session, values: Mapping[int, str]) -> tuple[ColumnElement[in
     else:
         pairs = func.json_each(literal(dict(values), JSON)).table_valued("key", "value")
     return cast(pairs.c.key, Integer), pairs.c.value
+
+
+def insert_whole(session: Session, row: type[SQLModel], values: Sequence[dict[str, Any]]) -> None:
+    """Inserts rows of text, numbers and facts, none of which is there yet, by one statement with one parameter.
+
+    Over a great audience the parameters of each row take longer than the database does, and with a call for each the
+    database gets nothing done beside Python.
+    """
+    if not values:
+        return
+    into, names = table(row).name, list(values[0])
+    if session.get_bind().dialect.name == "postgresql":
+        source = f"json_populate_recordset(NULL::{into}, CAST(:rows AS json))"
+        read = ", ".join(f'"{name}"' for name in names)
+    else:
+        source = "json_each(:rows)"
+        read = ", ".join(f"json_extract(value, '$.{name}')" for name in names)
+    columns = ", ".join(f'"{name}"' for name in names)
+    statement = f"INSERT INTO {into} ({columns}) SELECT {read} FROM {source}"  # noqa: S608 - names of our own tables
+    session.execute(text(statement), {"rows": to_json(values).decode()})
 
 
 def insert_new(session: Session, row: type[SQLModel], values: Sequence[dict[str, Any]]) -> int:

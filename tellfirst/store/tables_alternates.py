@@ -12,7 +12,7 @@ class AlternateRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "alternates"
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("outreach_id", "revision", "position", "channel"),
-        Index("alternates_page", "outreach_id", "revision", "page"),
+        Index("alternates_page", "outreach_id", "revision", "page", "position"),
         Index("alternates_unpaged", "outreach_id", "revision", "channel", "position"),
     )
 

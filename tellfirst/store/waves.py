@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import func
+from sqlalchemy import Row, func
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.message import Channel
@@ -15,7 +15,7 @@ from tellfirst.policy.caps import FrequencyCap, Urgency, counted_against
 from tellfirst.policy.hours import ALWAYS, Calendar
 from tellfirst.policy.slots import APART, slot
 from tellfirst.store.assignments import Assigned, Drawing, Place, assign
-from tellfirst.store.statements import chunks, insert_new
+from tellfirst.store.statements import chunks, insert_new, table
 from tellfirst.store.tables import CustomerRow, PageRow, RecipientRow, ReservationRow
 from tellfirst.store.whereabouts import HourRules, calendars_of, last_written
 
@@ -39,17 +39,18 @@ def randomise_page(session: Session, outreach: str, revision: int, by: Randomisa
 
     Returns when each of the others may be looked at again.
     """
+    recipient = table(RecipientRow).c
     # Locked, so that a second attempt on PostgreSQL waits and then finds nothing left to draw.
-    rows = session.exec(
-        select(RecipientRow)
+    rows = session.execute(
+        select(*(recipient[name] for name in ("id", "customer_id", "cluster", "channel", "cleared_at")))
         .where(
-            RecipientRow.outreach_id == outreach,
-            RecipientRow.revision == revision,
-            RecipientRow.page == page,
-            col(RecipientRow.arm).is_(None),
-            col(RecipientRow.withheld).is_(None),
+            recipient.outreach_id == outreach,
+            recipient.revision == revision,
+            recipient.page == page,
+            recipient.arm.is_(None),
+            recipient.withheld.is_(None),
         )
-        .order_by(col(RecipientRow.id))
+        .order_by(recipient.id)
         .with_for_update()
     ).all()
     customers = sorted({row.customer_id for row in rows})
@@ -57,18 +58,21 @@ def randomise_page(session: Session, outreach: str, revision: int, by: Randomisa
     held = {} if by.cap_exempt else _held_places(session, outreach, customers, by)
     slots = _slots(session, outreach, rows, by)
     due, waiting = [], []
+    withheld: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         slot_of = slots[row.customer_id]
         if row.cleared_at is not None:
-            row.withheld = "condition_cleared"
+            withheld["condition_cleared"].append(row.id)
         elif isinstance(slot_of, str):
-            row.withheld = slot_of
+            withheld[slot_of].append(row.id)
         elif slot_of > by.t0:
             waiting.append(slot_of)
         elif not by.cap_exempt and not by.cap.has_room(held.get(row.customer_id, 0)):
-            row.withheld = "frequency_cap"
+            withheld["frequency_cap"].append(row.id)
         else:
             due.append(row)
+    for reason, ids in withheld.items():
+        session.execute(update(RecipientRow).where(col(RecipientRow.id).in_(ids)).values(withheld=reason))
     drawn = _drawn(session, outreach, revision, page, due, by)
     alike: dict[tuple[Arm, float, HeldBy | None], list[int]] = defaultdict(list)
     for row in due:
@@ -76,7 +80,7 @@ def randomise_page(session: Session, outreach: str, revision: int, by: Randomisa
         if own.phase and own.told_at > by.t0:
             waiting.append(own.told_at)
         else:
-            alike[own.arm, own.chance, own.held_by].append(row.id or 0)
+            alike[own.arm, own.chance, own.held_by].append(row.id)
     for (arm, chance, held_by), ids in alike.items():
         values = {"arm": arm, "share": chance, "held_by": held_by, "t0": by.t0, "window_end": by.t0 + by.window}
         # By what is alike: an update for each row takes as long as everything else here.
@@ -88,9 +92,7 @@ def randomise_page(session: Session, outreach: str, revision: int, by: Randomisa
     return waiting
 
 
-def _slots(
-    session: Session, outreach: str, rows: Sequence[RecipientRow], by: Randomisation
-) -> dict[str, datetime | str]:
+def _slots(session: Session, outreach: str, rows: Sequence[Row[Any]], by: Randomisation) -> dict[str, datetime | str]:
     customers = sorted({row.customer_id for row in rows})
     last = {} if by.urgency == "urgent" else last_written(session, outreach, customers, since=by.t0 - APART)
     calendars: dict[str, Calendar] = {}
@@ -105,7 +107,7 @@ def _slots(
 
 
 def _drawn(
-    session: Session, outreach: str, revision: int, page: int, due: Sequence[RecipientRow], by: Randomisation
+    session: Session, outreach: str, revision: int, page: int, due: Sequence[Row[Any]], by: Randomisation
 ) -> dict[str, Assigned]:
     if not due:
         return {}

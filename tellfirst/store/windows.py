@@ -3,16 +3,19 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     CTE,
     BigInteger,
+    BindParameter,
     ColumnElement,
     FromClause,
     Integer,
     Label,
     and_,
+    bindparam,
     case,
     cast,
     func,
@@ -31,6 +34,7 @@ from tellfirst.store.tables_contacts import MergeRow
 SORTING = "256MB"
 """Memory that PostgreSQL may take for one sort or hash here; below it a million accounts are sorted on disk."""
 
+Ids = BindParameter[Sequence[str]]
 _PAIRS = {
     "contacts": ("about", "about_before"),
     "all_contacts": ("any", "any_before"),
@@ -67,8 +71,11 @@ class Windows:
             if not self._database.is_sqlite:
                 session.execute(text(f"SET LOCAL work_mem = '{SORTING}'"))
             for some, others in _related(session, outreaches):
-                query = figures(list(some), others, until=until, sqlite=self._database.is_sqlite)
-                for row in session.execute(query).mappings():
+                query = _query(bool(others), until is not None, self._database.is_sqlite)
+                given: dict[str, Any] = {"outreaches": list(some)}
+                given |= {"among": [*some, *others]} if others else {}
+                given |= {"until": until} if until is not None else {}
+                for row in session.execute(query, given).mappings():
                     one = found.setdefault(row["outreach"], {**row, **some[row["outreach"]], "figures": []})
                     one["figures"].append(_figures(row))
                     one["first_t0"] = min(one["first_t0"], row["first_t0"])
@@ -103,9 +110,18 @@ def _related(session: Session, outreaches: Sequence[str]) -> Iterator[tuple[dict
         yield some, list(session.execute(others.order_by(row.c.id)).scalars())
 
 
-def figures(outreaches: Sequence[str], others: Sequence[str], *, until: datetime | None, sqlite: bool) -> Any:
-    """Returns the query for the figures of outreaches, by arm and share; `others` are of their reason."""
-    every = accounts(outreaches, others, sqlite=sqlite).subquery("accounts")
+@cache
+def _query(among_others: bool, bounded: bool, sqlite: bool) -> Any:
+    # Written once: for an outreach to one customer that takes longer than the database does.
+    outreaches: Ids = bindparam("outreaches", expanding=True)
+    among: Ids = bindparam("among", expanding=True) if among_others else outreaches
+    until: Any = bindparam("until", type_=Instant) if bounded else None
+    return figures(outreaches, among, until=until, sqlite=sqlite)
+
+
+def figures(outreaches: Ids, among: Ids, *, until: BindParameter[datetime] | None, sqlite: bool) -> Any:
+    """Returns the query for the figures of outreaches, by arm and share; those `among` them are of their reason."""
+    every = accounts(outreaches, among, sqlite=sqlite).subquery("accounts")
     one = every.c
     key = (one.outreach, one.arm, one.share)
     return (
@@ -131,9 +147,9 @@ def figures(outreaches: Sequence[str], others: Sequence[str], *, until: datetime
     )
 
 
-def accounts(outreaches: Sequence[str], others: Sequence[str], *, sqlite: bool) -> Any:
+def accounts(outreaches: Ids, among: Ids, *, sqlite: bool) -> Any:
     """Returns the query for the accounts of outreaches, one row each: its window and what it did there, or null."""
-    units = _units(outreaches, others, sqlite=sqlite)
+    units = _units(outreaches, among, sqlite=sqlite)
     own, left = _by_unit(_touched(units, sqlite=sqlite)), _opted_out(units)
     # Both hold nothing that `units` lacks; a full join keeps PostgreSQL, which expects few rows, from a nested loop.
     both = units.join(own, own.c.unit == units.c.unit, full=True).join(left, left.c.unit == units.c.unit, full=True)
@@ -144,10 +160,10 @@ def accounts(outreaches: Sequence[str], others: Sequence[str], *, sqlite: bool) 
     ).select_from(both)
 
 
-def _units(outreaches: Sequence[str], others: Sequence[str], *, sqlite: bool) -> CTE:
+def _units(outreaches: Ids, among: Ids, *, sqlite: bool) -> CTE:
     """Returns the accounts of outreaches, one row each: their first window, and from when on it is theirs alone."""
     row, outreach = table(RecipientRow), table(OutreachRow)
-    source, account = _drawn(outreaches, others)
+    source, account = _drawn(outreaches, among)
     # From the last row back to the first: what is known there, where no row follows, is known of all of them.
     back: dict[str, Any] = {
         "partition_by": [account, row.c.outreach_id],
@@ -169,7 +185,7 @@ def _units(outreaches: Sequence[str], others: Sequence[str], *, sqlite: bool) ->
         )
         .select_from(source.join(outreach, outreach.c.id == row.c.outreach_id))
         # Who is told of a correction has no window of it.
-        .where(row.c.outreach_id.in_([*outreaches, *others]), row.c.arm.is_not(None), row.c.t0.is_not(None))
+        .where(row.c.outreach_id.in_(among), row.c.arm.is_not(None), row.c.t0.is_not(None))
         .subquery("rows")
     )
     taken = func.max(rows.c.window_end).over(
@@ -201,11 +217,11 @@ def _units(outreaches: Sequence[str], others: Sequence[str], *, sqlite: bool) ->
     )
 
 
-def _drawn(outreaches: Sequence[str], others: Sequence[str]) -> tuple[FromClause, ColumnElement[Any]]:
-    """Returns the rows of outreaches, of `others` those of the same accounts alone, and whose each of them is now."""
+def _drawn(outreaches: Ids, among: Ids) -> tuple[FromClause, ColumnElement[Any]]:
+    """Returns the rows of outreaches, of those `among` them those of the same accounts alone, and whose each is now."""
     row, merge = table(RecipientRow), table(MergeRow)
     merged, now = row.outerjoin(merge, merge.c.old == row.c.cluster), func.coalesce(merge.c.into, row.c.cluster)
-    if not others:
+    if among is outreaches:
         return merged, now
     asked = and_(row.c.outreach_id.in_(outreaches), row.c.arm.is_not(None))
     mine = select(now.label("account")).select_from(merged).where(asked).distinct().cte("mine")

@@ -44,13 +44,14 @@ from tellfirst.web.dashboard.access import Access
 from tellfirst.web.escalating import ReplyEscalations
 from tellfirst.web.events import event_routes
 from tellfirst.web.fcm import push_receipts
+from tellfirst.web.gathering import Gathering
 from tellfirst.web.inbound import twilio_replies
 from tellfirst.web.inbox import InboxOrigins, inbox_routes
 from tellfirst.web.openapi import Api
 from tellfirst.web.opened import Doors
 from tellfirst.web.pages import Pages
 from tellfirst.web.preferences import preference_page
-from tellfirst.web.receipts import twilio_receipts
+from tellfirst.web.receipts import ReceiptDoor, twilio_receipts
 from tellfirst.web.replies import reply_routes
 from tellfirst.web.resend import resend_events
 from tellfirst.web.signatures import Verifier
@@ -141,8 +142,9 @@ def create_app(
         return JSONResponse({"ok": True})
 
     forms = TwilioForms(settings.public_url, settings.twilio_auth_token.get_secret_value())
+    gathering = Gathering(receipts, clock=clock)
     routers = (
-        twilio_receipts(receipts, forms, clock=clock),
+        twilio_receipts(gathering, forms),
         inbox_routes(
             Inbox(database, settings.inbox_keep),
             receipts,
@@ -191,4 +193,5 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.add_middleware(InboxOrigins, origins=settings.inbox_origins)
+    app.add_middleware(ReceiptDoor, gathering=gathering, forms=forms)
     return app

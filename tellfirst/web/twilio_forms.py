@@ -1,5 +1,8 @@
 """Forms that Twilio posts: read with their blank fields, and refused when Twilio did not sign them."""
 
+import hmac
+from collections.abc import Mapping
+
 from fastapi import HTTPException, Request
 from starlette.datastructures import ImmutableMultiDict
 from twilio.request_validator import RequestValidator
@@ -9,6 +12,12 @@ from tellfirst.web.openapi import described
 
 FORMS = described(dict[str, str], FORM, headers=("X-Twilio-Signature",))
 """What is published of such a form; its fields are Twilio's."""
+
+
+class _Fields(dict[str, list[str]]):
+    """Is a form as the validator asks for it first; anything else costs it two exceptions a field."""
+
+    getall = dict.__getitem__
 
 
 class TwilioForms:
@@ -21,6 +30,11 @@ class TwilioForms:
     def address(self, path: str, query: str = "") -> str:
         """Returns the public address of a path of ours."""
         return self._base + path + (f"?{query}" if query else "")
+
+    def fits(self, url: str, fields: Mapping[str, list[str]], signature: str) -> bool:
+        """Returns whether Twilio signed these fields for exactly this address; `read` knows its other spellings too."""
+        signed = self._known and self._validator.compute_signature(url, _Fields(fields))
+        return bool(signed) and hmac.compare_digest(str(signed).encode(), signature.encode())
 
     async def read(self, request: Request, path: str) -> ImmutableMultiDict[str, str]:
         """Returns the form that was posted to `path`; raises 403 for one that is not signed, 503 without settings."""

@@ -31,12 +31,20 @@ class Made:
         self.events.append(event)
         return event.event_id
 
-    def activity(self, seconds: float, *, attempt: int = 1, heartbeat: float = 10.0, end: str = "COMPLETED") -> None:
+    def activity(
+        self,
+        seconds: float,
+        *,
+        attempt: int = 1,
+        heartbeat: float = 10.0,
+        end: str = "COMPLETED",
+        queue: str = "outreach",
+    ) -> None:
         """Appends an activity whose last attempt took so long."""
         scheduled = self.add("ACTIVITY_TASK_SCHEDULED")
-        self.events[-1].activity_task_scheduled_event_attributes.heartbeat_timeout.FromTimedelta(
-            timedelta(seconds=heartbeat)
-        )
+        attributes = self.events[-1].activity_task_scheduled_event_attributes
+        attributes.heartbeat_timeout.FromTimedelta(timedelta(seconds=heartbeat))
+        attributes.task_queue.name = queue
         started = self.add("ACTIVITY_TASK_STARTED", at=5, scheduled_event_id=scheduled, attempt=attempt)
         self.add(f"ACTIVITY_TASK_{end}", at=5 + seconds, scheduled_event_id=scheduled, started_event_id=started)
 
@@ -87,6 +95,13 @@ def test_the_throttle_is_a_minute_at_most_and_half_a_one_without_a_time_out() ->
     assert billable(made.events) == 1 + 2
     made.activity(100, heartbeat=0)
     assert billable(made.events) == 3 + 1 + 4
+
+
+@pytest.mark.parametrize("queue", ["send-sms", "send-email-urgent"])
+def test_a_page_that_sends_is_heard_every_second(queue: str) -> None:
+    made = Made()
+    made.activity(3.5, queue=queue)
+    assert billable(made.events) == 1 + 4
 
 
 def test_each_attempt_is_billed_with_its_first_heartbeat() -> None:

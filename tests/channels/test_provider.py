@@ -43,6 +43,8 @@ async def test_faults_apply_as_often_as_asked_and_to_whom(provider: Provider, sm
         "in_flight": 0,
         "max_in_flight": 0,
         "held": 0,
+        "told": 0,
+        "refused": 0,
     }
 
 

@@ -1,13 +1,21 @@
 """What an approver sees: why, who and how many, the very texts, what happens next, what is withheld and why."""
 
+import re
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from sqlmodel import update
 
+from tellfirst.cli.show import follow
 from tellfirst.domain.condition import Condition, Subject
 from tellfirst.measurement.assignment import draw_everywhere, half_year
 from tellfirst.store.customers import CustomerRecord
+from tellfirst.store.engine import Database
+from tellfirst.store.sending import Sending
+from tellfirst.store.tables import RecipientRow
 from tests.cli.conftest import Office, Shell
+from tests.web.mornings import LATE, MINUTE, Morning
 
 
 async def sent_to_six(office: Office) -> str:
@@ -245,3 +253,38 @@ def test_an_outreach_that_is_not_there_is_named(shell: Shell) -> None:
     done = shell("show", "outreach/late_delivery/none/1")
     assert (done.code, done.out) == (1, "")
     assert "there is no outreach of that name; see `tellfirst pending`; one just started is there once" in done.err
+
+
+def leaving(database: Database, **more: Any) -> None:
+    """Puts in an outreach to twenty, half of whom were told within half a minute."""
+    morning, now = Morning(database), datetime.now(UTC)
+    morning.outreach(LATE, at=now - MINUTE, people=20, pages=2, **more)
+    for number in range(2):
+        morning.page(LATE, number, 10)
+    morning.people(LATE, {"treated": 10}, {"accepted": 8, "failed": 2}, at=now - MINUTE / 2)
+    with database.write() as session:
+        session.execute(update(RecipientRow).values(facts={"order_id": "o-1", "promised_at": "2026-11-20"}))
+
+
+def test_show_tells_how_fast_it_leaves_and_how_long_the_rest_takes(shell: Shell, database: Database) -> None:
+    leaving(database)
+    assert re.search(r"sending +10 in the last minute; 10 wait; about 3\d s left\n", shell("show", LATE).out)
+    sending = shell("show", LATE, "--json").document["sending"]
+    assert (sending["lately"], sending["waiting"], sending["paced"]) == (10, 10, "")
+    shell.environment["TELLFIRST_SMS_RATE"] = "0.01"
+    assert shell("show", LATE, "--json").document["sending"]["paced"] == "sms"
+
+
+def test_what_is_stopped_is_shown_at_once(shell: Shell, database: Database) -> None:
+    leaving(database, paused=True)
+    assert "nothing leaves while it is stopped; 10 wait" in shell("show", LATE, "--watch").out
+
+
+@pytest.mark.parametrize("last", [None, {"waiting": 0}, {"stopped": True}])
+def test_it_is_followed_until_nothing_more_leaves(last: dict[str, object] | None) -> None:
+    way = Sending(waiting=9, deferred=0, lately=3, left=None, paced="", stopped=False)
+    seen = iter([way, way, last and way.model_copy(update=last)])
+    rests: list[float] = []
+    follow(lambda: next(seen), rest=rests.append)
+    assert rests == [2.0, 2.0]
+    assert next(seen, "none is left") == "none is left"

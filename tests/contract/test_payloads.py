@@ -27,6 +27,8 @@ ASSUMED = {
     ("UpkeepReport", "emptied"): Emptied(),
     ("Plan", "fallback_after"): timedelta(minutes=15),
     ("Plan", "call_within"): timedelta(hours=1),
+    ("SurveyRequest", "after"): -1,
+    ("UpkeepReport", "emptied"): Emptied(),
 }
 """What histories leave out and mean nevertheless: no value here ever changes; another meaning is a new field."""
 

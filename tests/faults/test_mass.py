@@ -55,6 +55,7 @@ async def test_a_killed_worker_leaves_no_text_twice_and_only_those_in_flight_in_
         await asyncio.to_thread(place.provider.fault, "hold")
         await asyncio.to_thread(place.provider.wait, held=8)  # as many as there are connections
         in_flight = place.provider.stats()["held"]
+        assert place.sends.tally(handle.id).in_doubt == in_flight, "no intent without its request"
         place.kill(victim)
         await asyncio.to_thread(place.provider.clear)
         await asyncio.to_thread(place.provider.release)

@@ -9,12 +9,18 @@ from sqlalchemy import Connection, event, text
 from sqlmodel import col, select, update
 
 from tellfirst.domain.message import SendState
+from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.contacts import Contact, Contacts
+from tellfirst.store.dashboard import Dashboard
 from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.engine import Database
+from tellfirst.store.escalations import Escalations
+from tellfirst.store.exceptions import Exceptions
 from tellfirst.store.leases import Leases
+from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.repeats import Repeat
+from tellfirst.store.replies import Replies
 from tellfirst.store.sends import Sends
 from tellfirst.store.statements import insert_new
 from tellfirst.store.tables import RecipientRow, ReservationRow, SendRow
@@ -148,7 +154,26 @@ def read_page(database: Database) -> None:
     assert len(Recipients(database).page(OUTREACH, 1, 3)) == SIZE
 
 
-@pytest.mark.parametrize("work", [dispatch, reconcile, randomise, read_page])
+def lists(database: Database) -> None:
+    """Shows what the dashboard and the command line show: of everything, and of one outreach."""
+    board = Dashboard(database)
+    board.front(now=NOON)
+    board.outreach(OUTREACH)
+    board.sending(OUTREACH, now=NOON)
+    recipients = Recipients(database)
+    recipients.verdicts(OUTREACH, 1)
+    recipients.set_aside(OUTREACH, 1)
+    recipients.samples(OUTREACH, 1, 3)
+    Doubts(database).in_doubt(OUTREACH, "initial", "sms")
+    Exceptions(database).customer_of(OUTREACH, "c-1")
+    Replies(database).of(OUTREACH)
+    Exceptions(database).all(outreach=OUTREACH)
+    CallTasks(database).open()
+    Escalations(database).open()
+    next(Receivers(database, chunk=25).sends(OUTREACH, "initial"))
+
+
+@pytest.mark.parametrize("work", [dispatch, reconcile, randomise, read_page, lists])
 def test_page_is_worked_on_by_index(full: Database, work: Callable[[Database], None]) -> None:
     with scans(full) as found:
         work(full)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import permutations
+from random import Random
 
 import pytest
 from sqlmodel import select
@@ -124,3 +125,56 @@ def test_what_never_left_is_not_moved_by_our_id_either(database: Database, state
     assert state_of(database, SEND) == (state, "")
     with database.read() as session:
         assert session.get_one(SendRow, SEND).provider_id == ""
+
+
+STATUSES = [("queued", ""), ("sent", ""), ("undelivered", "30008"), ("undelivered", "30003"), ("failed", "")]
+STATUSES += [("delivered", ""), ("undelivered", "21610"), ("teleported", "")]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_together_they_do_what_they_do_one_by_one(database: Database, seed: int) -> None:
+    chance, receipts = Random(seed), receipts_of(database)
+    states = list(SendState)
+    plan = [(number, chance.choice(states), chance.random() < 0.3) for number in range(16)]
+    for world in "ab":
+        for number, state, unnamed in plan:
+            sid = "" if unnamed else f"SM{world}{number}"
+            put_sends(database, [(f"{world}-{number}", "twilio", sid)], state=state)
+    told = [(chance.randrange(18), chance.choice(STATUSES)) for _ in range(80)]
+    of = {
+        world: [event(*words, provider_id=f"SM{world}{n}", send=f"{world}-{n}") for n, words in told] for world in "ab"
+    }
+    for one in of["a"]:
+        receipts.take(one, now=NOON)
+    for first in range(0, len(told), 20):
+        receipts.take_all(of["b"][first : first + 20], now=NOON)
+    assert [state_of(database, f"a-{n}") for n, *_ in plan] == [state_of(database, f"b-{n}") for n, *_ in plan]
+    with database.read() as session:
+        kept = [(r.provider_id[3:], r.status, r.error) for r in session.exec(select(ReceiptRow))]
+        left = {row.id: (row.provider_id[3:], row.settled_at) for row in session.exec(select(SendRow))}
+    assert sorted(kept) == sorted(2 * list({*kept}))
+    assert [left[f"a-{n}"] for n, *_ in plan] == [left[f"b-{n}"] for n, *_ in plan]
+    out = sorted(customer for customer, *_ in opted_out(database))
+    assert [one for one in out if "a" in one] == [one.replace("b-", "a-") for one in out if "b" in one]
+
+
+def test_two_batches_at_once_judge_every_event(database: Database) -> None:
+    ids = [f"{number:032x}" for number in range(20)]
+    put_sends(database, [(id_, "twilio", f"SM{id_}") for id_ in ids])
+    words = [("failed", ""), ("undelivered", "30003")]
+    # Whichever batch came last would be wrong about one half of the messages.
+    first, last = (
+        [event(*words[(number + turn) % 2], provider_id=f"SM{id_}", send=id_) for number, id_ in enumerate(ids)]
+        for turn in range(2)
+    )
+    receipts = receipts_of(database)
+    with meeting(database, "INSERT INTO receipts", when="after"):
+        at_once([lambda some=some: receipts.take_all(some, now=NOON) for some in (first, last[::-1])])  # type: ignore[misc]
+    assert {state_of(database, id_) for id_ in ids} == {("undelivered", "receipt:30003")}
+
+
+def test_a_later_batch_corrects_the_reason(database: Database) -> None:
+    put_sends(database, [(SEND, "twilio", "SM1")])
+    for error in ("30003", "30008", ""):
+        receipts_of(database).take_all([event("undelivered", error)], now=NOON)
+    assert state_of(database, SEND) == ("undelivered", "receipt:30008")

@@ -6,7 +6,7 @@ import pytest
 
 from tellfirst.domain.recipient import ELIGIBLE, Candidate
 from tellfirst.store.engine import Database
-from tellfirst.store.recipients import TOLD_ONCE, Recipients
+from tellfirst.store.recipients import DISCARDED, TOLD_ONCE, Recipients
 from tests.store.make import DAY, NOON, OUTREACH, by, candidate, paged
 
 
@@ -104,6 +104,32 @@ def test_unpaged_is_of_one_channel_and_of_the_eligible(database: Database) -> No
     assert recipients.unpaged(OUTREACH, 2, "sms", 10) == []
 
 
+def test_what_was_given_is_kept_to_the_letter(database: Database) -> None:
+    odd = {"a": 'Zoë "O\'Neil" \\ 🎉 {"b": 1}', "é.$": "\u2028", "n": -(2**53), "yes": True, "none": None, "": "\x7f"}
+    given = candidate("c-'1\"", "o-\\$.x 🎉", cluster="a[0]").model_copy(
+        update={"facts": odd, "timezone": None, "promises": {"update-1": NOON}}
+    )
+    left_out = Candidate(subject_key="o-2", customer="c-2", cluster="c-2", verdict="unknown_customer")
+    recipients = added(database, given, left_out)
+    (row,) = recipients.unpaged(OUTREACH, 1, "sms", 10)
+    assert row.facts == odd
+    assert [type(value) for value in row.facts.values()] == [type(value) for value in odd.values()]
+    assert (row.customer, row.subject_key, row.timezone) == (given.customer, given.subject_key, None)
+    assert row.promises == {"update-1": NOON}
+    recipients.add_page(OUTREACH, 1, 0, "sms", {row.id: "content"}, "d-0")
+    assert recipients.page(OUTREACH, 1, 0) == [row.model_copy(update={"content_digest": "content"})]
+    assert recipients.verdicts(OUTREACH, 1) == {ELIGIBLE: 1, "unknown_customer": 1}
+
+
+def test_who_stands_before_the_page_is_not_looked_at_again(database: Database) -> None:
+    recipients = added(database, *(candidate(f"c-{n}") for n in range(5)))
+    first, second, *_ = recipients.unpaged(OUTREACH, 1, "sms", 10)
+    behind = recipients.unpaged(OUTREACH, 1, "sms", 2, after=second.position)
+    assert [row.customer for row in behind] == ["c-2", "c-3"]
+    recipients.add_page(OUTREACH, 1, 0, "sms", {first.id: "x", second.id: "y"}, "d-0")
+    assert recipients.unpaged(OUTREACH, 1, "sms", 2) == behind
+
+
 def test_left_out_recipient_stands_on_no_page(database: Database) -> None:
     recipients = added(database, candidate("c-1"), candidate("c-2"))
     first, second = recipients.unpaged(OUTREACH, 1, "sms", 10)
@@ -131,7 +157,10 @@ def test_samples_are_the_first_of_each_channel(database: Database) -> None:
 def test_discard_removes_one_revision(database: Database) -> None:
     recipients = paged(database, [candidate("c-1")])
     paged(database, [candidate("c-1")], revision=2)
-    recipients.discard(OUTREACH, 1)
+    recipients.add(OUTREACH, 1, [candidate("c-2")], first=2 * DISCARDED)
+    assert list(recipients.discard(OUTREACH, 1)) == [0, DISCARDED, 2 * DISCARDED]
+    assert list(recipients.discard(OUTREACH, 1)) == []
+    assert recipients.verdicts(OUTREACH, 1) == {}
     assert recipients.page(OUTREACH, 1, 0) == recipients.page_digests(OUTREACH, 1) == []
     assert len(recipients.page(OUTREACH, 2, 0)) == len(recipients.page_digests(OUTREACH, 2)) == 1
 

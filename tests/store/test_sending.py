@@ -14,6 +14,7 @@ from tellfirst.store.engine import Database
 from tellfirst.store.rates import Rates
 from tellfirst.store.sending import Sending
 from tellfirst.store.tables import ControlRow, OutreachRow, RevisionRow, SendRow
+from tellfirst.web.dashboard.sheet import length
 from tests.web.mornings import LATE, MINUTE, NOON, Morning
 
 SECOND = timedelta(seconds=1)
@@ -24,9 +25,7 @@ class Half:
 
     def __init__(self, database: Database, **more: Any) -> None:
         self.database, self.morning = database, Morning(database)
-        plan = self.morning.outreach(LATE, at=NOON - MINUTE, people=50, **more)
-        pages = plan.pages[0].model_copy(update={"count": 5})
-        self.plan(plan.model_copy(update={"pages": (pages,)}).model_dump(mode="json"))
+        self.made = self.morning.outreach(LATE, at=NOON - MINUTE, people=50, pages=5, **more)
         for number in range(5):
             self.morning.page(LATE, number, 10)
         self.morning.people(LATE, {"treated": 20}, {SendState.ACCEPTED: 20}, at=NOON - 30 * SECOND)
@@ -34,8 +33,9 @@ class Half:
             later = col(SendRow.id).in_([f"s-c-late_delivery-{n}" for n in range(10, 20)])
             session.execute(update(SendRow).where(later).values(page=1))
 
-    def plan(self, plan: dict[str, Any]) -> None:
-        """Changes the plan."""
+    def canary(self, pages: int) -> None:
+        """Lets so many pages leave before the others."""
+        plan = self.made.model_copy(update={"canary": pages}).model_dump(mode="json")
         with self.database.write() as session:
             session.execute(update(RevisionRow).values(plan=plan))
 
@@ -117,11 +117,9 @@ def test_a_rate_alone_tells_how_long_it_takes_at_least(database: Database) -> No
 
 def test_behind_the_first_few_nobody_waits_before_they_are_let_go(database: Database) -> None:
     half = Half(database)
-    with database.read() as session:
-        plan = dict(session.exec(RevisionRow.__table__.select()).one().plan)  # type: ignore[attr-defined]
-    half.plan({**plan, "canary": 3})
+    half.canary(3)
     assert half.seen().waiting == 10
-    half.plan({**plan, "canary": 1})
+    half.canary(1)
     assert half.seen().waiting == 30
 
 
@@ -138,6 +136,12 @@ def test_an_update_goes_to_those_who_got_the_first_message(database: Database) -
     assert half.seen().waiting == 30 + 3 + 9
     half.put("update-1", 1, accepted=9)
     assert half.seen().waiting == 30 + 3
+
+
+def test_of_an_update_whose_time_is_over_only_what_is_planned_waits(database: Database) -> None:
+    half = Half(database)
+    half.put("update-1", 0, accepted=7, planned=3)
+    assert half.seen(later=timedelta(days=30)).waiting == 3
 
 
 def test_an_update_that_is_over_does_not_wait_for_who_was_reached_afterwards(database: Database) -> None:
@@ -172,3 +176,23 @@ def test_nothing_is_said_of_what_is_not_leaving(database: Database) -> None:
     with database.write() as session:
         session.execute(update(OutreachRow).values(closed_at=NOON))
     assert board.sending(LATE, now=NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("sending", "said"),
+    [
+        ({"lately": 1_240, "left": timedelta(minutes=3)}, "1,240 in the last minute; 4,000 wait; about 3 min left"),
+        ({"lately": 5}, "5 in the last minute; 4,000 wait; time left not known"),
+        ({}, "none in the last minute; 4,000 wait; time left not known"),
+        (
+            {"lately": 60, "left": timedelta(hours=1), "paced": "in_app"},
+            "60 in the last minute; 4,000 wait; at least 1 h left, by the rate that is set for in app",
+        ),
+        ({"lately": 9, "left": timedelta(hours=1), "stopped": True}, "nothing leaves while it is stopped; 4,000 wait"),
+        ({"waiting": 0, "deferred": 7}, "none in the last minute; 7 until they may be disturbed"),
+        ({"waiting": 0, "lately": 7}, "7 in the last minute"),
+    ],
+)
+def test_how_it_leaves_is_said_and_never_guessed(sending: dict[str, Any], said: str) -> None:
+    nothing = {"waiting": 4_000, "deferred": 0, "lately": 0, "left": None, "paced": "", "stopped": False}
+    assert Sending.model_validate({**nothing, **sending}).words(length) == said

@@ -74,7 +74,9 @@ class Morning:
             for one in values:
                 session.execute(insert(table(row)), [row(**one).model_dump(exclude={"id"} - set(one))])
 
-    def outreach(self, outreach: str, *, status: str = "approved", at: datetime, people: int, **more: Any) -> Plan:
+    def outreach(
+        self, outreach: str, *, status: str = "approved", at: datetime, people: int, pages: int = 1, **more: Any
+    ) -> Plan:
         """Puts in an outreach with one revision."""
         _, trigger, key, _ = outreach.split("/")
         loaded = PLAYBOOKS[trigger]
@@ -83,7 +85,7 @@ class Morning:
         plan = Plan(
             revision=1, playbook=trigger, playbook_version=version, reason_code=playbook.reason_code,
             owner=playbook.owners.owner, approvers=playbook.owners.approvers, planned_at=at, recipients=people,
-            not_told=12, pages=(PageRange(channel="sms", first=0, count=1),), root="r", remind_at=at + HOUR,
+            not_told=12, pages=(PageRange(channel="sms", first=0, count=pages),), root="r", remind_at=at + HOUR,
             escalate_at=at + 2 * HOUR, decide_by=at + 24 * HOUR, valid_until=at + 48 * HOUR,
             steps=planned_steps(playbook, at), window=timedelta(days=7), watermark_timeout=timedelta(days=3),
             reconcile_after=MINUTE,

@@ -15,11 +15,9 @@ from sqlmodel import select, update
 from tellfirst.settings import Settings
 from tellfirst.store.dashboard import Dashboard
 from tellfirst.store.engine import Database, open_engine
-from tellfirst.store.sending import Sending
 from tellfirst.store.tables import OutreachRow
 from tellfirst.web.app import create_app
 from tellfirst.web.dashboard.access import COOKIE, SESSION
-from tellfirst.web.dashboard.words import pace
 from tests.web.mornings import CANARIES, DOWN, LATE, NOON, OLD, PAID, put_morning
 
 TOKEN = "a-token-of-at-least-twenty-four"
@@ -301,26 +299,6 @@ async def test_an_outreach_is_told_whole(morning: Database) -> None:
     assert link in told.links
     old = (await read(morning, f"/dashboard/{OLD}")).sections
     assert "A: randomised, closed difference −4.7 points, 95 % interval" in old["outcome"].replace(" −10", " −10")
-
-
-@pytest.mark.parametrize(
-    ("sending", "said"),
-    [
-        ({"lately": 1_240, "left": timedelta(minutes=3)}, "1,240 in the last minute; 4,000 wait; about 3 min left"),
-        ({"lately": 5}, "5 in the last minute; 4,000 wait; time left not known"),
-        ({}, "none in the last minute; 4,000 wait; time left not known"),
-        (
-            {"lately": 60, "left": timedelta(hours=1), "paced": "in_app"},
-            "60 in the last minute; 4,000 wait; at least 1 h left, by the rate that is set for in app",
-        ),
-        ({"lately": 9, "left": timedelta(hours=1), "stopped": True}, "nothing leaves while it is stopped; 4,000 wait"),
-        ({"waiting": 0, "deferred": 7}, "none in the last minute; 7 until they may be disturbed"),
-        ({"waiting": 0, "lately": 7}, "7 in the last minute"),
-    ],
-)
-def test_how_it_leaves_is_said_and_never_guessed(sending: dict[str, Any], said: str) -> None:
-    nothing = {"waiting": 4_000, "deferred": 0, "lately": 0, "left": None, "paced": "", "stopped": False}
-    assert pace(Sending.model_validate({**nothing, **sending})) == said
 
 
 async def test_it_is_read_anew_after_a_few_seconds_and_says_of_when_it_is(database: Database) -> None:

@@ -14,7 +14,7 @@ from tellfirst.store.admissions import Admissions
 from tests.figures import Figure
 from tests.world import World
 
-LARGEST_HISTORY = 50
+LARGEST_HISTORY = 55  # 50 where nothing is late; three more for a workflow task of its own
 LARGEST_BYTES = 11 * 1024
 MOVED_CLOCK = (
     "EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED",

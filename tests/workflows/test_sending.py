@@ -250,21 +250,6 @@ async def test_a_customer_with_several_subjects_gets_one_message_that_counts_the
     assert "2 more" in world.sms.sent[0].rendered.body
 
 
-async def test_continue_as_new_keeps_the_place(world: World) -> None:
-    await world.with_settings(page_size=1)
-    world.contacts_known()
-    handle = await world.start(world.late(*people(world, 310)))
-    first_run = (await handle.describe()).run_id
-    await world.approve(handle.id)
-    await world.until(lambda: len(world.sms.sent) == 310, seconds=90)
-    latest = world.env.client.get_workflow_handle(handle.id)
-    assert (await latest.describe()).run_id != first_run
-    assert len({m.address for m in world.sms.sent}) == 310
-    await world.client.tell(handle.id, "abort", note="enough")
-    result = await world.finish(handle)
-    assert (result.ending, result.accepted) == ("measured", 310)
-
-
 async def test_a_stopping_worker_hands_its_page_to_the_next(world: World) -> None:
     world.sms.in_flight = 1
     gate = asyncio.Event()

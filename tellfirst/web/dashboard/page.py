@@ -9,8 +9,8 @@ from tellfirst.playbooks.loader import parse
 from tellfirst.playbooks.schema import Parts, Playbook
 from tellfirst.store.dashboard_page import OutreachPage, RevisionView
 from tellfirst.store.sending import Sending
-from tellfirst.web.dashboard.sheet import Section, Table, cell, instant, points, when
-from tellfirst.web.dashboard.words import GRADES, happened, pace, plain
+from tellfirst.web.dashboard.sheet import Section, Table, cell, instant, length, points, when
+from tellfirst.web.dashboard.words import GRADES, happened, plain
 
 PARTS = ("subject", "know", "doing", "now", "next", "human", "why", "out")
 """The parts of a message in the order in which they are read."""
@@ -88,7 +88,7 @@ def _facts(
     ended = f"ended: {plain(page.ending)}" if page.closed else "running"
     yield "state", f"stopped: {page.blocked}" if page.blocked else "paused" if page.paused else ended
     if sending is not None:
-        yield "sending", pace(sending)
+        yield "sending", sending.words(length)
     yield "trigger", page.trigger
     if latest is not None and playbook is not None:
         yield "reason code", latest.plan.reason_code

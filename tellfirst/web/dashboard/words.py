@@ -2,9 +2,7 @@
 
 from urllib.parse import quote
 
-from tellfirst.store.sending import Sending
 from tellfirst.web.dashboard.access import PATH
-from tellfirst.web.dashboard.sheet import length
 
 WAITS = {
     "outreach": "approval",
@@ -81,29 +79,6 @@ GRADES = {
 def plain(code: str) -> str:
     """Returns a code as words."""
     return code.replace("_", " ")
-
-
-def pace(one: Sending) -> str:
-    """Returns in words how an outreach is leaving and how long it takes; what is not known is not guessed."""
-    ready = f"{one.waiting:,} wait" if one.waiting else ""
-    if one.stopped:
-        return "; ".join(part for part in ("nothing leaves while it is stopped", ready, _deferred(one)) if part)
-    lately = f"{one.lately:,} in the last minute" if one.lately else "none in the last minute"
-    return "; ".join(part for part in (lately, ready, _left(one), _deferred(one)) if part)
-
-
-def _left(one: Sending) -> str:
-    if not one.waiting:
-        return ""
-    if one.left is None:
-        return "time left not known"
-    if one.paced:
-        return f"at least {length(one.left)} left, by the rate that is set for {plain(one.paced)}"
-    return f"about {length(one.left)} left"
-
-
-def _deferred(one: Sending) -> str:
-    return f"{one.deferred:,} until they may be disturbed" if one.deferred else ""
 
 
 def page_of(outreach: str) -> str:

@@ -67,7 +67,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("outreach_id", "revision", "position", "channel"),
     )
     with op.batch_alter_table("alternates", schema=None) as batch_op:
-        batch_op.create_index("alternates_page", ["outreach_id", "revision", "page"], unique=False)
+        batch_op.create_index("alternates_page", ["outreach_id", "revision", "page", "position"], unique=False)
         batch_op.create_index("alternates_unpaged", ["outreach_id", "revision", "channel", "position"], unique=False)
 
     op.create_table(
