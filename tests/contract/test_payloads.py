@@ -24,7 +24,6 @@ ASSUMED = {
     ("Draft", "kind"): "correction",
     ("Draft", "step"): "initial",
     ("Plan", "needed"): 1,
-    ("UpkeepReport", "emptied"): Emptied(),
     ("Plan", "fallback_after"): timedelta(minutes=15),
     ("Plan", "call_within"): timedelta(hours=1),
     ("SurveyRequest", "after"): -1,
