@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -15,7 +15,7 @@ from activities.turns import Turns
 from tellfirst.errors import TellfirstError
 from tellfirst.settings import Settings, temporal_connection
 from workers.pool import start_feeds, start_upkeep, workers
-from workers.wiring import build
+from workers.wiring import Application, build
 
 SWITCH_EVERY = 0.001
 """Seconds after which a thread lets others go on, a fifth of Python's own: a decision is not behind a mass of texts."""
@@ -23,17 +23,19 @@ STOP_WITHIN = 30.0
 """Seconds for what is in work to end: longer than the time-out of a request and the grace of activities together."""
 
 
-async def run(settings: Settings, turns: Turns, queues: Sequence[str] = ()) -> None:
+async def run(
+    settings: Settings, turns: Turns, queues: Sequence[str] = (), *, assemble: Callable[..., Application] = build
+) -> None:
     """Runs the workers of some queues, by default of all, until SIGINT or SIGTERM; pages in work are handed back first.
 
-    Raises InputError for a queue that there is not.
+    `assemble` takes what `build` takes. Raises InputError for a queue that there is not.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     converter = settings.data_converter
-    application = build(settings, loop=loop, turns=turns)
+    application = assemble(settings, loop=loop, turns=turns)
     # What is loaded by now stays: without a look at all of it now and then, a row of a plan takes a fifth less.
     gc.collect()
     gc.freeze()
@@ -67,7 +69,7 @@ async def come_to_rest(running: Sequence[Worker], tasks: Sequence[asyncio.Task[N
     return not unfinished
 
 
-def main() -> int:
+def main(queues: Sequence[str], *, assemble: Callable[..., Application] = build) -> int:
     """Returns the exit code of the process."""
     sys.setswitchinterval(SWITCH_EVERY)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -76,7 +78,7 @@ def main() -> int:
     try:
         turns = Turns()
         with asyncio.Runner(loop_factory=turns.loop) as runner:
-            runner.run(run(Settings.load(), turns, sys.argv[1:]))
+            runner.run(run(Settings.load(), turns, queues, assemble=assemble))
     except TellfirstError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -95,4 +97,4 @@ def leave(code: int) -> None:
 
 
 if __name__ == "__main__":
-    leave(main())
+    leave(main(sys.argv[1:]))

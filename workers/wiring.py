@@ -1,7 +1,7 @@
 """The composition root: settings in, a runnable application out; the only place where parts meet their dependencies."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -146,8 +146,9 @@ def build(
     turns: Turns | None = None,
     adapters: Mapping[str, Adapter] | None = None,
     library: Mapping[str, LoadedPlaybook] | None = None,
+    sends: Callable[[Database], Sends] = Sends,
 ) -> Application:
-    """Builds the application; tests pass adapters and playbooks of their own, everything else is the same."""
+    """Builds the application; tests pass adapters, playbooks and an effect log of their own, the rest is the same."""
     engine = open_engine(settings.database)
     if settings.database.startswith("sqlite"):
         migrate(engine)  # the embedded database belongs to this application alone
@@ -159,7 +160,7 @@ def build(
     sources = Sources(settings.source_url)
     outreaches, recipients, customers = Outreaches(database), Recipients(database), Customers(database)
     admissions, controls, decisions = Admissions(database), Controls(database), Decisions(database)
-    sends, chain, digest_key = Sends(database), Chain(database), settings.digest_key()
+    effects, chain, digest_key = sends(database), Chain(database), settings.digest_key()
     receivers, alternates = Receivers(database), Alternates(database)
     links = Links(digest_key, base_url=settings.public_url, lifetime=timedelta(days=settings.link_days))
     consents = Consents(database, everything=settings.opt_out == "everything")
@@ -241,7 +242,7 @@ def build(
             matters=matters,
             outreaches=outreaches,
             recipients=recipients,
-            sends=sends,
+            sends=effects,
             playbooks=playbooks,
             environment=settings.environment,
         ),
@@ -250,7 +251,7 @@ def build(
             outreaches=outreaches,
             recipients=recipients,
             receivers=receivers,
-            sends=sends,
+            sends=effects,
             measuring=measuring,
             controls=controls,
             admissions=admissions,
@@ -266,7 +267,7 @@ def build(
         dispatch=DispatchActivities(
             outreaches=outreaches,
             admissions=admissions,
-            sends=sends,
+            sends=effects,
             leases=Leases(database),
             answers=answers,
             approvals=approvals,
@@ -312,7 +313,7 @@ def build(
             reader=reader,
             approvals=judge,
             planned=ExceptionSends(database),
-            sends=sends,
+            sends=effects,
             leases=Leases(database),
             doubts=Doubts(database),
             answers=answers,
@@ -356,7 +357,7 @@ def build(
         asking=AskingActivities(
             surveys=Surveys(database),
             outreaches=outreaches,
-            sends=sends,
+            sends=effects,
             leases=Leases(database),
             doubts=Doubts(database),
             answers=answers,

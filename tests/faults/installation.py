@@ -111,6 +111,11 @@ class Installation:
         self.processes: list[subprocess.Popen[bytes]] = []
 
     async def __aenter__(self) -> Self:
+        await self.start_temporal()
+        return self
+
+    async def start_temporal(self) -> None:
+        """Starts the Temporal server on its file and waits until it answers."""
         self._server = self._run(
             *(str(TEMPORAL), "server", "start-dev", "--port", str(self.port), "--log-level", "error"),
             *("--ui-port", str(self.ui_port)),
@@ -124,7 +129,6 @@ class Installation:
                 break
             except RuntimeError:
                 await asyncio.sleep(0.1)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
@@ -181,8 +185,8 @@ class Installation:
             )
         Contacts(self.database).save([], source="helpdesk", through=FAR, now=now)
 
-    async def start(self, count: int, key: str = "mass") -> WorkflowHandle[Any, Any]:
-        """Admits `count` late parcels as one condition and starts its outreach."""
+    async def start(self, count: int, key: str = "mass", *, first: int = 0) -> WorkflowHandle[Any, Any]:
+        """Admits `count` late parcels of the customers from `first` on as one condition and starts its outreach."""
         now = datetime.now(UTC).replace(microsecond=0)
         findings = [
             Finding(
@@ -191,7 +195,7 @@ class Installation:
                 since=now - timedelta(days=1),
                 facts={"order_id": f"o-{n}", "promised_at": "2026-11-20"},
             )
-            for n in range(count)
+            for n in range(first, first + count)
         ]
         ledger = Admissions(self.database)
         ledger.admit("late_delivery", {key: findings}, at=now, facts={}, parameters={})

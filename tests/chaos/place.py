@@ -1,0 +1,179 @@
+"""The place where faults happen: real servers and databases, a crew of workers that is kept full, fresh customers."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+
+from tellfirst.domain.base import Frozen
+from tellfirst.store.customers import CustomerRecord, Customers
+from tellfirst.store.sends import Tally
+from tests.chaos.points import Traps
+from tests.faults.installation import ROOT, TEMPORAL, Installation, until
+
+IN_FLIGHT = 4
+PAGE_SIZE = 10
+
+
+class Told(Frozen):
+    """Is one outreach to customers of its own: which of them, and its workflow."""
+
+    outreach: str
+    first: int
+    count: int
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Returns the telephone numbers of its customers."""
+        return frozenset(number_of(n) for n in range(self.first, self.first + self.count))
+
+
+class Place(Installation):
+    """Is an installation whose workers can be caught at each point, and are replaced when they die."""
+
+    def __init__(self, folder: Path, *, database_url: str = "", **more: Any) -> None:
+        super().__init__(folder, delay_ms=10, database_url=database_url, in_flight=IN_FLIGHT, **more)
+        self.traps = Traps(folder)
+        self.environment |= {
+            "CHAOS_TRAPS": str(folder),
+            "TELLFIRST_PAGE_SIZE": str(PAGE_SIZE),
+            "TELLFIRST_PROVIDER_TIMEOUT": "1.5",
+            "TELLFIRST_LEASE_SECONDS": "3",
+        }
+        self.crew: set[int] = set()
+        self._customers, self._keys = 0, 0
+        self._asked = asyncio.Lock()
+
+    # -- workers
+
+    @asynccontextmanager
+    async def working(self, workers: int = 2) -> AsyncIterator[None]:
+        """Keeps so many workers alive until the end of the block, whatever becomes of each."""
+        with (self.folder / "workers.log").open("ab") as log:
+            self._forks = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.worker"],
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._forks.stdout is not None
+        await asyncio.to_thread(self._forks.stdout.readline)
+        keeping = asyncio.create_task(self._keep(workers))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
+            for one in self.crew:
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
+            self._forks.communicate()
+
+    async def fork(self, **environment: str) -> int:
+        """Starts a worker and returns its process id; nobody replaces it."""
+        async with self._asked:
+            assert self._forks.stdin is not None
+            assert self._forks.stdout is not None
+            self._forks.stdin.write(json.dumps({**self.environment, **environment}) + "\n")
+            self._forks.stdin.flush()
+            return int(await asyncio.to_thread(self._forks.stdout.readline))
+
+    async def _keep(self, workers: int) -> None:
+        while True:
+            self.crew = {one for one in self.crew if alive(one)}
+            while len([one for one in self.crew if not stopped(one)]) < workers:
+                self.crew.add(await self.fork())
+            await asyncio.sleep(0.1)
+
+    # -- customers
+
+    def strangers(self, count: int) -> int:
+        """Adds customers whom nobody was told of yet and returns the number of the first."""
+        first, self._customers = self._customers, self._customers + count
+        records = [
+            CustomerRecord(id=f"c-{n}", first_name=f"Zebulon{n}", timezone="UTC", addresses={"sms": number_of(n)})
+            for n in range(first, first + count)
+        ]
+        Customers(self.database).save(records, now=datetime.now(UTC), source="test")
+        return first
+
+    async def tell(self, count: int, *, approve: bool = True) -> Told:
+        """Starts an outreach to so many strangers, and approves it."""
+        first, self._keys = self.strangers(count), self._keys + 1
+        handle = await self.start(count, f"chaos-{self._keys}", first=first)
+        if approve:
+            await self.approve(handle, within=120)
+        return Told(outreach=handle.id, first=first, count=count)
+
+    def handle(self, told: Told) -> WorkflowHandle[Any, Any]:
+        """Returns the workflow of an outreach."""
+        return self.client.get_workflow_handle(told.outreach)
+
+    async def settled(self, told: Told, within: float = 180) -> Tally:
+        """Waits until every send of an outreach has ended, be it in doubt for a person, and returns their tally."""
+        await until(lambda: ended(self.sends.tally(told.outreach), told.count), within)
+        return self.sends.tally(told.outreach)
+
+    # -- servers
+
+    async def restart_temporal(self) -> None:
+        """Kills the Temporal server as a power cut would, and starts it again on its file."""
+        await asyncio.to_thread(self.kill, self._server)
+        await self.start_temporal()
+
+    # -- what the provider saw
+
+    def texts(self) -> Counter[str]:
+        """Counts the messages that the provider accepted, by number."""
+        return Counter(str(message["to"]) for message in self.provider.accepted())
+
+    async def verify(self) -> dict[str, Any]:
+        """Returns what `tellfirst verify` finds, the provider's log at hand."""
+        command = [str(TEMPORAL.with_name("tellfirst")), "verify", "--json", "--provider-log", str(self.provider.log)]
+        done = await asyncio.create_subprocess_exec(
+            *command, env={**os.environ, **self.environment}, stdout=asyncio.subprocess.PIPE
+        )
+        found: dict[str, Any] = json.loads((await done.communicate())[0])
+        return found
+
+
+def number_of(customer: int) -> str:
+    """Returns the telephone number of customer n."""
+    return f"+1415{customer:07d}"
+
+
+def ended(tally: Tally, count: int) -> bool:
+    """Says whether each of so many sends is accepted, failed, withheld or unknown."""
+    over = tally.accepted + tally.unknown + tally.failed + tally.withheld
+    return over == count and not (tally.in_doubt or tally.planned or tally.deferred)
+
+
+def alive(process: int) -> bool:
+    """Says whether a process that is not our child still runs."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def stopped(process: int) -> bool:
+    """Says whether a process was stopped by a signal."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except FileNotFoundError:
+        return False
