@@ -89,7 +89,7 @@ class Provider:
         self._control("reset")
 
     def stats(self) -> dict[str, int]:
-        """Returns requests, accepted, lookups, in_flight, max_in_flight, held, told and refused."""
+        """Returns requests, accepted, lookups, in_flight, max_in_flight, held, told, refused, and faults by mode."""
         return self._control("stats")
 
     def wait(self, **least: int) -> dict[str, int]:

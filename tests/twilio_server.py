@@ -189,6 +189,7 @@ class Server:
                 fault["times"] -= 1
                 if not fault["times"]:
                     self.faults.remove(fault)
+            self.counts[fault["mode"]] = self.counts.get(fault["mode"], 0) + 1
             return fault
         return {}
 
@@ -225,10 +226,12 @@ class Server:
         if not self.waiting:
             return
         stats, waiting = self.stats(), self.waiting
-        self.waiting = [(wish, on) for wish, on in waiting if any(stats[name] < least for name, least in wish.items())]
+        self.waiting = []
         for wish, on in waiting:
-            if all(stats[name] >= least for name, least in wish.items()):
+            if all(stats.get(name, 0) >= least for name, least in wish.items()):
                 on.answer(200, json.dumps(stats))
+            else:
+                self.waiting.append((wish, on))
 
 
 def _message(record: Json) -> Json:

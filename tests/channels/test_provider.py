@@ -45,6 +45,7 @@ async def test_faults_apply_as_often_as_asked_and_to_whom(provider: Provider, sm
         "held": 0,
         "told": 0,
         "refused": 0,
+        "refuse": 3,
     }
 
 
