@@ -7,18 +7,23 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+from sqlmodel import select
 from temporalio.client import WorkflowHandle
 
+from tellfirst.contract import Result
 from tellfirst.domain.base import Frozen
 from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.sends import Tally
+from tellfirst.store.tables import SendRow
 from tests.chaos.points import Traps
+from tests.chaos.proxy import Proxy
 from tests.faults.installation import ROOT, TEMPORAL, Installation, until
 
 IN_FLIGHT = 4
@@ -50,9 +55,17 @@ class Place(Installation):
             "TELLFIRST_PROVIDER_TIMEOUT": "1.5",
             "TELLFIRST_LEASE_SECONDS": "3",
         }
+        self.proxy = Proxy(self.provider.port)
+        self.environment["TELLFIRST_TWILIO_API_BASE"] = self.proxy.base_url
         self.crew: set[int] = set()
         self._customers, self._keys = 0, 0
         self._asked = asyncio.Lock()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await super().__aexit__(kind, error, at)
+        self.proxy.stop()
 
     # -- workers
 
@@ -127,6 +140,12 @@ class Place(Installation):
         """Waits until every send of an outreach has ended, be it in doubt for a person, and returns their tally."""
         await until(lambda: ended(self.sends.tally(told.outreach), told.count), within)
         return self.sends.tally(told.outreach)
+
+    def entries(self, told: Told) -> dict[str, SendRow]:
+        """Returns what the effect log says of the first message of an outreach, by number."""
+        with self.database.read() as session:
+            rows = session.exec(select(SendRow).where(SendRow.outreach_id == told.outreach, SendRow.step == "initial"))
+            return {number_of(int(row.customer_id.removeprefix("c-"))): row for row in rows}
 
     # -- servers
 
