@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tellfirst.channels.person import NAME
-from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
+from tellfirst.cli.output import Json, counted, note, print_json, print_table, put, say, shown, when
 from tellfirst.cli.steer import By
 from tellfirst.cli.wiring import Installation, opened, whoever
 from tellfirst.domain.receipt import Receipt
@@ -69,7 +69,7 @@ def show_call(call: Id, by: By = "", as_json: Annotated[bool, Json] = False) -> 
         return
     say(f"call {found.address or 'nobody: there is no number any more'}, customer {found.customer} ({found.locale})")
     say(f"until {when(found.until)}, about {found.outreach}, step '{found.step}'")
-    say(f"\n{found.script}\n" if found.script else "\nwhat to say is not kept any more\n")
+    put("", shown(found.script or "what to say is not kept any more"), "")
     if found.done_at is None:
         say(f"then: tellfirst calls done {found.id[:SHORT]} --reached, or --not-reached")
     else:

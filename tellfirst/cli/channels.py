@@ -172,7 +172,8 @@ def may_reach(
         )
         return
     say(f"zones   {', '.join(where.names) or 'unknown'}{f' ({SOURCES[where.source]})' if where.source else ''}")
-    say(f"hours   {f'of {where.region}' if where.region else 'of everywhere'}\n")
+    say(f"hours   {f'of {where.region}' if where.region else 'of everywhere'}")
+    say("")
     print_table(
         ("channel", "may reach them"),
         [

@@ -10,7 +10,7 @@ import typer
 from tellfirst.cli.agreement import agreement
 from tellfirst.cli.arguments import Outreach, Reason, Revision, read_reason
 from tellfirst.cli.binding import check_binding
-from tellfirst.cli.output import Json, counted, note, print_json, say, when
+from tellfirst.cli.output import Json, confirm, counted, note, print_json, say, when
 from tellfirst.cli.picture import picture
 from tellfirst.cli.screen import short_summary, show_picture
 from tellfirst.cli.ssh_key import choose_key, principal_of, sign
@@ -189,7 +189,7 @@ def _show(
     if choice == "approve" and seen.offer is not None and recipients > seen.offer.tripwire:
         _check_count(recipients, count, ask=not yes)
     if not yes:
-        typer.confirm(f"{summary}?", abort=True)
+        confirm(f"{summary}?")
 
 
 def _check_count(recipients: int, given: int | None, *, ask: bool) -> None:

@@ -46,7 +46,8 @@ def disclosure(as_json: Annotated[bool, Json] = False) -> None:
     if as_json:
         print_json({"text": text, "playbooks": [book.id for book in books], "permitted": sorted(permitted)})
     else:
-        say(text)
+        for line in text.splitlines():
+            say(line)
 
 
 def help_text(books: Iterable[Playbook], permitted: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ import typer
 from tellfirst.cli.agreement import agreement
 from tellfirst.cli.arguments import Outreach, Reason, read_reason
 from tellfirst.cli.decide import REMEDIES, As, Key, Yes
-from tellfirst.cli.output import Json, note, print_json, print_table, say, when
+from tellfirst.cli.output import Json, confirm, note, print_json, print_table, say, when
 from tellfirst.cli.ssh_key import choose_key, principal_of
 from tellfirst.cli.submitting import submit
 from tellfirst.cli.wiring import Installation, opened, whoever, with_outreaches
@@ -182,7 +182,7 @@ def _decide(
         for line in _lines(here, record):
             (note if yes else say)(line)
         if not yes:
-            typer.confirm(f"{choice} as {who}?", abort=True)
+            confirm(f"{choice} as {who}?")
 
         def document() -> Decision:
             prior = agreement(here, grant, rule).prior(who) if choice == "approve" else ""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tellfirst.cli.output import Json, counted, note, print_json, say
+from tellfirst.cli.output import Json, confirm, counted, note, print_json, say
 from tellfirst.cli.steer import By
 from tellfirst.cli.wiring import opened, whoever
 from tellfirst.errors import InputError
@@ -28,7 +28,7 @@ def forget(
     who = whoever(by, settings)
     if not yes:
         try:
-            typer.confirm("Erase this customer for good?", abort=True)
+            confirm("Erase this customer for good?")
         except typer.Abort:
             raise InputError("nothing was erased", remedy="answer y, or give --yes") from None
     alias = f"forgotten-{secrets.token_hex(8)}"

@@ -9,7 +9,7 @@ import typer
 from tellfirst.cli.agreement import agreement
 from tellfirst.cli.arguments import Outreach, Revision, read_reason
 from tellfirst.cli.decide import REMEDIES, As, Key, Yes
-from tellfirst.cli.output import Json, counted, note, print_json, say
+from tellfirst.cli.output import Json, confirm, counted, note, print_json, say
 from tellfirst.cli.rest import bound_rest, rest_of
 from tellfirst.cli.ssh_key import choose_key, principal_of
 from tellfirst.cli.submitting import submit
@@ -63,7 +63,7 @@ def continue_(
         if yes:
             note(summary)
         else:
-            typer.confirm(f"{summary}?", abort=True)
+            confirm(f"{summary}?")
 
         def document() -> Decision:
             if reject:

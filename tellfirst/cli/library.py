@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from tellfirst.cli.agreement import agreement
 from tellfirst.cli.arguments import Reason, read_reason
@@ -22,7 +21,7 @@ from tellfirst.cli.library_change import (
     is_agreed,
     live_version,
 )
-from tellfirst.cli.output import Json, note, print_json, print_table, put, say, when
+from tellfirst.cli.output import Json, confirm, note, print_json, print_table, put, say, shown, visible, when
 from tellfirst.cli.owners import registered
 from tellfirst.cli.ssh_key import choose_key, principal_of
 from tellfirst.cli.submitting import submit
@@ -215,7 +214,7 @@ def _decide(
         if yes:
             note(summary)
         else:
-            typer.confirm(f"{summary}?", abort=True)
+            confirm(f"{summary}?")
 
         def document() -> LibraryDecision:
             prior = agreement(here, change, library_rule(change)).prior(who) if choice == "approve" else ""
@@ -236,7 +235,7 @@ def _answers(change: LibraryChange, given: tuple[str, ...], *, ask: bool) -> tup
                 where="--answer",
                 remedy=f"give {len(change.checklist)} answers, one --answer for each point",
             )
-        answers.append(str(typer.prompt(point)).strip())
+        answers.append(str(typer.prompt(visible(point))).strip())
     if len(answers) != len(change.checklist) or not all(1 <= len(text) <= 300 for text in answers):
         raise InputError(
             f"the checklist has {len(change.checklist)} points, each with an answer of 1 to 300 characters",
@@ -257,7 +256,7 @@ def _opened(here: Installation, change: str, known: MatterRecord | None) -> Matt
 
 def _show_difference(loaded: LoadedPlaybook, live: str, lines: list[str], *, changed: bool) -> None:
     against = f"against version {live[:12]}" if live else "no other version is live"
-    put(Text(f"{loaded.playbook.id}, version {loaded.version[:12]}, {against}", style="bold"))
+    put(shown(f"{loaded.playbook.id}, version {loaded.version[:12]}, {against}", "bold"))
     for line in lines:
         say(line)
     if not lines:

@@ -2,7 +2,9 @@
 
 import codecs
 import json
+import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -36,8 +38,35 @@ UNWRAPPED = 10_000
 Json = typer.Option("--json", help="Print one JSON document for machines.")
 
 
+def visible(text: str, *, lines: bool = False) -> str:
+    """Returns a text with an escape for all that a terminal would obey or not show; with `lines` it keeps its lines.
+
+    What others wrote could else move the cursor, colour itself away, or be read in another order than it is sent.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if _shows(letter) or (lines and letter == "\n") else _escaped(letter) for letter in text)
+
+
+def shown(text: str, style: str = "") -> Text:
+    """Returns what `put` prints of a text, in its lines; `style` is one of rich."""
+    return Text(visible(text, lines=True), style=style)
+
+
+def _shows(letter: str) -> bool:
+    # Spaces of other widths stand in dates and amounts.
+    return letter.isprintable() or letter == "\t" or unicodedata.category(letter) == "Zs"
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
 def put(*things: RenderableType, width: int = PAGE) -> None:
-    """Prints for people: as wide as their terminal, `width` columns elsewhere, coloured only on a terminal."""
+    """Prints for people: as wide as their terminal, `width` columns elsewhere, coloured only on a terminal.
+
+    A text that is not ours goes through `shown` before.
+    """
     if sys.stdout.isatty():
         Console(file=sys.stdout, highlight=False, markup=False).print(*things)
         return
@@ -57,28 +86,35 @@ def print_json(document: object) -> None:
     """Prints the one JSON document of a command."""
     # The escapes of a narrow encoding are not those of JSON.
     narrow = codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8"
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=narrow) + "\n")
+    text = json.dumps(document, indent=2, ensure_ascii=narrow)
+    # Such characters stand in strings alone, where an escape is the same character.
+    sys.stdout.write(re.sub(r"[^ -~\n]", _escaped_in_json, text) + "\n")
+
+
+def _escaped_in_json(found: re.Match[str]) -> str:
+    return found[0] if _shows(found[0]) else json.dumps(found[0])[1:-1]
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
     """Prints aligned columns; a pipe gets each row on one line, a terminal too narrow for that one line per cell."""
-    if sys.stdout.isatty() and _breadth(columns, rows) > Console(file=sys.stdout).width:
-        _print_cells(columns, rows)
+    cells = [[visible(str(cell)) for cell in row] for row in rows]
+    if sys.stdout.isatty() and _breadth(columns, cells) > Console(file=sys.stdout).width:
+        _print_cells(columns, cells)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+    for row in cells:
+        table.add_row(*map(Text, row))
     put(table, width=UNWRAPPED)
 
 
-def _breadth(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
-    widths: list[int] = [max(cell_len(str(cell)) for cell in column) for column in zip(columns, *rows, strict=True)]
+def _breadth(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    widths: list[int] = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
     return sum(widths) + 2 * (len(widths) - 1)
 
 
-def _print_cells(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def _print_cells(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for place, row in enumerate(rows):
         if place:
             say("")
@@ -89,12 +125,17 @@ def _print_cells(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> No
 
 def say(line: str) -> None:
     """Prints one line for people."""
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{visible(line)}\n")
 
 
 def note(line: str) -> None:
     """Prints one line beside the answer, on stderr."""
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{visible(line)}\n")
+
+
+def confirm(question: str) -> None:
+    """Asks a person yes or no, and ends the command where they say no."""
+    typer.confirm(visible(question), abort=True)
 
 
 def fail(error: TellfirstError) -> typer.Exit:
@@ -150,7 +191,7 @@ def progress(what: str, total: int | None, *, unit: Literal["", "bytes"] = "") -
     time = TimeElapsedColumn() if total is None else TimeRemainingColumn(elapsed_when_finished=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), *counts, time)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(visible(what), total=total)
         yield lambda steps: bar.advance(task, steps)
 
 
@@ -161,4 +202,4 @@ def status() -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     with Console(stderr=True, markup=False).status("") as line:
-        yield lambda words: line.update(Text(words))
+        yield lambda said: line.update(shown(said))

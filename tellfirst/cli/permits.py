@@ -14,7 +14,7 @@ import typer
 from tellfirst.cli.arguments import Reason, read_reason
 from tellfirst.cli.decide import REMEDIES, As, Key, Yes
 from tellfirst.cli.instants import read_instant
-from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
+from tellfirst.cli.output import Json, confirm, counted, note, print_json, print_table, say, when
 from tellfirst.cli.owners import known_person
 from tellfirst.cli.ssh_key import choose_key, principal_of
 from tellfirst.cli.submitting import submit
@@ -221,7 +221,7 @@ def _decide(
         if yes:
             note(summary)
         else:
-            typer.confirm(f"{summary}?", abort=True)
+            confirm(f"{summary}?")
 
         def document() -> Decision:
             return decide(permit, choice, who, datetime.now(UTC), reason)

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.padding import Padding
-from rich.text import Text
 
 from tellfirst.cli.disclosure import disclosure
 from tellfirst.cli.library import approve, diff, history, propose, reject, withdraw
-from tellfirst.cli.output import Json, counted, length, note, print_json, print_table, put, say
+from tellfirst.cli.output import Json, counted, length, note, print_json, print_table, put, say, shown, visible
 from tellfirst.cli.owners import owners, registered, unheld
 from tellfirst.cli.templates import templates
 from tellfirst.cli.wiring import find_playbook, read_library
@@ -121,15 +120,15 @@ def show(
             }
         )
         return
-    put(Text(book.title, style="bold"))
-    put(Text(f"{book.id}, version {loaded.version[:12]}"))
+    put(shown(book.title, "bold"))
+    say(f"{book.id}, version {loaded.version[:12]}")
     for label, words in _summary(book):
-        put(Text(f"{label:<12}", style="bold").append(words, style="not bold"))
+        put(shown(f"{label:<12}", "bold").append(visible(words), style="not bold"))
     for text in texts:
         put("")
         head = f"{text.step}, {text.channel}, {text.locale}"
-        put(Text(f"{head}: {text.subject}" if text.subject else head, style="bold"))
-        put(Padding(Text(text.body), (0, 0, 0, 2), expand=False))
+        put(shown(f"{head}: {text.subject}" if text.subject else head, "bold"))
+        put(Padding(shown(text.body), (0, 0, 0, 2), expand=False))
 
 
 def sample_texts(book: Playbook) -> Iterator[SampleText]:

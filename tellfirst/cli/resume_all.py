@@ -9,7 +9,7 @@ import typer
 
 from tellfirst.cli.agreement import Agreement, agreement
 from tellfirst.cli.decide import REMEDIES as OF_OUTREACHES
-from tellfirst.cli.output import note, print_json, say, when
+from tellfirst.cli.output import confirm, note, print_json, say, when
 from tellfirst.cli.ssh_key import choose_key, principal_of
 from tellfirst.cli.submitting import submit
 from tellfirst.cli.wiring import Installation, opened, with_outreaches
@@ -57,7 +57,7 @@ def resume_all(settings: Settings, key: Path | None, principal: str, *, yes: boo
         if yes:
             note(summary)
         else:
-            typer.confirm(f"{summary}?", abort=True)
+            confirm(f"{summary}?")
 
         def document() -> Decision:
             prior = agreement(here, proposal, resume_rule()).prior(who)

@@ -5,11 +5,10 @@ from decimal import Decimal
 
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from tellfirst.cli.escalations import escalation_lines, notice_lines
 from tellfirst.cli.harm import harm_lines
-from tellfirst.cli.output import counted, length, put, when
+from tellfirst.cli.output import counted, length, put, shown, visible, when
 from tellfirst.cli.picture import Offer, Picture
 from tellfirst.domain.plan import CORRECTION, INITIAL
 from tellfirst.measurement.assignment import either
@@ -51,25 +50,22 @@ REPLIES = {
 
 def show_picture(picture: Picture) -> None:
     """Prints an outreach for people."""
-    put(Text(picture.offer.title if picture.offer else picture.trigger, style="bold"))
-    put(Text(picture.outreach))
+    put(shown(picture.offer.title if picture.offer else picture.trigger, "bold"))
+    put(shown(picture.outreach))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _lines(picture):
-        table.add_row(name, Text(value))
+        table.add_row(name, shown(visible(value)))
     put(table)
     for channel in picture.offer.plan.channels if picture.offer else ():
         samples = [s for s in picture.offer.samples if s.channel == channel] if picture.offer else []
-        put(Text(f"{channel}: {counted(len(samples), 'sample')}, word for word", style="bold"))
+        put(shown(f"{channel}: {counted(len(samples), 'sample')}, word for word", "bold"))
         for sample in samples:
-            head = f"to {sample.customer} ({sample.locale})"
-            put(
-                Padding(
-                    Text(f"{head}: {sample.subject}" if sample.subject else head, style="italic"), (0, 2), expand=False
-                )
-            )
-            put(Padding(Text(sample.body), (0, 2, 0, 4), expand=False))
+            head = visible(f"to {sample.customer} ({sample.locale})")
+            head += f": {visible(sample.subject)}" if sample.subject else ""
+            put(Padding(shown(head, "italic"), (0, 2), expand=False))
+            put(Padding(shown(sample.body), (0, 2, 0, 4), expand=False))
 
 
 def short_summary(picture: Picture) -> str:

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 from rich.padding import Padding
-from rich.text import Text
 
 from tellfirst.channels.whatsapp_templates import read_templates
-from tellfirst.cli.output import Json, counted, note, print_json, put, say
+from tellfirst.cli.output import Json, counted, note, print_json, put, say, shown
 from tellfirst.cli.wiring import find_playbook, read_library
 from tellfirst.domain.base import Frozen
 from tellfirst.playbooks.registered import Registered
@@ -45,10 +44,10 @@ def templates(
         return
     for words in found:
         head = f"{words.template} ({words.locale}, {words.playbook}): {words.content_sid or 'not registered yet'}"
-        put(Text(head, style="bold"))
-        put(Padding(Text(words.body), (0, 0, 0, 2), expand=False))
+        put(shown(head, "bold"))
+        put(Padding(shown(words.body), (0, 0, 0, 2), expand=False))
         for place, field in enumerate(words.fields, start=1):
-            put(Padding(Text(f"{{{{{place}}}}} is {field}", style="dim"), (0, 0, 0, 2), expand=False))
+            put(Padding(shown(f"{{{{{place}}}}} is {field}", "dim"), (0, 0, 0, 2), expand=False))
         put("")
     if not found:
         say("no playbook speaks on whatsapp")

@@ -57,7 +57,8 @@ def who(
 
 def _print(title: str, sends: list[StepSend]) -> None:
     if sends:
-        say(f"\n{title}:")
+        say("")
+        say(f"{title}:")
         rows = [(s.customer, s.subject_key, s.revision, s.channel, s.state, when(s.at)) for s in sends]
         print_table(("customer", "subject", "revision", "channel", "state", "when"), rows, numbers=("revision",))
 
