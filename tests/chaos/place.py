@@ -136,10 +136,32 @@ class Place(Installation):
         """Returns the workflow of an outreach."""
         return self.client.get_workflow_handle(told.outreach)
 
+    async def planned(self, told: Told, within: float = 60) -> None:
+        """Waits until an outreach can be decided."""
+        await until(lambda: self.outreaches.revision(told.outreach, 1) is not None, within)
+
     async def settled(self, told: Told, within: float = 180) -> Tally:
         """Waits until every send of an outreach has ended, be it in doubt for a person, and returns their tally."""
         await until(lambda: ended(self.sends.tally(told.outreach), told.count), within)
         return self.sends.tally(told.outreach)
+
+    async def outcome(self, told: Sequence[Told]) -> dict[str, int]:
+        """Waits until outreaches have settled, and counts what is wrong by the provider's log, and what is held."""
+        held = 0
+        for one in told:
+            held += (await self.settled(one)).unknown
+        texts = self.texts()
+        times = [texts[number] for one in told for number in one.numbers]
+        return {
+            "lost": max(times.count(0) - held, 0),
+            "duplicate": sum(max(count - 1, 0) for count in times),
+            "unknown_held": held,
+        }
+
+    async def result(self, told: Told, within: float = 60) -> Result:
+        """Waits for the end of an outreach and returns it."""
+        handle = self.client.get_workflow_handle(told.outreach, result_type=Result)
+        return await asyncio.wait_for(handle.result(), within)
 
     def entries(self, told: Told) -> dict[str, SendRow]:
         """Returns what the effect log says of the first message of an outreach, by number."""
@@ -149,9 +171,13 @@ class Place(Installation):
 
     # -- servers
 
+    def kill_temporal(self) -> None:
+        """Kills the Temporal server as a power cut would."""
+        self.kill(self._server)
+
     async def restart_temporal(self) -> None:
         """Kills the Temporal server as a power cut would, and starts it again on its file."""
-        await asyncio.to_thread(self.kill, self._server)
+        self.kill_temporal()
         await self.start_temporal()
 
     # -- what the provider saw
