@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from tests.http_connection import Connection
+from tests.resend_server import PATH, Mails
 from tests.twilio_callbacks import Callbacks
 
 ACCOUNT_SID = "AC" + "0" * 31 + "1"
@@ -62,8 +63,11 @@ class Server:
         self.waiting: list[tuple[Json, Connection]] = []
         self.callbacks: Callbacks | None = None
         self.counts = dict.fromkeys(COUNTS, 0)
+        self.mails = Mails(self.keep, self.counts)
 
     def remember(self, record: Json) -> Json:
+        if record["sid"].startswith("RE"):
+            self.mails.remember(record)
         resource = _call(record) if record["sid"].startswith("CA") else _message(record)
         self.by_sid[record["sid"]] = resource
         self.by_to[record["to"]].append(resource)
@@ -73,6 +77,9 @@ class Server:
         path, _, query = target.partition("?")
         if path.startswith("/control/"):
             self.control(on, path.removeprefix("/control/"), json.loads(body or "{}"))
+        elif method == "POST" and path == PATH:
+            self.mails.create(on, headers, body)
+            self.changed()
         elif not self.authorised(headers.get("authorization", "")):
             self.counts["requests"] += method == "POST"
             on.answer(401, _error(20003, 401))
@@ -168,10 +175,15 @@ class Server:
         }
         if dead:
             return self.remember({**record, "status": dead.get("status", "failed"), "error_code": dead.get("code")})
-        self.log.write(json.dumps(record) + "\n")
-        self.counts["accepted"] += 1
+        resource = self.keep(record)
         if self.callbacks is not None and record["status_callback"] and not call:
             self.callbacks.promise(record)
+        return resource
+
+    def keep(self, record: Json) -> Json:
+        """Writes down what is accepted, before anybody hears of it."""
+        self.log.write(json.dumps(record) + "\n")
+        self.counts["accepted"] += 1
         return self.remember(record)
 
     def filled(self, form: Json) -> str:

@@ -25,6 +25,7 @@ from tellfirst.store.tables import SendRow
 from tests.chaos.points import Traps
 from tests.chaos.proxy import Proxy
 from tests.faults.installation import ROOT, TEMPORAL, Installation, until
+from tests.resend_server import API_KEY
 
 IN_FLIGHT = 4
 PAGE_SIZE = 10
@@ -36,11 +37,12 @@ class Told(Frozen):
     outreach: str
     first: int
     count: int
+    channel: str = "sms"
 
     @property
     def numbers(self) -> frozenset[str]:
-        """Returns the telephone numbers of its customers."""
-        return frozenset(number_of(n) for n in range(self.first, self.first + self.count))
+        """Returns the telephone numbers of its customers, or their other addresses."""
+        return frozenset(number_of(n, self.channel) for n in range(self.first, self.first + self.count))
 
 
 class Place(Installation):
@@ -57,6 +59,13 @@ class Place(Installation):
         }
         self.proxy = Proxy(self.provider.port)
         self.environment["TELLFIRST_TWILIO_API_BASE"] = self.proxy.base_url
+        # The other provider keeps keys: what is in doubt may be asked for again.
+        self.environment |= {
+            "TELLFIRST_EMAIL": "resend",
+            "TELLFIRST_EMAIL_SENDER": "Shop <help@shop.example.com>",
+            "TELLFIRST_EMAIL_API_KEY": API_KEY,
+            "TELLFIRST_EMAIL_API_BASE": self.provider.base_url,
+        }
         self.crew: set[int] = set()
         self._customers, self._keys = 0, 0
         self._asked = asyncio.Lock()
@@ -114,23 +123,25 @@ class Place(Installation):
 
     # -- customers
 
-    def strangers(self, count: int) -> int:
-        """Adds customers whom nobody was told of yet and returns the number of the first."""
+    def strangers(self, count: int, *, channel: str = "sms") -> int:
+        """Adds customers whom nobody was told of yet, with one address, and returns the number of the first."""
         first, self._customers = self._customers, self._customers + count
         records = [
-            CustomerRecord(id=f"c-{n}", first_name=f"Zebulon{n}", timezone="UTC", addresses={"sms": number_of(n)})
+            CustomerRecord(
+                id=f"c-{n}", first_name=f"Zebulon{n}", timezone="UTC", addresses={channel: number_of(n, channel)}
+            )
             for n in range(first, first + count)
         ]
         Customers(self.database).save(records, now=datetime.now(UTC), source="test")
         return first
 
-    async def tell(self, count: int, *, approve: bool = True) -> Told:
+    async def tell(self, count: int, *, approve: bool = True, channel: str = "sms") -> Told:
         """Starts an outreach to so many strangers, and approves it."""
-        first, self._keys = self.strangers(count), self._keys + 1
+        first, self._keys = self.strangers(count, channel=channel), self._keys + 1
         handle = await self.start(count, f"chaos-{self._keys}", first=first)
         if approve:
             await self.approve(handle, within=120)
-        return Told(outreach=handle.id, first=first, count=count)
+        return Told(outreach=handle.id, first=first, count=count, channel=channel)
 
     def handle(self, told: Told) -> WorkflowHandle[Any, Any]:
         """Returns the workflow of an outreach."""
@@ -164,10 +175,10 @@ class Place(Installation):
         return await asyncio.wait_for(handle.result(), within)
 
     def entries(self, told: Told) -> dict[str, SendRow]:
-        """Returns what the effect log says of the first message of an outreach, by number."""
+        """Returns what the effect log says of the first message of an outreach, by number or other address."""
         with self.database.read() as session:
             rows = session.exec(select(SendRow).where(SendRow.outreach_id == told.outreach, SendRow.step == "initial"))
-            return {number_of(int(row.customer_id.removeprefix("c-"))): row for row in rows}
+            return {number_of(int(row.customer_id.removeprefix("c-")), told.channel): row for row in rows}
 
     # -- servers
 
@@ -196,9 +207,9 @@ class Place(Installation):
         return found
 
 
-def number_of(customer: int) -> str:
-    """Returns the telephone number of customer n."""
-    return f"+1415{customer:07d}"
+def number_of(customer: int, channel: str = "sms") -> str:
+    """Returns the telephone number of customer n, or the mail address."""
+    return f"+1415{customer:07d}" if channel == "sms" else f"zebulon{customer}@example.org"
 
 
 def ended(tally: Tally, count: int) -> bool:
