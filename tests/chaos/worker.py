@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,13 @@ from typing import Any
 
 from activities.turns import Turns
 from tellfirst.channels.base import Adapter, Idempotency
-from tellfirst.domain.message import Answer, Outbound
+from tellfirst.domain.message import Answer, AnswerKind, Outbound
+from tellfirst.policy.gate import RowFacts
+from tellfirst.policy.verdict import Verdict
 from tellfirst.settings import Settings
 from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.engine import Database, open_engine
+from tellfirst.store.gate_facts import Switches
 from tellfirst.store.inbox import Inbox
 from tellfirst.store.leases import PageKey
 from tellfirst.store.sends import Sends, Tally
@@ -29,6 +32,8 @@ from tests.chaos.points import Point, Traps
 from workers.__main__ import leave, main
 from workers.providers import build_adapters
 from workers.wiring import Application, build
+
+Judge = Callable[[Switches, dict[str, RowFacts]], dict[str, Verdict] | str]
 
 
 class TrappedSends(Sends):
@@ -97,18 +102,48 @@ class TrappedAdapter:
         return sum(one.in_flight() for one in self._sends)
 
 
+class Resending(TrappedAdapter):
+    """Is a control: an answer that says nothing is taken for a message that did not leave."""
+
+    async def send(self, batch: Sequence[Outbound], *, now: datetime) -> list[Answer]:
+        """Sends a batch."""
+        answers = await super().send(batch, now=now)
+        unsent = {"kind": AnswerKind.NOT_SENT, "retry_after": 0.1}
+        return [one.model_copy(update=unsent) if one.kind is AnswerKind.AMBIGUOUS else one for one in answers]
+
+
+class Deaf(TrappedSends):
+    """Is a control: the gate does not hear what customers say."""
+
+    def intend(self, *args: Any, judge: Judge, **kwargs: Any) -> dict[str, str] | str:
+        """Commits the intents of a micro-batch."""
+
+        def unheard(switches: Switches, rows: dict[str, RowFacts]) -> dict[str, Verdict] | str:
+            return judge(switches, {id_: row.model_copy(update={"consents": ()}) for id_, row in rows.items()})
+
+        return super().intend(*args, judge=unheard, **kwargs)
+
+
 def assemble(traps: Traps, settings: Settings, *, loop: asyncio.AbstractEventLoop, turns: Turns) -> Application:
     """Builds the application as a worker does, with traps in it."""
     database = Database(open_engine(settings.database))
     adapters = build_adapters(settings, inbox=Inbox(database, settings.inbox_keep), calls=CallTasks(database))
     logs: list[TrappedSends] = []
 
+    control = os.environ.get("CHAOS_CONTROL", "")
+    log, caught_by = LOGS.get(control, TrappedSends), ADAPTERS.get(control, TrappedAdapter)
+
     def trapped(database: Database) -> Sends:
-        logs.append(TrappedSends(database, traps))
+        logs.append(log(database, traps))
         return logs[-1]
 
-    caught = {channel: TrappedAdapter(adapter, traps, logs) for channel, adapter in adapters.items()}
+    caught = {channel: caught_by(adapter, traps, logs) for channel, adapter in adapters.items()}
     return build(settings, loop=loop, turns=turns, adapters=caught, sends=trapped)
+
+
+LOGS: Mapping[str, type[TrappedSends]] = {"deaf": Deaf}
+ADAPTERS: Mapping[str, type[TrappedAdapter]] = {"resend": Resending}
+"""Controls: workers that lack a protection, by what CHAOS_CONTROL names."""
 
 
 def become_worker(environment: Mapping[str, str]) -> int:
