@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -69,6 +69,7 @@ class Place(Installation):
         self.crew: set[int] = set()
         self._customers, self._keys = 0, 0
         self._asked = asyncio.Lock()
+        self._fills = True
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
@@ -117,9 +118,18 @@ class Place(Installation):
     async def _keep(self, workers: int) -> None:
         while True:
             self.crew = {one for one in self.crew if alive(one)}
-            while len([one for one in self.crew if not stopped(one)]) < workers:
+            while self._fills and len([one for one in self.crew if not stopped(one)]) < workers:
                 self.crew.add(await self.fork())
             await asyncio.sleep(0.1)
+
+    @contextmanager
+    def as_they_are(self) -> Iterator[None]:
+        """Lets nobody stand in for a worker that is stopped for a moment only."""
+        self._fills = False
+        try:
+            yield
+        finally:
+            self._fills = True
 
     # -- customers
 

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from tellfirst.domain.base import Answer
 
 
@@ -11,8 +13,9 @@ class Report(Answer):
 
     `kinds` counts the faults that happened, by kind. `lost`, `duplicate`, `unauthorised` and `after_optout` count
     messages; `unknown_held` those that wait for a person, at most `in_flight`: how many were between their intent and
-    their result when a fault met them. `controls` says of each protection that was switched off whether what it
-    prevents then happened, `seeded_bugs` of each bug whether it was caught. `broken` tells what else went wrong.
+    their result when a fault met them. `after_gate` had passed the gate when an opt-out or the like was committed, and
+    left after it. `controls` says of each protection that was switched off whether what it prevents then happened,
+    `seeded_bugs` of each bug whether it was caught. `broken` tells what else went wrong.
     """
 
     seed: int
@@ -24,8 +27,9 @@ class Report(Answer):
     after_optout: int = 0
     unknown_held: int = 0
     in_flight: int = 0
-    controls: dict[str, bool] = {}
-    seeded_bugs: dict[str, bool] = {}
+    after_gate: int = 0
+    controls: dict[str, bool] = Field(default_factory=dict)
+    seeded_bugs: dict[str, bool] = Field(default_factory=dict)
     broken: tuple[str, ...] = ()
 
     @property
