@@ -20,7 +20,7 @@ from activities.turns import Turns
 from tellfirst.channels.base import Adapter, Idempotency
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tellfirst.policy.gate import RowFacts
-from tellfirst.policy.verdict import Verdict
+from tellfirst.policy.verdict import ALLOW, Verdict
 from tellfirst.settings import Settings
 from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.engine import Database, open_engine
@@ -124,6 +124,14 @@ class Deaf(TrappedSends):
         return super().intend(*args, judge=unheard, **kwargs)
 
 
+class Ungated(TrappedSends):
+    """Is a control: the gate lets everything pass."""
+
+    def intend(self, *args: Any, judge: Judge, **kwargs: Any) -> dict[str, str] | str:
+        """Commits the intents of a micro-batch."""
+        return super().intend(*args, judge=lambda _, rows: dict.fromkeys(rows, ALLOW), **kwargs)
+
+
 def assemble(traps: Traps, settings: Settings, *, loop: asyncio.AbstractEventLoop, turns: Turns) -> Application:
     """Builds the application as a worker does, with traps in it."""
     database = Database(open_engine(settings.database))
@@ -141,7 +149,7 @@ def assemble(traps: Traps, settings: Settings, *, loop: asyncio.AbstractEventLoo
     return build(settings, loop=loop, turns=turns, adapters=caught, sends=trapped)
 
 
-LOGS: Mapping[str, type[TrappedSends]] = {"deaf": Deaf}
+LOGS: Mapping[str, type[TrappedSends]] = {"deaf": Deaf, "ungated": Ungated}
 ADAPTERS: Mapping[str, type[TrappedAdapter]] = {"resend": Resending}
 """Controls: workers that lack a protection, by what CHAOS_CONTROL names."""
 
