@@ -15,7 +15,11 @@ FactValue = str | int | bool | None
 Facts = dict[str, FactValue]
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-Key = Annotated[str, StringConstraints(pattern=r"^[^\s/\x00-\x1f]{1,200}$")]
+# It stands in ids, and so in logs and in Temporal's UI: nothing that a terminal obeys or that nobody sees.
+Key = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\s/\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]{1,200}$"),
+]
 Ref = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")

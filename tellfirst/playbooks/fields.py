@@ -25,6 +25,7 @@ from babel.numbers import format_currency, get_currency_precision, list_currenci
 from tellfirst.domain.condition import FactValue
 from tellfirst.errors import TellfirstError
 from tellfirst.playbooks.schema import DataField
+from tellfirst.playbooks.unseen import HIDDEN_IN_LINE
 
 PROMISE = "promise"
 OTHERS = "others"
@@ -33,8 +34,6 @@ BUILT_IN = frozenset({PROMISE, OTHERS})
 
 _CACHE_LIMIT = 4096
 _MONEY = re.compile(r"(-?\d{1,12}(?:\.(\d{1,4}))?) ([A-Z]{3})")
-# Control characters, line and paragraph separators, and the marks that reverse the direction of what follows.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 Plain = str | int | None
 Parsed = str | int | date | datetime | tuple[Decimal, str]
@@ -195,8 +194,8 @@ def _text(name: str, field: DataField, value: FactValue) -> str | None:
         raise RenderError(name, "is not text", remedy=f"a field of type {field.type} is given as text")
     if len(value) > field.max_length:
         raise RenderError(name, f"is longer than {field.max_length} characters")
-    if _CONTROL.search(value):
-        raise RenderError(name, "holds a control character")
+    if HIDDEN_IN_LINE.search(value):
+        raise RenderError(name, "holds a control character or one that nobody sees")
     if not value.strip():
         _may_be_absent(name, field)
         return None

@@ -19,6 +19,7 @@ from tellfirst.playbooks.ladder import ladder_findings
 from tellfirst.playbooks.per_channel import channel_findings
 from tellfirst.playbooks.render import BODY_PARTS, compile_part, compile_step, fill, names_used, sample_facts
 from tellfirst.playbooks.schema import NO_HOLDOUT, PERSONAL_FORBIDDEN, Parts, Playbook, Step
+from tellfirst.playbooks.unseen import unseen_findings
 from tellfirst.playbooks.wording import opens_with_company, says_what_to_do
 
 # The longest day and month, and a zone without a name of its own: no real recipient's promise is longer.
@@ -55,6 +56,7 @@ def lint(playbook: Playbook) -> list[Finding]:
     """Returns every finding in the order of the file's keys; an empty list means the playbook may be used."""
     findings = [finding for rule in _PLAYBOOK_RULES for finding in rule(playbook)]
     told = (
+        *unseen_findings(playbook),
         *answer_findings(playbook),
         *ladder_findings(playbook.ladder),
         *survey_findings(playbook),

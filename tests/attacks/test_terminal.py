@@ -25,7 +25,8 @@ CLEAR, LINK, CLIPBOARD = "\x1b[2J\x1b[H", "\x1b]8;;https://evil.example\x07", "\
 EVIL = [
     CLEAR, LINK, CLIPBOARD, "\x1b[8mhidden\x1b[28m", "\x1b]0;a title\x1b\\", "\x1bP+q544e\x1b\\", "\x9b2J",
     "\x9d8;;x\x9c", "\x90q\x9c", "\r", "\b\b\b", "\a", "\v", "\f", "\x7f", "\0", "\x0e", "\x85", "\u2028", "\u2029",
-    "\u202egnp.exe", "\u202d", "\u2066x\u2069", "\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u200f", "\U000e0041", "\ud800",
+    "\u202egnp.exe", "\u202d", "\u2066x\u2069", "\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u200f",
+    "\U000e0041", "\ud800",
 ]  # fmt: skip
 OBEYED = re.compile(
     "[\0-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
