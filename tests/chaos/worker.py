@@ -112,6 +112,14 @@ class Resending(TrappedAdapter):
         return [one.model_copy(update=unsent) if one.kind is AnswerKind.AMBIGUOUS else one for one in answers]
 
 
+class Keyless(TrappedAdapter):
+    """Is a control: what another worker may have sent is asked for again, though the provider keeps no key."""
+
+    def __init__(self, inside: Adapter, traps: Traps, sends: "list[TrappedSends]") -> None:
+        super().__init__(inside, traps, sends)
+        self.idempotency, self.key_window = "key", timedelta(hours=23)
+
+
 class Deaf(TrappedSends):
     """Is a control: the gate does not hear what customers say."""
 
@@ -150,7 +158,7 @@ def assemble(traps: Traps, settings: Settings, *, loop: asyncio.AbstractEventLoo
 
 
 LOGS: Mapping[str, type[TrappedSends]] = {"deaf": Deaf, "ungated": Ungated}
-ADAPTERS: Mapping[str, type[TrappedAdapter]] = {"resend": Resending}
+ADAPTERS: Mapping[str, type[TrappedAdapter]] = {"resend": Resending, "keyless": Keyless}
 """Controls: workers that lack a protection, by what CHAOS_CONTROL names."""
 
 
