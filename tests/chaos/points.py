@@ -50,16 +50,16 @@ class Traps:
         return sum(_taken(trap, None) for trap in self._armed.iterdir())
 
     def sprung(self) -> list[Sprung]:
-        """Returns what was caught so far."""
+        """Returns what was caught so far, in that order."""
         found = []
-        for file in sorted(self._sprung.iterdir()):
+        for file in sorted(self._sprung.iterdir(), key=lambda file: file.stat().st_ctime_ns):
             point, name, _, process, in_flight = file.name.split(".")
             found.append(Sprung(point=Point(point), name=name, process=int(process), in_flight=int(in_flight)))
         return found
 
     def passing(self, point: Point, in_flight: Callable[[], int]) -> None:
         """Lets this process be caught where a trap is armed at `point`."""
-        for name in os.listdir(self._armed):
+        for name in os.listdir(self._armed):  # noqa: PTH208 - at every micro-batch; names are all it takes
             if name.startswith(f"{point}.") and _taken(
                 self._armed / name, self._sprung / f"{name}.{os.getpid()}.{in_flight()}"
             ):

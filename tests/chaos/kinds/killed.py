@@ -1,6 +1,7 @@
 """Workers that die at each point of a send: killed as by a power cut, or told to stop."""
 
 import asyncio
+from functools import partial
 from random import Random
 
 from tests.chaos.place import IN_FLIGHT, Place
@@ -8,17 +9,15 @@ from tests.chaos.points import Point
 from tests.chaos.report import Tallies
 from tests.faults.installation import until
 
-AT_ONCE = 6
+AT_ONCE = 10
 """Outreaches, and processes that die, in one round."""
-PEOPLE = 16
-"""Recipients of an outreach: two pages of several micro-batches."""
 
 
-async def round_of(place: Place, seen: Tallies, dice: Random, point: Point, name: str = "SIGKILL") -> None:
+async def caught_at(point: Point, name: str, place: Place, seen: Tallies, dice: Random) -> None:
     """Lets one process after the other die at one point while outreaches leave, and looks at what was sent."""
     before = len(place.traps.sprung())
     place.traps.arm(point, name, AT_ONCE)
-    told = await asyncio.gather(*(place.tell(PEOPLE) for _ in range(AT_ONCE)))
+    told = await asyncio.gather(*(place.tell(dice.randint(12, 20)) for _ in range(AT_ONCE)))
     await until(lambda: len(place.traps.sprung()) == before + AT_ONCE, 180)
     held = 0
     for one in told:
@@ -26,8 +25,8 @@ async def round_of(place: Place, seen: Tallies, dice: Random, point: Point, name
     caught = place.traps.sprung()[before:]
     kind = f"{name.lower()} {point}"
     assert {one.point for one in caught} == {point}, caught
-    for one in caught:
-        seen.fault(kind, in_flight=one.in_flight)
+    for fault in caught:
+        seen.fault(kind, in_flight=fault.in_flight)
     texts = place.texts()
     numbers = [number for one in told for number in one.numbers]
     missing = sum(1 for number in numbers if not texts[number])
@@ -40,3 +39,6 @@ async def round_of(place: Place, seen: Tallies, dice: Random, point: Point, name
     )
     if any(one.in_flight > IN_FLIGHT for one in caught):
         seen.wrong(f"{kind}: more than {IN_FLIGHT} messages were between intent and result")
+
+
+ROUNDS = tuple(partial(caught_at, point, "SIGKILL") for point in Point)
