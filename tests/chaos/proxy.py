@@ -26,13 +26,13 @@ class Proxy:
     """Passes requests on to a port of this machine; its loop is in a thread of its own, so that nobody's work stops it.
 
     `spoiled` holds what becomes of the requests for a number, by method and number: of SPOILS, and how often.
-    `applied` counts what became of them.
+    `applied` counts what became of them, by method.
     """
 
     def __init__(self, to: int) -> None:
         self._to, self.port = to, 0
         self.spoiled: dict[tuple[str, str], tuple[str, int]] = {}
-        self.applied: Counter[str] = Counter()
+        self.applied: Counter[tuple[str, str]] = Counter()
         self._lines: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -116,11 +116,11 @@ class Proxy:
 
     def _spoil(self, request: bytes) -> str:
         found = re.search(rb"\bTo=%2B(\d+)", request)
-        key = request.partition(b" ")[0].decode(), f"+{found[1].decode()}" if found else ""
-        what, times = self.spoiled.pop(key, ("", 0))
+        method, number = request.partition(b" ")[0].decode(), f"+{found[1].decode()}" if found else ""
+        what, times = self.spoiled.pop((method, number), ("", 0))
         if times > 1:
-            self.spoiled[key] = what, times - 1
-        self.applied[what] += 1
+            self.spoiled[method, number] = what, times - 1
+        self.applied[method, what] += 1
         return what
 
 
