@@ -14,8 +14,9 @@ class Report(Answer):
     `kinds` counts the faults that happened, by kind. `lost`, `duplicate`, `unauthorised` and `after_optout` count
     messages; `unknown_held` those that wait for a person, at most `in_flight`: how many were between their intent and
     their result when a fault met them. `after_gate` had passed the gate when an opt-out or the like was committed, and
-    left after it; `after_sleep` left when a worker that had been stopped woke up. `controls` says of each protection that was switched off whether what it prevents then happened,
-    `seeded_bugs` of each bug whether it was caught. `broken` tells what else went wrong.
+    left after it; `after_sleep` left when a worker that had been stopped woke up. `controls` says of each protection
+    that was switched off whether what it prevents then happened, `seeded_bugs` of each bug whether it was caught.
+    `broken` tells what else went wrong.
     """
 
     seed: int
