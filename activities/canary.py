@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import AwareDatetime
 from temporalio import activity
@@ -24,6 +24,7 @@ from tellfirst.store.recipients import Recipients
 from tellfirst.store.sends import Sends
 
 NOT_CONTINUED = "not_continued"
+RestStatus = Literal["pending", "approved", "rejected", "expired", "cleared", "aborted"]
 
 
 class RestRequest(Frozen):
@@ -42,6 +43,7 @@ class OpenedRest(Frozen):
     remind_at: AwareDatetime
     escalate_at: AwareDatetime
     decide_by: AwareDatetime
+    status: RestStatus = "pending"
 
 
 class CloseRestRequest(RestRequest):
@@ -139,6 +141,7 @@ class CanaryActivities:
                 remind_at=min(at + approval.remind_after, bound.decide_by),
                 escalate_at=min(at + approval.escalate_after, bound.decide_by),
                 decide_by=bound.decide_by,
+                status=cast("RestStatus", matter.status),
             )
 
     @activity.defn

@@ -24,7 +24,7 @@ from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import ADMITTED, Condition
 from tellfirst.domain.message import Channel
 from tellfirst.domain.plan import PageRange, Plan, PlannedStep
-from tellfirst.domain.recipient import ELIGIBLE, Recipient
+from tellfirst.domain.recipient import ELIGIBLE, OnRecord, Recipient
 from tellfirst.playbooks.fields import RenderError
 from tellfirst.playbooks.loader import LoadedPlaybook, parse
 from tellfirst.playbooks.promises import next_promise, planned_steps, whole_seconds
@@ -38,6 +38,7 @@ from tellfirst.signing.leaves import leaf_of
 from tellfirst.store.alternates import Alternates
 from tellfirst.store.outreaches import Outreaches, OutreachRecord, RevisionRecord
 from tellfirst.store.recipients import Recipients
+from tellfirst.store.restarts import Restarts
 
 
 class PlanRequest(Frozen):
@@ -63,6 +64,8 @@ class PlanAnswer(Frozen):
     plan: Plan | None = None
     permit: str = ""  # the standing permit that covers it, so that no further decision is asked for
     not_told: dict[str, int] = Field(default_factory=dict)
+    on_record: OnRecord | None = None  # how far it had come under a workflow that is gone
+    more: bool = False  # further revisions are on record
 
 
 class PlanningActivities:
@@ -73,6 +76,7 @@ class PlanningActivities:
         *,
         outreaches: Outreaches,
         recipients: Recipients,
+        restarts: Restarts,
         alternates: Alternates,
         audience: Audience,
         sources: Sources,
@@ -86,7 +90,7 @@ class PlanningActivities:
         reconcile_after: timedelta,
     ) -> None:
         self._outreaches, self._recipients = outreaches, recipients
-        self._alternates, self._audience = alternates, audience
+        self._restarts, self._alternates, self._audience = restarts, alternates, audience
         self._sources, self._library = sources, library
         self._gate, self._standing, self._told_before, self._costs = gate, standing, told_before, costs
         self._environment, self._page_size, self._reconcile_after = environment, page_size, reconcile_after
@@ -95,7 +99,9 @@ class PlanningActivities:
     def plan(self, request: PlanRequest) -> PlanAnswer:
         """Plans one revision; asked again, it answers the same."""
         with told_plainly():
-            return self._plan(request, AttemptClock().now())
+            answer = self._plan(request, AttemptClock().now())
+            more = self._outreaches.latest_revision(request.outreach) > request.revision
+            return answer.model_copy(update={"more": more})
 
     def _plan(self, request: PlanRequest, now: datetime) -> PlanAnswer:
         outreach = request.outreach
@@ -113,7 +119,8 @@ class PlanningActivities:
         if request.replaces:
             self._outreaches.set_status(outreach, request.replaces, "replaced")
         if frozen := self._outreaches.revision(outreach, request.revision):
-            return self._ready(frozen, now)
+            record = self._restarts.on_record(frozen, paused=case.paused)
+            return self._ready(frozen, now).model_copy(update={"on_record": record})
         # Whom an old condition reaches only now is not late for that; each sweep judges their own age.
         if request.condition is not None and now - case.detected_at > playbook.detector.max_age:
             return PlanAnswer(status="nothing_to_do", reason="too_old")

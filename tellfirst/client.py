@@ -75,6 +75,31 @@ class OutreachClient:
             return Started(outreach=id_, ended_before=True)
         return Started(outreach=id_)
 
+    async def restart(self, condition: Condition, *, replace: bool = False) -> bool:
+        """Starts anew the outreach of a condition whose workflow is gone, and returns whether it did.
+
+        One that runs is left alone, or with `replace` is terminated first.
+        """
+        ends = WorkflowIDConflictPolicy.TERMINATE_EXISTING if replace else WorkflowIDConflictPolicy.FAIL
+        with contextlib.suppress(WorkflowAlreadyStartedError):
+            await self._start(
+                contract.OUTREACH,
+                condition,
+                name=contract.outreach_id(condition.trigger, condition.key, condition.episode),
+                id_conflict_policy=ends,
+                search_attributes=contract.starting_attributes(condition),
+            )
+            return True
+        return False
+
+    async def running(self) -> set[str]:
+        """Returns the names of all outreaches whose workflow runs; one that has just begun may be missing."""
+        query = f"WorkflowType='{contract.OUTREACH}' AND ExecutionStatus='Running'"
+        try:
+            return {execution.id async for execution in self._temporal.list_workflows(query)}
+        except RPCError as error:
+            raise _told(error, contract.OUTREACH) from None
+
     async def propose(self, proposal: LibraryProposal, change: str) -> None:
         """Proposes a playbook's version under the name of its change, `contract.library_id`.
 

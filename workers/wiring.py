@@ -83,6 +83,7 @@ from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.replies import Replies
+from tellfirst.store.restarts import Restarts
 from tellfirst.store.retention import Retention
 from tellfirst.store.sends import Sends
 from tellfirst.store.surveys import Surveys
@@ -209,6 +210,7 @@ def build(
         planning=PlanningActivities(
             outreaches=outreaches,
             recipients=recipients,
+            restarts=Restarts(database),
             alternates=alternates,
             audience=Audience(
                 recipients=recipients,

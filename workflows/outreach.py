@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from tellfirst.domain.condition import Condition, personal_pattern
     from tellfirst.domain.plan import CORRECTION, PlannedStep
     from tellfirst.domain.recipient import Wave
+    from workflows.anew import go_on, pages
     from workflows.approval import Approving
     from workflows.closing import cause_of
     from workflows.fallback import fall_back, watch
@@ -212,6 +213,7 @@ class OutreachWorkflow(Approving):
                 return await self.end(Ending.ABORTED, state.aborted)
             return await self.end(Ending.FAILED, cause_of(error))
         state.planned, self._condition = number, None
+        state.grow |= answer.more
         if replaced is not None:
             replaced.status = "replaced"
         if answer.status == "duplicate":
@@ -223,7 +225,10 @@ class OutreachWorkflow(Approving):
             await self.notify("expired", state.revisions[-1].plan, text)
         if answer.plan is None:
             return None if state.revisions else await self.end(Ending.NOTHING_TO_DO, answer.reason)
-        self.take_in(Revision(plan=answer.plan, status="approved" if answer.permit else "pending"))
+        revision = Revision(plan=answer.plan, status="approved" if answer.permit else "pending")
+        if answer.on_record is not None:
+            go_on(state, revision, answer.on_record, workflow.now())
+        self.take_in(revision)
         return None
 
     # -- send
@@ -269,7 +274,8 @@ class OutreachWorkflow(Approving):
             revision.t0 = t0
         # The first few may have lost messages, which waited for a word about those behind them.
         if wave.drawn or revision.rest_leaves:
-            revision.due.append(Sending(step=revision.plan.initial.id, spans=list(wave.drawn)))
+            spans = pages(revision) if revision.anew else list(wave.drawn)
+            revision.due.append(Sending(step=revision.plan.initial.id, spans=spans))
 
     async def _send(self, revision: Revision, sending: Sending) -> None:
         def stop() -> bool:

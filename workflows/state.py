@@ -6,11 +6,11 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from tellfirst.contract import DecisionAnswer
-from tellfirst.domain.plan import PageSpan, Plan, PlannedStep, Rung, spans_of
+from tellfirst.domain.plan import PageSpan, Plan, PlannedStep, RevisionStatus, Rung, spans_of
 from tellfirst.domain.recipient import Wave
 from workflows.escalations import Escalation, Escalations
 
-Status = Literal["pending", "approved", "rejected", "expired", "replaced", "changes_requested", "cleared", "aborted"]
+Status = RevisionStatus
 SEEN_EVENTS = 500
 
 
@@ -100,6 +100,7 @@ class Revision(BaseModel):
     at_risk: str = ""  # the promised step whose owner was told that it cannot leave
     resolved_sent: bool = False
     over: int = 0
+    anew: bool = False  # it went on from the records: a page may have been left half-way
 
     @property
     def sent_back(self) -> bool:

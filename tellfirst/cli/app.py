@@ -28,6 +28,7 @@ from tellfirst.cli.playbooks import playbooks
 from tellfirst.cli.reasons import reasons
 from tellfirst.cli.replies import holds, replies
 from tellfirst.cli.report import report
+from tellfirst.cli.restart import restart
 from tellfirst.cli.show import pending, show
 from tellfirst.cli.steer import abort, ack, escalate, pause, resume
 from tellfirst.cli.stuck import stuck
@@ -64,7 +65,7 @@ app.add_typer(accounts, name="accounts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
     *(pause, resume, abort, escalate, ack, stuck, report, estimate, verify, events),
-    *(who, correct, update, replies, reasons, load),
+    *(who, correct, update, replies, reasons, load, restart),
 )
 for command in COMMANDS:
     app.command()(command)

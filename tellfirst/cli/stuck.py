@@ -1,6 +1,6 @@
 """`stuck`: what waits for people or workers longer than it should, who is on it, and what to do."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Container, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, get_args
 
@@ -13,13 +13,17 @@ from tellfirst import contract
 from tellfirst.cli.output import Json, counted, note, print_json, print_table, say, when
 from tellfirst.cli.paused import tell_pause
 from tellfirst.cli.wiring import on_temporal, opened
+from tellfirst.client import OutreachClient
 from tellfirst.contract import EscalationKind, Stage
 from tellfirst.domain.base import Frozen
 from tellfirst.store.escalations import EscalationRecord
+from tellfirst.store.outreaches import OutreachRecord
 
 SEEN_WITHIN = timedelta(minutes=2)
 PLANNED_WITHIN = timedelta(minutes=15)
 """Planning takes seconds, for a large audience minutes: after that it waits for a worker or for a table."""
+LISTED_WITHIN = timedelta(minutes=1)
+"""Temporal lists a workflow a moment after it began."""
 
 PRESSING = get_args(EscalationKind)
 DECIDE = "tellfirst show, then approve or reject"
@@ -65,13 +69,16 @@ def stuck(as_json: Annotated[bool, Json] = False) -> None:
     On people, past a deadline with no worker alive, for a worker to plan it, or on a failing task.
     """
 
-    async def look(client: Client) -> tuple[list[Stuck], bool]:
-        now = datetime.now(UTC)
-        return await find_stuck(client, now), await worker_polls(client, now)
+    now = datetime.now(UTC)
 
-    found, working = on_temporal(look)
+    async def look(client: Client) -> tuple[list[Stuck], bool, set[str]]:
+        running = await OutreachClient(client).running()
+        return await find_stuck(client, now), await worker_polls(client, now), running
+
+    found, working, running = on_temporal(look)
     with opened() as here:
         found = climbed(found, here.escalations.open())
+        found += without_workflow(here.outreaches.all(open_only=True), running, now)
         tell_pause(here)
     if not working:
         note("no worker has asked Temporal for work in the last two minutes; start one: python -m workers")
@@ -158,6 +165,28 @@ def _with(one: Stuck, record: EscalationRecord) -> Stuck:
             "what_to_do": one.what_to_do if one.problem else elsewhere or ESCALATED[record.kind],
         }
     )
+
+
+def without_workflow(records: Iterable[OutreachRecord], running: Container[str], now: datetime) -> list[Stuck]:
+    """Returns the outreaches that are open in the database and have no workflow that could end them."""
+    gone = [one for one in records if one.id not in running and one.started_at < now - LISTED_WITHIN]
+    return [
+        Stuck(
+            outreach=one.id,
+            stage="",
+            what="",
+            waiting_on="",
+            since=one.started_at,
+            level=0,
+            levels=0,
+            acknowledged_by="",
+            acknowledged_at=None,
+            deadline=None,
+            problem="no workflow",
+            what_to_do="tellfirst restart",
+        )
+        for one in gone
+    ]
 
 
 async def _listed(client: Client, query: str) -> AsyncIterator[WorkflowExecution]:

@@ -50,6 +50,7 @@ from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
 from tellfirst.store.replies import Replies
+from tellfirst.store.restarts import Restarts
 from tellfirst.store.sends import Sends
 from tellfirst.store.sources import Sources
 from tellfirst.store.survey_answers import SurveyAnswers
@@ -97,6 +98,7 @@ class Installation:
     receivers: Receivers
     recipients: Recipients
     replies: Replies
+    restarts: Restarts
     sends: Sends
     questions: Surveys
     surveys: SurveyAnswers
@@ -193,6 +195,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             receivers=Receivers(database),
             recipients=Recipients(database),
             replies=Replies(database, everything=settings.opt_out == "everything"),
+            restarts=Restarts(database),
             sends=Sends(database),
             questions=Surveys(database),
             surveys=SurveyAnswers(database),

@@ -17,6 +17,9 @@ FREE_UPDATE = "free-update"
 UNPLANNED = frozenset({CORRECTION, FREE_UPDATE})
 """The kinds of steps that no playbook plans: each is a revision of its own, its id its kind and a number."""
 
+RevisionStatus = Literal[
+    "pending", "approved", "rejected", "expired", "replaced", "changes_requested", "cleared", "aborted"
+]
 StepKind = Literal["initial", "update", "resolved", "correction", "free-update"]
 
 

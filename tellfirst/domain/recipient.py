@@ -5,7 +5,7 @@ from pydantic import AwareDatetime, Field
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.condition import Facts
 from tellfirst.domain.message import Channel
-from tellfirst.domain.plan import PageSpan
+from tellfirst.domain.plan import PageSpan, RevisionStatus
 
 ELIGIBLE = "eligible"
 
@@ -73,3 +73,16 @@ class Wave(Frozen):
     waiting: int = 0
     next_at: AwareDatetime | None = None
     drawn: tuple[PageSpan, ...] = ()
+
+
+class OnRecord(Frozen):
+    """Is how far a revision had come under a workflow that is gone, as our own database tells it.
+
+    `begun` are the steps that the effect log knows something of, `t0` when its last wave was drawn.
+    """
+
+    status: RevisionStatus = "pending"
+    paused: bool = False
+    wave: Wave | None = None
+    t0: AwareDatetime | None = None
+    begun: tuple[str, ...] = ()

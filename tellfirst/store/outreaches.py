@@ -74,7 +74,10 @@ class Outreaches:
         self._database, self._chain = database, Chain(database)
 
     def claim(self, outreach: str, condition: Condition, *, run: str, now: datetime) -> bool:
-        """Takes the condition's unique row for the workflow `outreach` and run `run`; False when another has it."""
+        """Takes the condition's unique row for the workflow `outreach` and run `run`; False when another has it.
+
+        One that was released is anybody's who comes under its name.
+        """
         row = OutreachRow(
             id=outreach,
             trigger=condition.trigger,
@@ -100,8 +103,11 @@ class Outreaches:
                     ],
                 )
         except IntegrityError:
-            with self._database.read() as session:
-                known = session.get(OutreachRow, outreach)
+            with self._database.write() as session:
+                known = session.get(OutreachRow, outreach, with_for_update=True)
+                if known is not None and not known.first_run:
+                    known.first_run = run
+                    session.add(known)
                 return known is not None and known.first_run == run
         return True
 
