@@ -26,6 +26,7 @@ OUTREACHES = 6
 LONGEST_SLEEP = 90.0
 """Seconds after which a sleeper is woken although not all has ended: it may have gone to sleep with a lock."""
 KEYED = (Point.BEFORE_POST,) * 5 + (Point.AFTER_INTENT, Point.AFTER_POST)
+WHERE = {"sms": "without a key", "email": "with a key"}
 KEYLESS = (*Point, Point.BEFORE_POST, Point.BEFORE_POST)
 
 
@@ -41,7 +42,8 @@ async def asleep(channel: str, points: Sequence[Point], place: Place, seen: Tall
     await _wake(sleepers)
     found = await place.outcome(told)
     for one in sleepers:
-        seen.fault(f"sigstop {one.point}{' with a key' if channel == 'email' else ''}", in_flight=one.in_flight)
+        # With a key nothing may be held at all.
+        seen.fault(f"sigstop {WHERE[channel]}", in_flight=one.in_flight if channel == "sms" else 0)
     seen.saw(found)
     texts, entries = place.texts(), {number: row for one in told for number, row in place.entries(one).items()}
     late = [number for number in entries if texts[number] > slept[number]]
@@ -62,8 +64,7 @@ async def told_to_stop(place: Place, seen: Tallies, dice: Random) -> None:
     told, stopping = await _caught(place, tuple(Point) * 2, "SIGTERM", "sms", dice)
     found = await place.outcome(told)
     await until(lambda: not any(alive(one.process) for one in stopping), 60)
-    for one in stopping:
-        seen.fault(f"sigterm {one.point}")
+    seen.fault("sigterm", len(stopping))
     seen.saw(found)
     if found["unknown_held"]:
         seen.wrong(f"stopped: {found['unknown_held']} in doubt although workers were told before they had to stop")
