@@ -82,18 +82,7 @@ class Place(Installation):
     @asynccontextmanager
     async def working(self, workers: int = 2) -> AsyncIterator[None]:
         """Keeps so many workers alive until the end of the block, whatever becomes of each."""
-        with (self.folder / "workers.log").open("ab") as log:
-            self._forks = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.worker"],
-                cwd=ROOT,
-                env={**os.environ, **self.environment},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self._forks.stdout is not None
-        await asyncio.to_thread(self._forks.stdout.readline)
+        self._forks = await self._forking()
         keeping = asyncio.create_task(self._keep(workers))
         try:
             yield
@@ -105,6 +94,38 @@ class Place(Installation):
                 with suppress(ProcessLookupError):
                     os.kill(one, signal.SIGKILL)
             self._forks.communicate()
+
+    async def roll(self, **environment: str) -> int:
+        """Replaces one worker after the other as a deployment does, by workers of the code that is named there.
+
+        Returns how many were replaced.
+        """
+        following = await self._forking(**environment)
+        async with self._asked:
+            before, self._forks = self._forks, following
+        crew = [one for one in self.crew if alive(one)]
+        for one in crew:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGTERM)
+            await until(lambda one=one: not alive(one), 60)
+        before.communicate()
+        return len(crew)
+
+    async def _forking(self, **environment: str) -> "subprocess.Popen[str]":
+        """Starts the process that workers are forked from."""
+        with self.logs.open("ab") as log:
+            forks = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.worker"],
+                cwd=ROOT,
+                env={**os.environ, **self.environment, **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert forks.stdout is not None
+        await asyncio.to_thread(forks.stdout.readline)
+        return forks
 
     async def fork(self, **environment: str) -> int:
         """Starts a worker and returns its process id; nobody replaces it."""

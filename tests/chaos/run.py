@@ -10,7 +10,7 @@ from random import Random
 from typing import Literal, TextIO
 
 from tellfirst.domain.base import Frozen
-from tests.chaos.kinds import killed, provider
+from tests.chaos.kinds import killed, provider, stopped
 from tests.chaos.place import Place
 from tests.chaos.report import Report, Tallies
 from tests.postgres import started
@@ -19,6 +19,7 @@ Round = Callable[[Place, Tallies, Random], Awaitable[None]]
 KINDS: Mapping[str, Sequence[Round]] = {
     "killed": killed.ROUNDS,
     "provider": provider.ROUNDS,
+    "stopped": stopped.ROUNDS,
 }
 LONGEST = 300.0
 """Seconds after which a round has failed."""

@@ -41,9 +41,9 @@ async def asleep(channel: str, points: Sequence[Point], place: Place, seen: Tall
     slept = place.texts()
     await _wake(sleepers)
     found = await place.outcome(told)
-    for one in sleepers:
+    for sleeper in sleepers:
         # With a key nothing may be held at all.
-        seen.fault(f"sigstop {WHERE[channel]}", in_flight=one.in_flight if channel == "sms" else 0)
+        seen.fault(f"sigstop {WHERE[channel]}", in_flight=sleeper.in_flight if channel == "sms" else 0)
     seen.saw(found)
     texts, entries = place.texts(), {number: row for one in told for number, row in place.entries(one).items()}
     late = [number for number in entries if texts[number] > slept[number]]
