@@ -42,6 +42,8 @@ from tellfirst.store.whereabouts import HourRules
 T = TypeVar("T")
 CALLED_BACK = "called_back"
 """Says of a page that its outreach has something else to do first; nothing is wrong with it."""
+OLD = "old"
+"""Says of a micro-batch that what it was judged by had grown old before its transaction began; it is read again."""
 LOOK_EVERY = 0.5
 """Seconds after which a page that waits for its turn looks whether it is called back or its worker stops."""
 SAY_EVERY = 1.0
@@ -209,6 +211,8 @@ class DispatchActivities:
         def judge(switches: Switches, rows: dict[str, RowFacts]) -> dict[str, Verdict] | str:
             nonlocal read_at
             read_at = clock.now()
+            if read_at >= now + FRESH:  # a key may have been revoked since, or the condition be over
+                return OLD
             of_page = PageFacts(
                 now=now,
                 pause_all=switches.pause_all,
@@ -249,7 +253,7 @@ class DispatchActivities:
             hours=self._hours.of(page.playbook.timing),
         )
         if isinstance(leaving, str):
-            return leaving
+            return "" if leaving == OLD else leaving
         outbound = [
             Outbound(
                 send_id=send.id,

@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.answers import Answers, longest_wait, repeatable, settlement, still_in_doubt
 from activities.clock import AttemptClock
-from activities.dispatch import FRESH
+from activities.dispatch import FRESH, OLD
 from activities.exception_grants import NO_ANSWER, Granted, GrantReader
 from activities.failures import later, told_plainly
 from activities.matters import MatterApprovals
@@ -134,6 +134,8 @@ class ExceptionAnswerActivities:
         def judge(switches: Switches, rows: dict[str, RowFacts]) -> dict[str, Verdict] | str:
             nonlocal read_at
             read_at = clock.now()
+            if read_at >= now + FRESH:  # a key may have been revoked since
+                return OLD
             if aborted:
                 return dict.fromkeys(rows, withhold("aborted"))
             page = PageFacts(

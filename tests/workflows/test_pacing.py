@@ -10,6 +10,7 @@ from activities import dispatch
 from tellfirst.contract import Stage
 from tellfirst.domain.message import SendState
 from tellfirst.store.sends import Sends
+from tests.workflows.test_dead_ends import revoke
 from tests.workflows.test_sending import people, states
 from tests.world import World
 
@@ -78,3 +79,34 @@ async def test_no_request_begins_on_what_was_read_long_ago(world: World, monkeyp
     world.controls.turn_off("pause-all", by="ana", at=datetime.now(UTC))
     await world.pass_time(handle, minutes=2)
     await world.until(lambda: states(world, handle.id) == {"accepted": 3})
+
+
+class Waiting(Sends):
+    """Waits for a while before its first transaction: a key is revoked meanwhile."""
+
+    def __init__(self, world: World) -> None:
+        assert world.app is not None
+        super().__init__(world.app.database)
+        self._world, self.waited = world, 0
+
+    def intend(self, *given: Any, **more: Any) -> dict[str, str] | str:
+        if not self.waited:
+            self.waited += 1
+            revoke(self._world, self._world.ana)
+            time.sleep(0.3)
+        return super().intend(*given, **more)
+
+
+async def test_what_was_judged_long_before_the_transaction_is_judged_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "FRESH", timedelta(seconds=0.2))
+    waiting = Waiting(world)
+    assert world.app is not None
+    monkeypatch.setattr(world.app.dispatch, "_sends", waiting)
+    handle = await world.start(world.late(*people(world, 3)))
+    await world.approve(handle.id)
+    await world.stage(handle, Stage.NEEDS_ATTENTION)
+    assert waiting.waited
+    assert world.sms.sent == []
+    assert states(world, handle.id) == {"planned": 3}
