@@ -10,13 +10,14 @@ from random import Random
 from typing import Literal, TextIO
 
 from tellfirst.domain.base import Frozen
-from tests.chaos.kinds import killed, provider, stopped
+from tests.chaos.kinds import boundaries, killed, provider, stopped
 from tests.chaos.place import Place
 from tests.chaos.report import Report, Tallies
 from tests.postgres import started
 
 Round = Callable[[Place, Tallies, Random], Awaitable[None]]
 KINDS: Mapping[str, Sequence[Round]] = {
+    "boundaries": boundaries.ROUNDS,
     "killed": killed.ROUNDS,
     "provider": provider.ROUNDS,
     "stopped": stopped.ROUNDS,
