@@ -142,10 +142,10 @@ class Installation:
         """Starts a worker process."""
         return self._run(sys.executable, "-m", "workers", log=self.logs)
 
-    async def web(self) -> subprocess.Popen[bytes]:
+    async def web(self, **environment: str) -> subprocess.Popen[bytes]:
         """Starts the web process, waits until it answers, and lets the provider post its callbacks there."""
         self.environment["TELLFIRST_WEB_PORT"] = str(port := _free_port())
-        process = self._run(sys.executable, "-m", "tellfirst.web", log=self.folder / "web.log")
+        process = self._run(sys.executable, "-m", "tellfirst.web", log=self.folder / "web.log", **environment)
         await until(lambda: _listens(port), 30)
         self.provider.tell(f"http://127.0.0.1:{port}")
         return process
@@ -156,11 +156,10 @@ class Installation:
             process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def _run(self, *command: str, log: Path) -> subprocess.Popen[bytes]:
+    def _run(self, *command: str, log: Path, **environment: str) -> subprocess.Popen[bytes]:
+        env = {**os.environ, **self.environment, **environment}
         with log.open("ab") as out:
-            process = subprocess.Popen(
-                command, cwd=ROOT, env={**os.environ, **self.environment}, stdout=out, stderr=subprocess.STDOUT
-            )
+            process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
         self.processes.append(process)
         return process
 
