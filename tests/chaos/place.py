@@ -28,6 +28,18 @@ from tests.faults.installation import ROOT, TEMPORAL, Installation, until
 from tests.resend_server import API_KEY
 
 IN_FLIGHT = 4
+ALSO = {
+    # Decided within six seconds, and sent within twelve.
+    "brief_delivery": {
+        'remind_after = "PT2H"': 'remind_after = "PT2S"',
+        'escalate_after = "PT4H"': 'escalate_after = "PT4S"',
+        'expires_after = "PT24H"': 'expires_after = "PT6S"',
+        'after = "P2D"\nlead = "PT2H"': 'after = "PT14S"\nlead = "PT2S"',
+    },
+    "pair_delivery": {'expires_after = "PT24H"': 'expires_after = "PT24H"\nquorum = 2'},
+    "swept_delivery": {},
+}
+"""Further playbooks: what is replaced in the shipped one."""
 PAGE_SIZE = 10
 
 
@@ -49,7 +61,7 @@ class Place(Installation):
     """Is an installation whose workers can be caught at each point, and are replaced when they die."""
 
     def __init__(self, folder: Path, *, database_url: str = "", **more: Any) -> None:
-        super().__init__(folder, delay_ms=10, database_url=database_url, in_flight=IN_FLIGHT, **more)
+        super().__init__(folder, delay_ms=10, database_url=database_url, in_flight=IN_FLIGHT, also=ALSO, **more)
         self.traps = Traps(folder)
         self.environment |= {
             "CHAOS_TRAPS": str(folder),
