@@ -24,8 +24,13 @@ def _written(value: Any) -> str:
     return to_json(value).decode()
 
 
-# Facts are written and read once a row: three times as fast as the standard library does it.
-_JSON: dict[str, Any] = {"json_serializer": _written, "json_deserializer": from_json}
+_ALWAYS: dict[str, Any] = {
+    # Facts are written and read once a row: three times as fast as the standard library does it.
+    "json_serializer": _written,
+    "json_deserializer": from_json,
+    # An error would tell the values of its statement, and so of a customer.
+    "hide_parameters": True,
+}
 
 
 class Instant(TypeDecorator[datetime]):
@@ -58,7 +63,7 @@ def open_engine(url: str) -> Engine:
         raise SettingsError("the database URL cannot be read", where="TELLFIRST_DATABASE_URL") from error
     if parsed.get_backend_name() == "postgresql":
         return create_engine(
-            parsed.set(drivername="postgresql+psycopg"), pool_size=10, max_overflow=20, pool_pre_ping=True, **_JSON
+            parsed.set(drivername="postgresql+psycopg"), pool_size=10, max_overflow=20, pool_pre_ping=True, **_ALWAYS
         )
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise SettingsError(
@@ -69,7 +74,7 @@ def open_engine(url: str) -> Engine:
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     # SQLAlchemy's own pool of 5 + 10 would let slow pages starve a pause; connections to a file are cheap.
     waiting = {"timeout": BUSY_TIMEOUT_MS / 1000}
-    engine = create_engine(parsed, pool_size=10, max_overflow=20, connect_args=waiting, **_JSON)
+    engine = create_engine(parsed, pool_size=10, max_overflow=20, connect_args=waiting, **_ALWAYS)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -33,6 +33,12 @@ def test_naive_instant_is_refused(database: Database) -> None:
     assert sources(database) == []
 
 
+def test_an_error_names_nobody(database: Database) -> None:
+    with pytest.raises(DBAPIError) as failed, database.read() as session:
+        session.connection().execute(text("SELECT nothing FROM customers WHERE id = :id"), {"id": "Marguerite-0815"})
+    assert "Marguerite" not in f"{failed.value!r} {failed.value}"
+
+
 def test_instant_comes_back_aware_and_in_utc(database: Database) -> None:
     save(database, "desk", datetime(2026, 3, 1, 13, 0, 0, 123456, tzinfo=timezone(timedelta(hours=1))))
     with database.read() as session:
