@@ -75,7 +75,7 @@ async def in_a_timer(place: Place, seen: Tallies, dice: Random) -> Told:
 
 def in_doubt(place: Place, told: Told) -> bool:
     """Says whether the provider's answer about an outreach's only text told nothing, and nobody asked it since."""
-    return any(row.state is SendState.INTENT and row.reason for row in place.entries(told).values())
+    return any(row.state == SendState.INTENT and row.reason for row in place.entries(told).values())
 
 
 async def while_waiting(place: Place, told: Told) -> None:
@@ -128,7 +128,7 @@ async def approvals(place: Place, seen: Tallies, dice: Random, kills: int = 10) 
     told: list[Told] = []
     accepted: list[Told] = []
     while killed < kills:
-        waiting = [await place.tell(1, approve=False) for _ in range(min(BATCH, 2 * (kills - killed) + AT_ONCE))]
+        waiting = [await place.tell(1, approve=False) for _ in range(min(BATCH, kills - killed + AT_ONCE))]
         await asyncio.gather(*(place.planned(one) for one in waiting))
         told += waiting
         deciding: set[asyncio.subprocess.Process] = set()
