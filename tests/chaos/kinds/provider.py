@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -70,7 +70,7 @@ async def answers(place: Place, seen: Tallies, dice: Random) -> None:
     finally:
         place.provider.clear()
         place.proxy.spoiled.clear()
-    after, entries, texts = _applied(place), _entries(place, told), place.texts()
+    after, entries, texts = _applied(place), entries_of(place, told), place.texts()
     for mode in {fault.mode for fault in FAULTS}:
         alike = [fault for fault in FAULTS if fault.mode == mode]
         if (times := after(mode) - before(mode)) != EACH * len(alike):
@@ -89,7 +89,7 @@ async def refusals(place: Place, seen: Tallies, dice: Random) -> None:
     told = [await place.tell(PEOPLE, approve=False) for _ in range(dice.randint(2, 3))]
 
     def refused() -> int:
-        return sum(row.attempts - (row.state != SendState.PLANNED) for row in _entries(place, told).values())
+        return sum(row.attempts - (row.state != SendState.PLANNED) for row in entries_of(place, told).values())
 
     place.proxy.refuse()
     try:
@@ -100,7 +100,7 @@ async def refusals(place: Place, seen: Tallies, dice: Random) -> None:
     await approving
     await asyncio.gather(*(place.settled(one) for one in told))
     seen.fault("provider: connection refused", refused())
-    if any(row.state != SendState.ACCEPTED for row in _entries(place, told).values()):
+    if any(row.state != SendState.ACCEPTED for row in entries_of(place, told).values()):
         seen.wrong("provider: a message whose connection was refused did not leave later")
     judge(place, seen, told)
 
@@ -136,13 +136,18 @@ def spoil(place: Place, fault: Fault, number: str) -> None:
         place.proxy.spoiled["GET", number] = "cut_answer", 100
 
 
-def judge(place: Place, seen: Tallies, told: Sequence[Told]) -> None:
-    """Holds what the provider has against the effect log: each number once, or a person knows of it."""
-    texts, entries = place.texts(), _entries(place, told)
+def judge(place: Place, seen: Tallies, told: Sequence[Told], spared: Collection[str] = ()) -> None:
+    """Holds what the provider has against the effect log: each number once, or a person knows of it.
+
+    Only the `spared` may be told nothing.
+    """
+    texts, entries = place.texts(), entries_of(place, told)
+    over = {number for number, row in entries.items() if row.state == SendState.UNKNOWN}
+    over |= {number for number in spared if entries[number].state == SendState.WITHHELD}
     seen.saw(
         {
             "duplicate": sum(max(texts[number] - 1, 0) for number in entries),
-            "lost": sum(not texts[number] and row.state != SendState.UNKNOWN for number, row in entries.items()),
+            "lost": sum(not texts[number] and number not in over for number in entries),
             "unknown_held": sum(row.state == SendState.UNKNOWN for row in entries.values()),
         }
     )
@@ -173,5 +178,6 @@ def _applied(place: Place) -> Callable[[str], int]:
     return lambda mode: counts.get(mode, 0)
 
 
-def _entries(place: Place, told: Sequence[Told]) -> dict[str, SendRow]:
+def entries_of(place: Place, told: Sequence[Told]) -> dict[str, SendRow]:
+    """Returns what the effect log says of the first message of each, by number."""
     return {number: row for one in told for number, row in place.entries(one).items()}

@@ -17,7 +17,7 @@ from tellfirst.store.tables import ConsentRow, ContactPointRow, ContactRow, Rece
 from tellfirst.store.tables_arrivals import ArrivalRow
 from tellfirst.store.tables_replies import HoldRow, ReplyRow
 from tests.chaos.kinds.provider import judge
-from tests.chaos.place import Place
+from tests.chaos.place import Place, number_of
 from tests.chaos.report import Tallies
 from tests.twilio_server import ACCOUNT_SID, AUTH_TOKEN
 from tests.web.signing import twilio
@@ -193,7 +193,7 @@ async def _forged(place: Place, seen: Tallies, outside: Outside, rows: Sequence[
     for row in rows:
         other = dice.choice([one for one in rows if one.id != row.id])
         path, form = receipt(row.provider_id, "delivered", send=row.id)
-        genuine, number = Post.signed(path, form), _number(row)
+        genuine, number = Post.signed(path, form), number_of(int(row.customer_id.removeprefix("c-")))
         theirs, others = row.provider_id.encode(), other.provider_id.encode()
         unsigned = {name: value for name, value in genuine.headers.items() if name != "X-Twilio-Signature"}
         forged["wrong signature"] += [
@@ -230,10 +230,6 @@ async def _late(place: Place, seen: Tallies, outside: Outside, rows: Sequence[Se
 
 def _reports(rows: Sequence[SendRow], status: str) -> list[Post]:
     return [Post.signed(*receipt(row.provider_id, status, send=row.id)) for row in rows]
-
-
-def _number(row: SendRow) -> str:
-    return f"+1415{int(row.customer_id.removeprefix('c-')):07d}"
 
 
 def _answered(seen: Tallies, answers: Sequence[int], status: int) -> None:
