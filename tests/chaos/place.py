@@ -24,6 +24,7 @@ from tellfirst.store.sends import Tally
 from tellfirst.store.tables import SendRow
 from tests.chaos.points import Traps
 from tests.chaos.proxy import Proxy
+from tests.chaos.trouble import Trouble
 from tests.faults.installation import ROOT, TEMPORAL, Installation, until
 from tests.resend_server import API_KEY
 
@@ -62,7 +63,7 @@ class Place(Installation):
 
     def __init__(self, folder: Path, *, database_url: str = "", **more: Any) -> None:
         super().__init__(folder, delay_ms=10, database_url=database_url, in_flight=IN_FLIGHT, also=ALSO, **more)
-        self.traps = Traps(folder)
+        self.traps, self.trouble = Traps(folder), Trouble(folder)
         self.environment |= {
             "CHAOS_TRAPS": str(folder),
             "TELLFIRST_PAGE_SIZE": str(PAGE_SIZE),

@@ -10,11 +10,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from sqlmodel import Session
 
 from activities.turns import Turns
 from tellfirst.channels.base import Adapter, Idempotency
@@ -29,6 +32,7 @@ from tellfirst.store.inbox import Inbox
 from tellfirst.store.leases import PageKey
 from tellfirst.store.sends import Sends, Tally
 from tests.chaos.points import Point, Traps
+from tests.chaos.trouble import Trouble
 from workers.__main__ import leave, main
 from workers.providers import build_adapters
 from workers.wiring import Application, build
@@ -58,8 +62,10 @@ class TrappedSends(Sends):
 
     def settle(self, *args: Any, **kwargs: Any) -> None:
         """Commits the answers of a micro-batch."""
-        super().settle(*args, **kwargs)
-        self._open -= len(args[2])
+        try:
+            super().settle(*args, **kwargs)
+        finally:
+            self._open -= len(args[2])
         self._traps.passing(Point.AFTER_RESULT, self.in_flight)
 
     def tally(self, outreach: str, *, step: str | None = None, page: PageKey | None = None) -> Tally:
@@ -140,6 +146,24 @@ class Ungated(TrappedSends):
         return super().intend(*args, judge=lambda _, rows: dict.fromkeys(rows, ALLOW), **kwargs)
 
 
+class Unkept(Database):
+    """Is a database that forgets at once what was written."""
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Yields a session whose work is rolled back."""
+        with Session(self.engine.execution_options(writes=True), expire_on_commit=False) as session:
+            yield session
+
+
+class Forgetful(TrappedSends):
+    """Is a control: intents are never committed."""
+
+    def intend(self, *args: Any, **kwargs: Any) -> dict[str, str] | str:
+        """Forgets the intents of a micro-batch."""
+        return Sends(Unkept(self._database.engine)).intend(*args, **kwargs)
+
+
 def assemble(traps: Traps, settings: Settings, *, loop: asyncio.AbstractEventLoop, turns: Turns) -> Application:
     """Builds the application as a worker does, with traps in it."""
     database = Database(open_engine(settings.database))
@@ -157,7 +181,7 @@ def assemble(traps: Traps, settings: Settings, *, loop: asyncio.AbstractEventLoo
     return build(settings, loop=loop, turns=turns, adapters=caught, sends=trapped)
 
 
-LOGS: Mapping[str, type[TrappedSends]] = {"deaf": Deaf, "ungated": Ungated}
+LOGS: Mapping[str, type[TrappedSends]] = {"deaf": Deaf, "ungated": Ungated, "forgetful": Forgetful}
 ADAPTERS: Mapping[str, type[TrappedAdapter]] = {"resend": Resending, "keyless": Keyless}
 """Controls: workers that lack a protection, by what CHAOS_CONTROL names."""
 
@@ -166,6 +190,7 @@ def become_worker(environment: Mapping[str, str]) -> int:
     """Runs a worker in this process and returns its exit code."""
     os.environ.update(environment)
     traps = Traps(Path(os.environ["CHAOS_TRAPS"]))
+    Trouble(Path(os.environ["CHAOS_TRAPS"])).listen()
     return main((), assemble=partial(assemble, traps))
 
 
