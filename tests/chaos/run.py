@@ -10,7 +10,7 @@ from random import Random
 from typing import Literal, TextIO
 
 from tellfirst.domain.base import Frozen
-from tests.chaos.kinds import boundaries, killed, provider, stopped
+from tests.chaos.kinds import boundaries, killed, optouts, provider, stopped, webhooks
 from tests.chaos.place import Place
 from tests.chaos.report import Report, Tallies
 from tests.postgres import started
@@ -19,8 +19,10 @@ Round = Callable[[Place, Tallies, Random], Awaitable[None]]
 KINDS: Mapping[str, Sequence[Round]] = {
     "boundaries": boundaries.ROUNDS,
     "killed": killed.ROUNDS,
+    "optouts": optouts.ROUNDS,
     "provider": provider.ROUNDS,
     "stopped": stopped.ROUNDS,
+    "webhooks": webhooks.ROUNDS,
 }
 LONGEST = 300.0
 """Seconds after which a round has failed."""
