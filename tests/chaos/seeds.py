@@ -5,6 +5,7 @@
 
 import argparse
 import asyncio
+import compileall
 import json
 import os
 import shutil
@@ -13,7 +14,9 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Collection, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -22,11 +25,15 @@ from tellfirst.domain.base import Frozen, Outside
 from tests.faults.installation import ROOT
 
 LIST = Path(__file__).with_name("seeds.toml")
+FORKS = Path(__file__).with_name("forks.py")
 ASSERTED = ("assert ", "AssertionError", "Failed: ", "hypothesis.errors.", "ExceptionGroup: ")
 """How the message of a failure begins in which a test saw what must not be; all else is a bug that does not run."""
-PATIENCE = 280.0
-"""Seconds after which a test with a bug in its way counts as stuck: nobody asserted anything."""
+STUCK = "Failed: Timeout"
+PATIENCE = 120
+"""Seconds after which a test counts as stuck: nobody asserted anything."""
 Verdict = Literal["caught", "missed", "broken"]
+Run = Callable[[Path, Iterable[str]], Awaitable[str | None]]
+"""Runs tests in a tree and returns what the first that failed said; None when all passed."""
 
 
 class Seed(Outside):
@@ -70,34 +77,41 @@ def seeded(seed: Seed, tree: Path) -> str:
     return text.replace(seed.old, seed.new)
 
 
-async def found(names: Collection[str] = (), *, jobs: int = 2) -> list[Found]:
-    """Seeds each bug into a copy of its own and returns what its test said, `jobs` of them at a time."""
+async def found(
+    names: Collection[str] = (), *, jobs: int = 2, tell: Callable[[Found], object] = lambda _: None
+) -> list[Found]:
+    """Seeds each bug into a copy of its own, `jobs` at a time, and returns what its test said; `tell` hears each.
+
+    Raises SeedError where a test is red in the copy without a bug.
+    """
     chosen = seeds(names)
+    waiting: deque[Seed | None] = deque([None, *chosen])
+    rows: dict[str, Found] = {}
+    red: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder, "sound")
         await asyncio.to_thread(_copy, sound)
         for seed in chosen:
             seeded(seed, sound)
-        red = await _fails(sound, list(dict.fromkeys(seed.test for seed in chosen)))
-        if red is not None:
-            raise SeedError(f"red without any bug: {red}")
-        turns = asyncio.Semaphore(jobs)
 
-        async def one(seed: Seed) -> Found:
-            async with turns:
-                began, tree = time.monotonic(), Path(folder, seed.name)
-                # Links: only the one file is another one.
-                await asyncio.to_thread(shutil.copytree, sound, tree, copy_function=os.link, symlinks=True)
-                text = seeded(seed, tree)
-                (tree / seed.file).unlink()
-                (tree / seed.file).write_text(text, encoding="utf-8")
-                said = await _fails(tree, [seed.test])
-                await asyncio.to_thread(shutil.rmtree, tree)
-            verdict: Verdict = "missed" if said is None else "caught" if said.startswith(ASSERTED) else "broken"
-            seconds = round(time.monotonic() - began, 1)
-            return Found(seed=seed.name, promise=seed.promise, verdict=verdict, seconds=seconds, said=said or "")
+        async def work() -> None:
+            async with _forks() as run:
+                while waiting:
+                    if (seed := waiting.popleft()) is None:
+                        tests = dict.fromkeys(one.test for one in chosen)
+                        if (said := await run(sound, tests)) is not None:
+                            red.append(said)
+                            waiting.clear()
+                    else:
+                        rows[seed.name] = await _try(seed, sound, run)
+                        tell(rows[seed.name])
 
-        return await asyncio.gather(*(one(seed) for seed in chosen))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(jobs):
+                group.create_task(work())
+    if red:
+        raise SeedError(f"red without any bug: {red[0]}")
+    return [rows[seed.name] for seed in chosen]
 
 
 async def caught(names: Collection[str] = (), *, jobs: int = 2) -> dict[str, bool]:
@@ -113,6 +127,22 @@ def table(rows: Iterable[Found]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
+async def _try(seed: Seed, sound: Path, run: Run) -> Found:
+    """Says what becomes of a seed's test with its bug in the way."""
+    began, tree = time.monotonic(), sound.with_name(seed.name)
+    # Links: only the one file is another one.
+    await asyncio.to_thread(shutil.copytree, sound, tree, copy_function=os.link, symlinks=True)
+    text = seeded(seed, tree)
+    (tree / seed.file).unlink()
+    (tree / seed.file).write_text(text, encoding="utf-8")
+    said = await run(tree, [seed.test])
+    await asyncio.to_thread(shutil.rmtree, tree)
+    asserted = said is not None and said.startswith(ASSERTED) and not said.startswith(STUCK)
+    verdict: Verdict = "caught" if asserted else "missed" if said is None else "broken"
+    seconds = round(time.monotonic() - began, 1)
+    return Found(seed=seed.name, promise=seed.promise, verdict=verdict, seconds=seconds, said=said or "")
+
+
 def _copy(tree: Path) -> None:
     """Copies all but what git ignores, and lets it run in the environment that this runs in."""
     files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -122,31 +152,39 @@ def _copy(tree: Path) -> None:
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tree / name)
     (tree / ".venv").symlink_to(sys.prefix)
+    compileall.compile_dir(tree, quiet=2)  # once, for all of its copies
 
 
-async def _fails(tree: Path, tests: list[str]) -> str | None:
-    """Runs tests in a tree and returns what the first that failed said; None when all passed."""
-    report = tree / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
-    running = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=tree,
-        env={**os.environ, "PYTHONPATH": str(tree)},
+@asynccontextmanager
+async def _forks() -> AsyncIterator[Run]:
+    """Yields what runs tests, one run after the other."""
+    forks = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", str(FORKS)),
+        env={**os.environ, "PYTHONPATH": ""},
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
     )
+    assert forks.stdin is not None
+    assert forks.stdout is not None
+    asked, answers = forks.stdin, forks.stdout
+
+    async def run(tree: Path, tests: Iterable[str]) -> str | None:
+        report, said = tree / "report.xml", tree / "said"
+        options = ["-x", "-q", "-p", "no:cacheprovider", f"--timeout={PATIENCE}", "-o", "junit_family=xunit1"]
+        asked.write(json.dumps([str(tree), [*options, f"--junitxml={report}", *tests]]).encode() + b"\n")
+        await asked.drain()
+        if (code := int(await answers.readline())) == 0:
+            return None
+        failure = next(ElementTree.parse(report).iter("failure"), None) if report.exists() else None
+        if code != 1 or failure is None:
+            return f"no test ran: {said.read_text(errors='replace')[-2000:]}"
+        return failure.get("message", "")[:500]
+
     try:
-        output, _ = await asyncio.wait_for(running.communicate(), PATIENCE * len(tests))
-    except TimeoutError:
-        running.kill()
-        await running.wait()
-        return "stuck"
-    if running.returncode == 0:
-        return None
-    failure = next(ElementTree.parse(report).iter("failure"), None) if report.exists() else None
-    if running.returncode != 1 or failure is None:
-        return f"no test ran: {output.decode(errors='replace')[-2000:]}"
-    return failure.get("message", "")[:500]
+        yield run
+    finally:
+        asked.close()
+        await forks.wait()
 
 
 def main() -> int:
@@ -156,8 +194,12 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
+
+    def tell(one: Found) -> None:
+        sys.stderr.write(f"{one.seed}: {one.verdict} ({one.seconds} s) {one.said if one.verdict == 'broken' else ''}\n")
+
     try:
-        rows = asyncio.run(found(given.only, jobs=given.jobs))
+        rows = asyncio.run(found(given.only, jobs=given.jobs, tell=tell))
     except SeedError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -165,8 +207,7 @@ def main() -> int:
     if given.json:
         sys.stdout.write(json.dumps([one.model_dump() for one in rows], indent=2) + "\n")
     else:
-        said = "".join(f"{one.seed}: {one.said}\n" for one in rows if one.verdict == "broken")
-        sys.stdout.write(f"{table(rows)}\n{said}seeded_bugs_caught={count}/{len(rows)}\n")
+        sys.stdout.write(f"{table(rows)}\nseeded_bugs_caught={count}/{len(rows)}\n")
     return 0 if count == len(rows) else 1
 
 
