@@ -40,12 +40,13 @@ class Wish(Frozen):
     databases: tuple[Literal["sqlite", "postgres"], ...] = ("sqlite", "postgres")
 
 
-async def provoke(wish: Wish, told: TextIO) -> Report:
+async def provoke(wish: Wish, told: TextIO, kinds: Mapping[str, Sequence[Round]] = KINDS) -> Report:
     """Runs rounds until the time is over, each kind at least once a database, and returns their sum."""
     dice, seen, begun = Random(wish.seed), Tallies(), time.monotonic()
     for part, database in enumerate(wish.databases, start=1):
         end = begun + 60 * wish.minutes * part / len(wish.databases)
-        rounds, left = _in_turn(wish, dice), _count(wish)
+        each = [(name, one) for name in wish.kinds for one in kinds[name]]
+        rounds, left = _in_turn(each, dice), len(each)
         while left > 0 or time.monotonic() < end:
             with _database(database) as url:
                 left -= await _in_one_place(url, rounds, end, seen, dice, told, least=left)
@@ -101,16 +102,10 @@ async def _one(name: str, one: Round, place: Place, seen: Tallies, dice: Random,
     return True
 
 
-def _in_turn(wish: Wish, dice: Random) -> Iterator[tuple[str, Round]]:
-    """Yields all rounds of the kinds that are wished for again and again, each time in another order."""
+def _in_turn(each: list[tuple[str, Round]], dice: Random) -> Iterator[tuple[str, Round]]:
+    """Yields all rounds again and again, each time in another order."""
     while True:
-        rounds = [(name, one) for name in wish.kinds for one in KINDS[name]]
-        dice.shuffle(rounds)
-        yield from rounds
-
-
-def _count(wish: Wish) -> int:
-    return sum(len(KINDS[name]) for name in wish.kinds)
+        yield from dice.sample(each, len(each))
 
 
 def _short(seen: Tallies) -> str:
