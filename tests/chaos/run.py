@@ -10,7 +10,7 @@ from random import Random
 from typing import Literal, TextIO
 
 from tellfirst.domain.base import Frozen
-from tests.chaos.kinds import boundaries, killed, optouts, provider, stopped, webhooks
+from tests.chaos.kinds import boundaries, deploy, killed, optouts, provider, stopped, webhooks
 from tests.chaos.place import Place
 from tests.chaos.report import Report, Tallies
 from tests.postgres import started
@@ -18,6 +18,7 @@ from tests.postgres import started
 Round = Callable[[Place, Tallies, Random], Awaitable[None]]
 KINDS: Mapping[str, Sequence[Round]] = {
     "boundaries": boundaries.ROUNDS,
+    "deploy": deploy.ROUNDS,
     "killed": killed.ROUNDS,
     "optouts": optouts.ROUNDS,
     "provider": provider.ROUNDS,
