@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 from temporalio import activity
 
 from activities.clock import AttemptClock
-from activities.failures import told_plainly
+from activities.failures import on_record, told_plainly
 from activities.matters import MatterApprovals
 from activities.playbooks import PlannedPlaybooks
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope, continue_id
@@ -114,8 +114,7 @@ class CanaryActivities:
         """Opens what is to be signed once the first few were told; opened again, it is the same."""
         with told_plainly():
             now = AttemptClock().now()
-            revision = self._outreaches.revision(request.outreach, request.revision)
-            assert revision is not None  # noqa: S101 - some of it has left
+            revision = on_record(self._outreaches.revision(request.outreach, request.revision))
             plan, approval = revision.plan, self._playbooks.of(revision).approval
             # Whoever is told later reads the same promises: nobody is told once those are being kept.
             latest = min([plan.initial.not_after, *(step.act_at for step in plan.updates if step.act_at is not None)])

@@ -5,11 +5,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 
 from tellfirst.errors import SourceError, TellfirstError
 from tellfirst.store.engine import DatabaseError
+
+T = TypeVar("T")
+
+
+def on_record(found: T | None) -> T:
+    """Returns what a workflow knows to be in the database; where it is not, no later attempt finds it either."""
+    if found is None:
+        raise ApplicationError(
+            "the database does not know this outreach: it is not the one that it was planned in, or an older copy",
+            type="not_on_record",
+            non_retryable=True,
+        )
+    return found
 
 
 def later(type_: str, message: str, after: timedelta) -> ApplicationError:

@@ -2,7 +2,7 @@
 
 from temporalio import activity
 
-from activities.failures import told_plainly
+from activities.failures import on_record, told_plainly
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.plan import PageSpan, spans_of
 from tellfirst.store.alternates import Alternates
@@ -35,8 +35,7 @@ class FallbackActivities:
     def look_for_lost(self, request: LostRequest) -> Lost:
         """Looks who lost a step on every channel before, or got the first message by another one."""
         with told_plainly():
-            revision = self._outreaches.revision(request.outreach, request.revision)
-            assert revision is not None  # noqa: S101 - the step has left
+            revision = on_record(self._outreaches.revision(request.outreach, request.revision))
             kind = next(step.kind for step in revision.plan.steps if step.id == request.step)
             pages = self._alternates.due_pages(request.outreach, request.revision, request.step, kind)
             calls = self._calls.waiting(request.outreach, request.revision, request.step)

@@ -7,7 +7,7 @@ from temporalio import activity
 
 from activities.affected import Affected
 from activities.clock import AttemptClock
-from activities.failures import told_plainly
+from activities.failures import on_record, told_plainly
 from activities.measuring import Measuring
 from activities.playbooks import PlannedPlaybooks
 from activities.sources import Sources
@@ -143,8 +143,7 @@ class OutreachActivities:
         Those an addendum is for were drawn with their first message, and have their place: of these nobody waits here.
         """
         with told_plainly():
-            revision = self._outreaches.revision(request.outreach, request.revision)
-            assert revision is not None  # noqa: S101 - only an approved revision gets here
+            revision = on_record(self._outreaches.revision(request.outreach, request.revision))
             playbook = self._playbooks.of(revision)
             if revision.plan.unplanned:
                 self._receivers.tell_all(request.outreach, request.revision, first=0, end=request.end)
@@ -177,10 +176,10 @@ class OutreachActivities:
         """Looks at the source again and records for whom the condition is over."""
         with told_plainly():
             now = AttemptClock().now()
-            outreach = self._outreaches.get(request.outreach)
-            assert outreach is not None  # noqa: S101 - claimed before anything is looked at
-            revision = self._outreaches.revision(request.outreach, self._outreaches.latest_revision(request.outreach))
-            assert revision is not None  # noqa: S101 - planned before anything is looked at
+            outreach = on_record(self._outreaches.get(request.outreach))
+            revision = on_record(
+                self._outreaches.revision(request.outreach, self._outreaches.latest_revision(request.outreach))
+            )
             playbook = self._playbooks.of(revision)
             parameters: Facts = {}
             if self._sources.watches(playbook):
@@ -214,8 +213,7 @@ class OutreachActivities:
             now = AttemptClock().now()
             if not request.last_chance and not self._measuring.arrived(request.window_end):
                 return Closing(waiting=True)
-            revision = self._outreaches.revision(request.outreach, request.revision)
-            assert revision is not None  # noqa: S101 - what is measured was planned
+            revision = on_record(self._outreaches.revision(request.outreach, request.revision))
             outcome = self._measuring.record(
                 request.outreach, reason_code=revision.plan.reason_code, end=request.window_end, at=now
             )

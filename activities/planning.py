@@ -16,7 +16,7 @@ from activities.audience import Audience
 from activities.behind import Behind
 from activities.clock import AttemptClock
 from activities.costs import Costs
-from activities.failures import told_plainly
+from activities.failures import on_record, told_plainly
 from activities.library import LibraryGate
 from activities.permits import StandingPermits
 from activities.sources import Sources
@@ -110,8 +110,7 @@ class PlanningActivities:
                 return PlanAnswer(status="refused", reason=refusal)
             if not self._outreaches.claim(outreach, request.condition, run=request.run, now=now):
                 return PlanAnswer(status="duplicate", reason="another outreach has claimed this condition")
-        case = self._outreaches.get(outreach)
-        assert case is not None  # noqa: S101 - claimed above, or by the first revision
+        case = on_record(self._outreaches.get(outreach))
         loaded = self._drafted(request.addendum) if request.addendum else self._library[case.trigger]
         playbook = loaded.playbook
         if request.condition is None and self._outreaches.revision(outreach, request.revision) is None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from temporalio import activity
 
 from activities.clock import AttemptClock
-from activities.failures import told_plainly
+from activities.failures import on_record, told_plainly
 from activities.playbooks import PlannedPlaybooks
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
@@ -56,8 +56,7 @@ class ReconciliationActivities:
         """Adopts what a receipt or the provider itself can prove; with `last` the rest becomes unknown."""
         with told_plainly():
             clock = AttemptClock()
-            revision = self._outreaches.revision(request.outreach, request.revision)
-            assert revision is not None  # noqa: S101 - its messages were sent
+            revision = on_record(self._outreaches.revision(request.outreach, request.revision))
             found = unknown = left = 0
             for send in self._all_in_doubt(request):
                 if self._adopt(send, revision, request, now=clock.now()):

@@ -12,8 +12,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.turns import Turns
-from tellfirst.errors import TellfirstError
+from tellfirst.errors import RefusedError, TellfirstError
 from tellfirst.settings import Settings, temporal_connection
+from tellfirst.store.chain import Chain
 from workers.pool import start_feeds, start_upkeep, workers
 from workers.wiring import Application, build
 
@@ -41,6 +42,7 @@ async def run(
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     try:
+        refuse_older(application)
         client = await Client.connect(**temporal_connection(), data_converter=converter)
         running = workers(application, client, queues=queues)
         await start_feeds(application, client)
@@ -57,6 +59,16 @@ async def run(
         # The SDK can wait for ever when a workflow task was under way; another worker does what is left.
         logging.getLogger("tellfirst").warning("not everything ended within %d s; leaving", STOP_WITHIN)
         leave(0)
+
+
+def refuse_older(application: Application) -> None:
+    """Raises RefusedError where the database has gone back in time: what it forgot would be sent again."""
+    if gone := Chain(application.database).gone():
+        raise RefusedError(
+            f"the database is older than the anchor of its audit log, which knows {gone:,} more "
+            f"{'entry' if gone == 1 else 'entries'}",
+            remedy="run `tellfirst recover --since`, with the instant of the backup, before anything is sent from it",
+        )
 
 
 async def come_to_rest(running: Sequence[Worker], tasks: Sequence[asyncio.Task[None]], *, within: float) -> bool:

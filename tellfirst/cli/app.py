@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from tellfirst.cli.accounts import accounts
 from tellfirst.cli.addenda import correct, update
+from tellfirst.cli.backup import backup
 from tellfirst.cli.calls import calls
 from tellfirst.cli.channels import channels
 from tellfirst.cli.contacts import contacts
@@ -26,6 +27,7 @@ from tellfirst.cli.output import fail
 from tellfirst.cli.permits import permits
 from tellfirst.cli.playbooks import playbooks
 from tellfirst.cli.reasons import reasons
+from tellfirst.cli.recover import recover
 from tellfirst.cli.replies import holds, replies
 from tellfirst.cli.report import report
 from tellfirst.cli.restart import restart
@@ -65,7 +67,7 @@ app.add_typer(accounts, name="accounts")
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(detect, start, pending, show, approve, reject, request_changes),
     *(pause, resume, abort, escalate, ack, stuck, report, estimate, verify, events),
-    *(who, correct, update, replies, reasons, load, restart),
+    *(who, correct, update, replies, reasons, load, backup, recover, restart),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -55,7 +55,7 @@ class ProviderLog:
 
     def read(self, path: Path) -> None:
         """Reads the whole log; raises InputError naming the line that is not a message."""
-        for lines in _chunks(path):
+        for lines in messages(path):
             self._take(lines)
 
     def has(self, sid: str) -> bool:
@@ -97,7 +97,8 @@ def _may_say(send: AuditedSend, text: str) -> bool:
     return send.approved_text == text or (send.step != INITIAL and send.state in IN_DOUBT)
 
 
-def _chunks(path: Path) -> Iterator[list[Logged]]:
+def messages(path: Path) -> Iterator[list[Logged]]:
+    """Yields the messages of a log in lists; raises InputError naming the line that is none."""
     try:
         size = path.stat().st_size
         with path.open(encoding="utf-8") as file, progress(f"reading {path.name}", size, unit="bytes") as step:

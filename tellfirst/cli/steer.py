@@ -1,6 +1,5 @@
 """`pause`, `resume`, `abort`, `ack`, `escalate`: people steer what runs."""
 
-import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from tellfirst.cli.arguments import Outreach, Reason, read_reason
 from tellfirst.cli.decide import Key, Yes
 from tellfirst.cli.output import Json, note, say
+from tellfirst.cli.paused import name_pause
 from tellfirst.cli.resume_all import resume_all
 from tellfirst.cli.wiring import opened, whoever, with_outreaches
 from tellfirst.domain.condition import personal_pattern
@@ -42,7 +42,7 @@ def pause(
         now = datetime.now(UTC)
         with opened(settings) as here:
             before = here.controls.pause()
-            pause = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+            pause = name_pause(now)
             try:
                 here.controls.pause_all(pause, by=who, at=now)
             finally:

@@ -20,6 +20,7 @@ from tellfirst.store.account_events import AccountEvents
 from tellfirst.store.accounts import Accounts
 from tellfirst.store.admissions import Admissions
 from tellfirst.store.audit import Audit
+from tellfirst.store.backup import Backups
 from tellfirst.store.beside import Besides
 from tellfirst.store.call_tasks import CallTasks
 from tellfirst.store.canaries import Canaries
@@ -49,6 +50,7 @@ from tellfirst.store.reason_codes import ReasonCodes
 from tellfirst.store.receipts import Receipts
 from tellfirst.store.receivers import Receivers
 from tellfirst.store.recipients import Recipients
+from tellfirst.store.recovery import Recovery
 from tellfirst.store.replies import Replies
 from tellfirst.store.restarts import Restarts
 from tellfirst.store.sends import Sends
@@ -70,6 +72,7 @@ class Installation:
     accounts: Accounts
     admissions: Admissions
     audit: Audit
+    backups: Backups
     besides: Besides
     call_tasks: CallTasks
     canaries: Canaries
@@ -97,6 +100,7 @@ class Installation:
     receipts: Receipts
     receivers: Receivers
     recipients: Recipients
+    recovery: Recovery
     replies: Replies
     restarts: Restarts
     sends: Sends
@@ -161,6 +165,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             accounts=Accounts(database),
             admissions=Admissions(database),
             audit=Audit(database),
+            backups=Backups(database),
             besides=Besides(
                 database,
                 engagements=receipts.ENGAGEMENTS,
@@ -195,6 +200,7 @@ def opened(settings: Settings | None = None) -> Iterator[Installation]:
             receivers=Receivers(database),
             recipients=Recipients(database),
             replies=Replies(database, everything=settings.opt_out == "everything"),
+            recovery=Recovery(database, providers=settings.providers),
             restarts=Restarts(database),
             sends=Sends(database),
             questions=Surveys(database),

@@ -248,10 +248,15 @@ def _refused(session: Session, customers: Sequence[str]) -> Mapping[str, list[Co
     return found
 
 
+def lost_for_good(send: SendRow) -> bool:
+    """Returns whether a channel has lost a message, so that another may have it."""
+    failed = send.state == SendState.FAILED and send.reason.startswith(_LOST)
+    return failed or send.state == SendState.UNDELIVERED
+
+
 def _lost(send: SendRow, refused: Sequence[ConsentRow]) -> bool:
     """Returns whether a send is lost for good, and not because of a no that came by its channel since."""
-    failed = send.state == SendState.FAILED and send.reason.startswith(_LOST)
-    if not failed and send.state != SendState.UNDELIVERED:
+    if not lost_for_good(send):
         return False
     since = send.intent_at
     return not any(no.channel in ("*", send.channel) and (since is None or no.at >= since) for no in refused)

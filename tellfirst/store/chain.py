@@ -13,11 +13,16 @@ from tellfirst.errors import SourceError
 from tellfirst.signing.trail import Anchor, Anchors, Entry, Link, anchor, faults, link, read_anchors
 from tellfirst.store.anchor import AnchorFile
 from tellfirst.store.engine import Database
-from tellfirst.store.statements import alone
+from tellfirst.store.statements import alone, chunks
 from tellfirst.store.tables_audit import AuditRow
 
 Check = Callable[[Session, Sequence[Link]], list[str]]
 """Holds the entries of the log against the rows they tell of, in one snapshot, and says in sentences what differs."""
+
+RECOVERY = "recovery"
+"""The kind of the entry by which somebody says what became of a database that went back to an older copy."""
+LATEST = 1_000
+"""Entries that a worker looks for when it starts: what an older copy lacks are the latest."""
 
 
 class Chain:
@@ -88,6 +93,22 @@ class Chain:
             found = [sentence for check in checks for sentence in check(session, links)]
         anchors = Anchors(confirmed=tuple(confirmed), named=tuple(self._anchors(files))) if files else None
         return [*faults(links, anchors), *found]
+
+    def gone(self) -> int:
+        """Returns how many entries were confirmed in the anchor since the last recovery and are not in the database.
+
+        The database is then an older copy, or another one: it has forgotten what may have left since.
+        """
+        anchors = [] if self._anchor is None else [a for a in read_anchors(self._anchor.read()) if a.stage == "head"]
+        hashes = select(col(AuditRow.hash))
+        with self._database.read() as session:
+            recovered = set(session.scalars(hashes.where(col(AuditRow.kind) == RECOVERY)))
+            places = [place for place, one in enumerate(anchors) if one.hash in recovered]
+            since = anchors[places[-1] + 1 :] if places else anchors
+            missing = {one.hash for one in since[-LATEST:]}
+            for chunk in chunks(sorted(missing)):
+                missing -= set(session.scalars(hashes.where(col(AuditRow.hash).in_(chunk))))
+        return len(missing)
 
     @property
     def _anchor(self) -> AnchorFile | None:

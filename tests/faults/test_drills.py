@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,13 @@ class Drill(Installation):
             path.unlink()
         await self.start_temporal()
 
+    def restore(self, copy: Path) -> None:
+        """Puts a copy of the database into its place; nothing else runs on it."""
+        self.database.close()
+        for path in self.folder.glob("tellfirst.db*"):
+            path.unlink()
+        shutil.copy(copy, self.folder / "tellfirst.db")
+
     def texts(self) -> Counter[str]:
         """Counts the accepted texts by number."""
         return Counter(str(message["to"]) for message in self.provider.accepted())
@@ -89,3 +97,41 @@ async def test_outreaches_go_on_when_temporal_is_lost(tmp_path: Path, figure: Fi
             f"Temporal lost with 3 outreaches open: {before.accepted} of 100 had left, {tally.accepted} accepted in "
             f"the end, {tally.unknown} held, 0 twice"
         )
+
+
+async def test_a_backup_is_restored_while_outreaches_are_open(tmp_path: Path, figure: Figure) -> None:
+    """The database goes back to a copy made in the middle of sending; the provider's look-up tells the rest."""
+    async with Drill(tmp_path) as place:
+        place.people(120)
+        place.environment["TELLFIRST_SMS_RATE"] = "12"  # there is time for a backup
+        worker = place.worker()
+        leaving = await place.start(100, "leaving")
+        await place.approve(leaving)
+        await until(lambda: place.sends.tally(leaving.id).accepted >= 20, 60)
+        since = json.loads(await place.run("backup", str(tmp_path / "copy.db"), "--json"))["since"]
+        await until(lambda: place.sends.tally(leaving.id).accepted >= 60, 60)
+        place.kill(worker)
+        left = len(place.texts())
+        place.restore(tmp_path / "copy.db")
+        forgotten = left - place.sends.tally(leaving.id).accepted
+        assert forgotten > 20
+        # A worker sees by the anchor that it would send from an older copy, and ends.
+        assert await asyncio.to_thread(place.worker().wait) == 1
+        assert "older than the anchor" in place.logs.read_text()
+        assert len(place.texts()) == left
+        await place.run("recover", "--since", since, "--as", "eve")
+        await place.run("restart", "--all", "--replace")
+        place.worker()
+        await until(lambda: place.sends.tally(leaving.id).in_doubt == 0, 120)
+        for name in ("ana", "ben"):
+            await place.resume_all(name)
+        tally = place.sends.tally(leaving.id)
+        figure(
+            f"restored to a copy, {forgotten} of 100 forgotten: {tally.accepted} accepted by the provider's word, "
+            f"{tally.unknown} held for a person, {max(place.texts().values()) - 1} twice"
+        )
+        assert max(place.texts().values()) == 1
+        assert (tally.accepted, tally.unknown) == (len(place.texts()), 100 - len(place.texts()))
+        found = await place.verified(code=1)
+        assert found.items() >= {**CLEAN, "audit_ok": False}.items(), found
+        assert all("anchored" in sentence for sentence in found["promises_broken"]), found
