@@ -7,6 +7,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -22,7 +23,7 @@ class Postmaster:
         self._data = Path(folder[0])
         self._read()
 
-    def connect(self) -> "psycopg.Connection[tuple[str, ...]]":
+    def connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
         """Returns a connection of one's own that commits each statement."""
         return psycopg.connect(self._url, autocommit=True)
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,9 @@ class Trouble:
         draft.write_text(json.dumps(statements))
         draft.rename(self._told)
 
-    def refused(self, part: str = "") -> int:
-        """Counts the statements and connections that were refused so far, or those whose reason names a part."""
-        if not self._refused.exists():
-            return 0
-        return sum(part in line for line in self._refused.read_text().splitlines())
+    def refused(self) -> int:
+        """Counts the statements and connections that were refused so far."""
+        return len(self._refused.read_text().splitlines()) if self._refused.exists() else 0
 
     def listen(self) -> None:
         """Lets the connections of this process have it."""
@@ -35,13 +32,8 @@ class Trouble:
         event.listen(Engine, "handle_error", self._failed)
 
     def _taken(self, connection: Any, _record: object, _proxy: object) -> None:
-        statements = self._statements()
-        if statements and not isinstance(connection, sqlite3.Connection):
-            connection.autocommit = True
-        for statement in statements:
+        for statement in self._statements():
             connection.execute(statement)
-        if statements and not isinstance(connection, sqlite3.Connection):
-            connection.autocommit = False
 
     def _statements(self) -> Sequence[str]:
         try:
@@ -51,6 +43,10 @@ class Trouble:
         return told
 
     def _failed(self, context: Any) -> None:
-        reason = type(context.original_exception).__name__, str(context.original_exception).splitlines()[:1]
+        verb = (context.statement or "connect").split()[0]
+        self.note(f"{verb}: {type(context.original_exception).__name__} {context.original_exception}")
+
+    def note(self, what: str) -> None:
+        """Keeps that something was refused."""
         with self._refused.open("a") as log:
-            log.write(f"{os.getpid()} {context.statement and context.statement.split()[0]} {reason}\n")
+            log.write(f"{os.getpid()} {' '.join(what.split())}\n")

@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -19,10 +20,12 @@ from tests.faults.installation import until
 
 TIMES = 5
 """Faults in one round."""
-PEOPLE = 24
-"""Recipients of an outreach that leaves meanwhile: three pages."""
+PEOPLE = 64
+"""Recipients of an outreach that leaves meanwhile: seven pages, of which four leave at once."""
 WHOLE = 1_073_741_823
 """Pages that a file of SQLite may have when nobody says otherwise."""
+LONG = 4.0
+"""Seconds for which a table is locked: a page is held for three."""
 HEALTHY = ("PRAGMA busy_timeout=10000", "PRAGMA query_only=0", f"PRAGMA max_page_count={WHOLE}")
 CONTROL = "request without an intent"
 
@@ -34,12 +37,12 @@ async def troubled(kind: str, fault: Fault, place: Place, seen: Tallies, dice: R
     told: list[Told] = []
     for _ in range(TIMES):
         told.append(await place.tell(PEOPLE))
-        latest = told[-1]
-        await until(lambda: started(place, latest, dice.randint(1, PEOPLE // 2)), 120)  # noqa: B023 - awaited here
+        await until(partial(came, place, told[-1], dice.randint(1, PEOPLE // 4)), 120)
         before = place.trouble.refused()
         async with fault(place):
-            await until(lambda: place.trouble.refused() > before, 60)  # noqa: B023 - awaited here
-        seen.fault(kind, in_flight=place.sends.tally(latest.outreach).in_doubt)
+            await until(partial(over, place, told[-1], before), 60)
+        if place.trouble.refused() > before:  # what needs no more room is not stopped by a full disk
+            seen.fault(kind, in_flight=place.sends.tally(told[-1].outreach).in_doubt)
         if bare := unintended(place, told):
             seen.wrong(f"{kind}: {bare} requests without an intent")
     seen.saw(await place.outcome(told))
@@ -47,7 +50,12 @@ async def troubled(kind: str, fault: Fault, place: Place, seen: Tallies, dice: R
         seen.wrong(f"{kind}: {bare} requests without an intent")
 
 
-def started(place: Place, told: Told, least: int) -> bool:
+def over(place: Place, told: Told, before: int) -> bool:
+    """Says whether something was refused since, or nothing is left that could be."""
+    return place.trouble.refused() > before or came(place, told, PEOPLE)
+
+
+def came(place: Place, told: Told, least: int) -> bool:
     """Says whether so many texts of an outreach came to the provider."""
     texts = place.texts()
     return sum(texts[number] for number in told.numbers) >= least
@@ -164,17 +172,17 @@ async def full(place: Place) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def table_locked(place: Place) -> AsyncIterator[None]:
-    """Locks the effect log for longer than statements wait, which is a second here."""
-    place.trouble.tell("SET lock_timeout = '1s'")
-    lock = server(place).connect()
-    try:
-        await asyncio.to_thread(lock.execute, "BEGIN; LOCK TABLE sends IN ACCESS EXCLUSIVE MODE")
+    """Locks the effect log until somebody waits for it, and then for longer than a page is held without a word."""
+    postmaster = server(place)
+    with postmaster.connect() as lock:
+        lock.execute("BEGIN; LOCK TABLE sends IN ACCESS EXCLUSIVE MODE")
+        await until(lambda: lock.execute(WAITING).fetchone() != (0,), 60)
+        await asyncio.sleep(LONG)
+        place.trouble.note("waited for a lock")
         yield
-    finally:
-        lock.close()
-        place.trouble.tell("SET lock_timeout = '10s'")
 
 
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 CUT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
@@ -212,7 +220,7 @@ async def control(place: Place, seen: Tallies, dice: Random) -> None:
             other.environment["CHAOS_CONTROL"] = "forgetful"
             async with other.working(1):
                 told = await other.tell(1)
-                await until(lambda: started(other, told, 1), 60)
+                await until(lambda: came(other, told, 1), 60)
             seen.controls[CONTROL] = unintended(other, [told]) > 0
 
 
