@@ -15,15 +15,15 @@ from tests.cli.conftest import NOWHERE, Shell
 
 COMMANDS = {
     "abort", "accounts import", "ack", "approve", "backup", "calls done", "calls show", "channels list",
-    "channels rate", "channels resume", "channels when", "contacts import", "contacts map", "contacts sources", "contacts unmapped",
-    "continue", "correct", "customers forget", "customers import", "customers merge", "detect", "escalate",
-    "estimate", "events", "exceptions approve", "exceptions deny", "exceptions list", "exceptions request",
-    "exceptions show", "holds end", "keys add", "keys check", "keys list", "keys revoke", "keys whoami", "load",
-    "pause", "pending", "permits approve", "permits list", "permits propose", "permits reject", "permits revoke",
-    "permits show", "playbooks approve", "playbooks check", "playbooks diff", "playbooks disclosure",
-    "playbooks history", "playbooks list", "playbooks owners", "playbooks propose", "playbooks reject",
-    "playbooks show", "playbooks templates", "playbooks withdraw", "reasons", "recover", "reject", "replies",
-    "report", "request-changes", "restart", "resume", "show", "start", "stuck", "update", "verify", "who",
+    "channels rate", "channels resume", "channels when", "contacts import", "contacts map", "contacts sources",
+    "contacts unmapped", "continue", "correct", "customers forget", "customers import", "customers merge", "detect",
+    "escalate", "estimate", "events", "exceptions approve", "exceptions deny", "exceptions list",
+    "exceptions request", "exceptions show", "holds end", "keys add", "keys check", "keys list", "keys revoke",
+    "keys whoami", "load", "pause", "pending", "permits approve", "permits list", "permits propose", "permits reject",
+    "permits revoke", "permits show", "playbooks approve", "playbooks check", "playbooks diff",
+    "playbooks disclosure", "playbooks history", "playbooks list", "playbooks owners", "playbooks propose",
+    "playbooks reject", "playbooks show", "playbooks templates", "playbooks withdraw", "reasons", "recover", "reject",
+    "replies", "report", "request-changes", "restart", "resume", "show", "start", "stuck", "update", "verify", "who",
 }  # fmt: skip
 
 
