@@ -99,8 +99,8 @@ class DispatchActivities:
     @activity.defn(no_thread_cancel_exception=True)
     def dispatch(self, request: PageRequest) -> PageReport:
         """Sends what is still to be sent of a page, from wherever an earlier attempt was cut off."""
+        clock = AttemptClock()  # before any wait: by so much it would be behind
         with told_plainly(), self._turns.taken():
-            clock = AttemptClock()
             revision = self._outreaches.revision(request.outreach, request.revision)
             if revision is None:
                 return PageReport(accepted=0, withheld=0, failed=0, in_doubt=0, halted="no_such_revision")

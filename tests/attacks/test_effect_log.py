@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tellfirst.domain.message import Channel
@@ -40,6 +42,23 @@ async def test_sends_that_point_at_people_nobody_approved(approved: Approved, to
 
 async def test_rows_changed_while_their_page_is_leaving(approved: Approved, told: Told) -> None:
     """The page is held against the root once; what is read for each micro-batch has to be the same rows still."""
+    told("rows changed while their page is leaving", await _changed_meanwhile(approved), 0)
+
+
+async def test_rows_changed_while_an_update_for_them_is_leaving(approved: Approved, told: Told) -> None:
+    """Of what follows the first message no text was signed: the row is all that says what a customer reads."""
+    record = approved.world.outreaches.revision(approved.id, 1)
+    assert record is not None
+    [update] = record.plan.updates
+    await approved.dispatch()
+    with approved.database() as database:
+        database.backup(approved.saved)
+    codes = await _changed_meanwhile(approved, step=update.id, at=update.act_at)
+    told("rows changed while an update for them is leaving", codes, 0)
+
+
+async def _changed_meanwhile(approved: Approved, **request: Any) -> list[str]:
+    """Returns the reasons for which the last row of a page did not leave, an empty one where it did."""
     world, codes = approved.world, []
     last = approved.value("SELECT max(position) FROM recipients WHERE outreach_id = ?", approved.id)
     for column, value in {
@@ -54,7 +73,7 @@ async def test_rows_changed_while_their_page_is_leaving(approved: Approved, told
         world.sms.in_flight = 1
         gate = asyncio.Event()
         world.sms.wait_after = (0, gate)
-        running = asyncio.create_task(approved.dispatch())
+        running = asyncio.create_task(approved.dispatch(**request))
         while not world.sms.busy:
             await asyncio.sleep(0.01)
         with approved.database() as database:
@@ -66,9 +85,9 @@ async def test_rows_changed_while_their_page_is_leaving(approved: Approved, told
         world.sms.wait_after = None
         codes.append("" if len(world.sms.sent) == ROWS else approved.value(
             "SELECT reason FROM sends JOIN recipients ON recipients.id = recipient_id WHERE position = ?"
-            " AND sends.outreach_id = ?", last, approved.id))  # fmt: skip
+            " AND sends.outreach_id = ? AND step = ?", last, approved.id, request.get("step", "initial")))  # fmt: skip
         approved.restore()
-    told("rows changed while their page is leaving", codes, 0)
+    return codes
 
 
 async def test_a_page_asked_for_on_another_channel_is_sent_once(approved: Approved, told: Told) -> None:
@@ -123,3 +142,15 @@ async def test_pages_that_count_from_the_end(approved: Approved, told: Told) -> 
         sql("UPDATE recipients SET page = -1 WHERE outreach_id = ?", approved.id)(database)
     halted = (await approved.dispatch(page=-1)).halted
     told("pages that count from the end", [halted], len(approved.world.sms.sent))
+
+
+async def test_a_page_that_waits_for_its_turn_is_judged_by_the_time_at_which_it_has_come(approved: Approved) -> None:
+    assert approved.world.app is not None
+    started = datetime.now(UTC)
+    with approved.world.app.dispatch._turns.taken():
+        dispatching = asyncio.create_task(approved.dispatch(at=started))
+        await asyncio.sleep(0)
+        time.sleep(0.5)
+    assert (await dispatching).accepted == ROWS
+    intended = approved.value("SELECT min(intent_at) FROM sends WHERE outreach_id = ?", approved.id)
+    assert datetime.fromisoformat(intended).replace(tzinfo=UTC) - started >= timedelta(seconds=0.5)
