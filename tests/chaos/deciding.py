@@ -1,6 +1,7 @@
 """People who decide: fresh approvers in the registry's file, keys that are revoked in it, decisions of all kinds."""
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -48,6 +49,11 @@ class Approver:
         )
 
 
+def join(place: Place, count: int) -> list[Approver]:
+    """Adds so many people to the registry."""
+    return [Approver(place.approvers).join() for _ in range(count)]
+
+
 def rewrite(file: Path, text: str) -> None:
     """Replaces a file as a deployment does: whoever reads it meanwhile reads one or the other."""
     new = file.with_suffix(".new")
@@ -58,8 +64,8 @@ def rewrite(file: Path, text: str) -> None:
 def signed(
     signer: Signer, name: str, revision: RevisionRecord, decision: Choice = "approve", prior: str = "", **other: object
 ) -> DecisionEnvelope:
-    """Returns a decision about a revision; `other` are fields of the document that say something else."""
-    document = revision.proposal.decide(decision, name, datetime.now(UTC), prior=prior).document()
+    """Returns a decision about a revision, no two alike; `other` are fields of the document that say something else."""
+    document = revision.proposal.decide(decision, name, datetime.now(UTC), uuid4().hex, prior).document()
     return envelope(signer, {**document, **other})
 
 
@@ -116,7 +122,7 @@ async def planned(place: Place, outreach: str, *, number: int, within: float = 1
     return record
 
 
-def told_of(place: Place, cases: list[Case]) -> dict[str, int]:
+def told_of(place: Place, cases: Sequence[Case]) -> dict[str, int]:
     """Returns how many texts each customer of outreaches got, by number."""
     texts = place.texts()
     numbers = (number_of(n) for one in cases for n in range(one.told.first, one.told.first + one.told.count))
