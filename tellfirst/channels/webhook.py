@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,9 @@ MIN_SECRET_BYTES = 24
 LONGEST_WAIT = 3_600.0
 INSIDE = "inside_address"
 """What became of a message whose host led inside unasked."""
+NO_NAME = "not_a_name"
+"""What became of a message whose id cannot be the name of a file."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 class Delivery(Frozen):
@@ -120,6 +124,8 @@ class HookFile:
 
     async def deliver(self, id_: str, body: bytes, *, now: datetime) -> Delivery:
         """Writes the message once; the first one of an id stays."""
+        if not _NAME.fullmatch(id_):
+            return Delivery(acknowledged=False, detail=NO_NAME)
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._directory / f"{id_}.json"

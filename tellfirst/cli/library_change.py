@@ -18,9 +18,16 @@ from tellfirst.store.matters import APPROVED, MatterRecord
 def given_playbook(source: str, settings: Settings) -> LoadedPlaybook:
     """Returns the playbook of a file, or an installed one by its id; raises PlaybookError or NotFoundError."""
     path = Path(source)
-    if path.suffix == ".toml" or path.is_file():
+    if path.suffix == ".toml" or _is_file(path):
         return load_file(path)
     return find_playbook(read_library(settings), source)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # longer than the name of any file
+        return False
 
 
 def live_version(here: Installation, playbook: str, *, besides: str = "") -> str:
