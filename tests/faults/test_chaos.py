@@ -13,7 +13,7 @@ from tests.figures import Figure
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 async def test_a_worker_that_dies_at_any_point_loses_and_doubles_nothing(database: str, figure: Figure) -> None:
-    wish = Wish(minutes=0, seed=1, kinds=("killed",), databases=(database,))  # type: ignore[arg-type]
+    wish = Wish(minutes=0, seed=1, kinds=("killed",), databases=(database,))
     report = await provoke(wish, told=sys.stderr, kinds={**KINDS, "killed": (killed.EACH_ONCE,)})
     figure(f"chaos, {database}: {report.line()}")
     assert report.held, report
