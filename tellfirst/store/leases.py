@@ -45,7 +45,11 @@ class Leases:
         self._database = database
 
     def take(self, key: PageKey, *, now: datetime, until: datetime) -> int | None:
-        """Takes the page and returns the fencing token, or None while another worker holds it."""
+        """Takes the page and returns the fencing token, or None while another worker holds it.
+
+        `until` is as long after `now` as leases last: one that seems to last twice as long was written by a clock that
+        has been set back since, and holds nobody up.
+        """
         with self._database.write() as session:
             row = session.execute(READ, _names(key)).one_or_none()
             if row is None:
@@ -64,7 +68,7 @@ class Leases:
                     ],
                 )
                 return 1 if made else None
-            if row.expires_at > now:
+            if now < row.expires_at <= until + (until - now):
                 return None
             token: int = row.token + 1
             session.execute(TAKE, {**_names(key), "next": token, "until": until})

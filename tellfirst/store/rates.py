@@ -13,6 +13,13 @@ from tellfirst.store.tables_rates import RateRow
 YIELD = timedelta(seconds=2)
 """How long whatever is not urgent steps back after an urgent one had to wait: longer than those who wait look again."""
 
+LONGEST = timedelta(minutes=1)
+"""Longer than anything that is taken at once lasts, unless that is one message at a slow pace."""
+LONGEST_TEXT = 10
+"""More units than any one message has."""
+SKEW = timedelta(seconds=2)
+"""By how much clocks may differ that are believed."""
+
 
 class Rate(Frozen):
     """Is the pace of one channel: units a second, None for no limit; `by` and `at` where people set it."""
@@ -36,20 +43,21 @@ class Rates:
     def take(self, channel: str, units: float, *, now: datetime, urgent: bool = False) -> float:
         """Takes the time that `units` need and returns 0, or returns the seconds until it is worth asking again.
 
-        Time that was not used is not made up for. `now` comes from clocks that agree within a second or so.
+        Time that was not used is not made up for. `now` comes from clocks that agree within a second or so; what a wrong
+        one wrote holds nobody up.
         """
         with self._database.read() as session:
             row = session.get(RateRow, channel)
         rate = self._rate(row, channel).per_second
         if rate is None:
             return 0.0
-        if row is None or not (wait := _wait(row, now, urgent=urgent)):
+        if row is None or not (wait := _wait(row, now, rate, urgent=urgent)):
             with self._database.write() as session:
                 insert_new(session, RateRow, [{"channel": channel}])
                 row = session.get(RateRow, channel, with_for_update=True)
                 assert row is not None  # noqa: S101 - inserted just now
                 # Another process may have been quicker since we looked.
-                if not (wait := _wait(row, now, urgent=urgent)):
+                if not (wait := _wait(row, now, rate, urgent=urgent)):
                     row.free_at = now + timedelta(seconds=units / rate)
                     session.add(row)
                     return 0.0
@@ -86,8 +94,9 @@ def read_limits(session: Session, defaults: Mapping[str, float]) -> dict[str, fl
     return {channel: rate for channel, rate in {**defaults, **given}.items() if rate}
 
 
-def _wait(row: RateRow, now: datetime, *, urgent: bool) -> float:
-    free_at = max(row.free_at or now, now)
-    if not urgent and row.urgent_at is not None:
+def _wait(row: RateRow, now: datetime, rate: float, *, urgent: bool) -> float:
+    longest = max(LONGEST, timedelta(seconds=LONGEST_TEXT / rate))
+    free_at = row.free_at if row.free_at is not None and now < row.free_at <= now + longest else now
+    if not urgent and row.urgent_at is not None and row.urgent_at <= now + SKEW:
         free_at = max(free_at, row.urgent_at + YIELD)
     return (free_at - now).total_seconds()

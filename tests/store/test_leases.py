@@ -27,6 +27,15 @@ def test_released_page_is_free_at_once(desk: Desk) -> None:
     assert desk.take() == 2
 
 
+def test_no_lease_is_believed_for_longer_than_leases_last(desk: Desk) -> None:
+    # Whoever took the page had a clock that was set back since: that is how a clock that was wrong is put right.
+    key = INITIAL
+    assert desk.leases.take(key, now=NOON + DAY, until=NOON + DAY + LEASE) == 1
+    assert desk.leases.take(key, now=NOON, until=NOON + LEASE) == 2
+    # Clocks that differ by less than a lease are believed.
+    assert desk.leases.take(key, now=NOON - LEASE / 2, until=NOON + LEASE / 2) is None
+
+
 def test_stale_worker_cannot_release_the_page(desk: Desk) -> None:
     stale = desk.take()
     desk.take(late=LEASE)

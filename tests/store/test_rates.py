@@ -51,6 +51,15 @@ def test_time_that_was_not_used_is_not_made_up_for(database: Database) -> None:
     assert rates.take("sms", 1, now=after(60)) == 1
 
 
+@pytest.mark.parametrize("rate", [0.25, 80])
+def test_nobody_waits_for_a_clock_that_was_set_back(database: Database, rate: float) -> None:
+    rates = Rates(database, {"sms": rate})
+    assert rates.take("sms", 1, now=after(86_400)) == 0
+    assert rates.take("sms", 1, now=after(86_400), urgent=True) > 0
+    assert rates.take("sms", 1, now=NOW) == 0, "not tomorrow"
+    assert rates.take("sms", 1, now=NOW) == pytest.approx(1 / rate), "and then it counts again"
+
+
 def test_channels_do_not_wait_for_each_other(database: Database) -> None:
     rates = Rates(database, {"sms": 1, "voice": 1})
     assert rates.take("sms", 30, now=NOW) == 0
