@@ -33,10 +33,27 @@ def compared(source: str) -> Iterator[tuple[int, str]]:
         if any(isinstance(side, ast.Constant) for side in sides):
             continue  # whether there is one
         for side in sides:
-            inner = side.func if isinstance(side, ast.Call) else side
-            name = inner.attr if isinstance(inner, ast.Attribute) else inner.id if isinstance(inner, ast.Name) else ""
-            if SECRET.search(name.lower()):
+            name = _name(side)
+            if SECRET.search(name.lower().replace("-", "_")):
                 yield node.lineno, name
+
+
+def _name(side: ast.expr) -> str:
+    """Returns what one side of a comparison is called: `given.token`, `token(x)`, `given["token"]` and the like."""
+    match side:
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str(name)), *_]):
+            return name
+        case ast.Subscript(slice=ast.Constant(value=str(name))):
+            return name
+        case ast.Call(
+            func=ast.Attribute(value=inner, attr="get_secret_value" | "encode" | "strip" | "hexdigest" | "digest")
+        ):
+            return _name(inner) or "digest"
+        case ast.Call(func=inner) | ast.Subscript(value=inner):
+            return _name(inner)
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+    return ""
 
 
 def test_what_proves_somebody_is_compared_in_constant_time() -> None:
@@ -57,6 +74,11 @@ def test_what_proves_somebody_is_compared_in_constant_time() -> None:
         "signature in signatures",
         "request.cookie == x",
         "webhook_secret == given.secret",
+        "request.headers['x-signature'] == made",
+        "form.get('token', '') != self._token_of(x)",
+        "settings.inbox_secret.get_secret_value() == shown",
+        "given in tokens",
+        "made == signature[7:]",
     ],
 )
 def test_a_comparison_that_tells_is_seen(line: str) -> None:

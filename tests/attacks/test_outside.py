@@ -23,8 +23,8 @@ __all__ = ["database", "shell"]
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PATHS = [
-    "../x", "../../../../etc/passwd", "/etc/passwd", "a/b", "a\\b", ".", "..", "...", "", "~", "~root/x", "x\0",
-    "x\n", "x.json", "%2e%2e%2fx", "..%c0%afx", "-rf", "CON:", "file:///etc/passwd", "\u2024\u2024/x", "x" * 300,
+    "../x", "../../../../etc/passwd", "/tmp/tellfirst-nobody/x", "a/b", "a\\b", ".", "..", "...", "", "~", "~root/x",
+    "x\0", "x\n", "x.json", "%2e%2e%2fx", "..%c0%afx", "-rf", "CON:", "file:///etc/passwd", "\u2024\u2024/x", "x" * 300,
 ]  # fmt: skip
 SPLIT = [
     "a\r\nX-Evil: 1",

@@ -183,10 +183,12 @@ async def _endless(app: FastAPI, path: str, type_: bytes) -> tuple[int, int]:
 async def test_a_signed_body_that_is_folded_or_boundless_has_no_effect(
     app: FastAPI, client: httpx.AsyncClient, tmp_path: Path, body: bytes
 ) -> None:
+    # To mark something as read needs no body: that is done before, and once.
+    marked = [path for path in ways(app, "POST") if path.startswith("/inbox")]
+    for path in marked:
+        await client.post(filled(path), headers=signed(path, b""))
     before = rows(tmp_path)
     for path in ways(app, "POST"):
-        if path.startswith(("/inbox", DASHBOARD)):
-            continue
         headers, begun = signed(path, body) if body.isascii() else {}, time.process_time()
         answer = await client.post(filled(path), content=body, headers=headers)
         # A customer's page is shown again when nothing on it was chosen, and odd events of providers are acknowledged.
