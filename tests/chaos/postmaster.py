@@ -46,8 +46,10 @@ class Postmaster:
 
     async def start(self) -> None:
         """Starts it again as it was started before, and waits until it answers."""
-        with (self._data / "restarts.log").open("ab") as log:
-            subprocess.Popen(self._command, cwd=self._data, user=self._user, group=self._group, stdout=log, stderr=log)
+        # The dead may still have their numbers, which a new server takes for running: nobody has waited for them.
+        (self._data / "postmaster.pid").unlink()
+        apart = ["sh", "-c", '"$0" "$@" >> restarts.log 2>&1 &', *self._command]
+        subprocess.run(apart, cwd=self._data, user=self._user, group=self._group, check=True)
         end = time.monotonic() + 30
         while True:
             try:

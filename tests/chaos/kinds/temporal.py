@@ -17,7 +17,7 @@ from tests.chaos.place import IN_FLIGHT, Place, Told
 from tests.chaos.report import Tallies
 from tests.faults.installation import TEMPORAL, until
 
-TIMES = 4
+TIMES = 5
 """Deaths in each situation, in one round."""
 PEOPLE = 24
 """Recipients of an outreach that leaves meanwhile: three pages."""
