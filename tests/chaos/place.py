@@ -39,6 +39,10 @@ ALSO = {
     },
     "pair_delivery": {'expires_after = "PT24H"': 'expires_after = "PT24H"\nquorum = 2'},
     "swept_delivery": {},
+    # Its text cannot be made where the order is called so.
+    "odd_delivery": {
+        "is late, sorry.": "is late, sorry.{% if order_id contains 'poison' and order_id > 5 %} Very.{% endif %}"
+    },
 }
 """Further playbooks: what is replaced in the shipped one."""
 PAGE_SIZE = 10
@@ -167,21 +171,25 @@ class Place(Installation):
 
     # -- customers
 
-    def strangers(self, count: int, *, channel: str = "sms") -> int:
+    def strangers(self, count: int, *, channel: str = "sms", region: str | None = None) -> int:
         """Adds customers whom nobody was told of yet, with one address, and returns the number of the first."""
         first, self._customers = self._customers, self._customers + count
         records = [
             CustomerRecord(
-                id=f"c-{n}", first_name=f"Zebulon{n}", timezone="UTC", addresses={channel: number_of(n, channel)}
+                id=f"c-{n}",
+                first_name=f"Zebulon{n}",
+                timezone="UTC",
+                region=region,
+                addresses={channel: number_of(n, channel)},
             )
             for n in range(first, first + count)
         ]
         Customers(self.database).save(records, now=datetime.now(UTC), source="test")
         return first
 
-    async def tell(self, count: int, *, approve: bool = True, channel: str = "sms") -> Told:
+    async def tell(self, count: int, *, approve: bool = True, channel: str = "sms", region: str | None = None) -> Told:
         """Starts an outreach to so many strangers, and approves it."""
-        first, self._keys = self.strangers(count, channel=channel), self._keys + 1
+        first, self._keys = self.strangers(count, channel=channel, region=region), self._keys + 1
         handle = await self.start(count, f"chaos-{self._keys}", first=first)
         if approve:
             await self.approve(handle, within=120)
