@@ -16,7 +16,7 @@ Reply = (
         "found_later",  # it came, and can be looked up
     ]
 )
-DOUBTFUL = ("lost_request", "lost_answer", "found_later")
+DOUBTFUL: tuple[Reply, ...] = ("lost_request", "lost_answer", "found_later")
 REPLIES: tuple[Reply, ...] = (*(kind for kind in AnswerKind if kind is not AnswerKind.AMBIGUOUS), *DOUBTFUL)
 
 

@@ -30,7 +30,7 @@ class Stray:
         self._app: Application = build(
             world.settings,
             loop=world.loop,
-            adapters={"sms": world.sms, "email": world.email, "in_app": world.in_app},
+            adapters={"sms": world.sms, "email": world.email, "in_app": world.in_app},  # type: ignore[dict-item]
             library=world.library,
         )
         self._transactions = 0

@@ -20,6 +20,7 @@ async def test_no_order_of_events_breaks_a_promise(env: WorkflowEnvironment, fig
         pass
 
     Here.env, Here.loop, Here.library = env, asyncio.get_running_loop(), holding_nobody_out()
-    Here.seen = seen = Counter()
-    await asyncio.to_thread(run_state_machine_as_test, Here, settings=examples(12, stateful_step_count=12))
+    seen: Counter[str] = Counter()
+    Here.seen = seen
+    await asyncio.to_thread(run_state_machine_as_test, Here, settings=examples(15, stateful_step_count=12))
     figure(", ".join(f"{what} {count:,}" for what, count in sorted(seen.items())))

@@ -47,7 +47,9 @@ class End(NamedTuple):
 
 
 # Our id is part of the address to which is reported: what asks for more than its message's state names it.
-words = st.builds(lambda known, named: Word(*known, named or bool(known[1])), st.sampled_from(STATUSES), st.booleans())
+words = st.builds(
+    lambda known, named: Word(known[0], known[1], named or bool(known[1])), st.sampled_from(STATUSES), st.booleans()
+)
 answers = st.sampled_from([SendState.ACCEPTED, SendState.INTENT])  # the latter says: it may have left
 
 
@@ -103,7 +105,7 @@ def expected(said: Sequence[Word], answer: SendState) -> End:
     linked = answer is SendState.ACCEPTED or any(word.named for word in said)
     judged = judge("twilio", {(word.status, word.error) for word in said})
     kinds = {_meaning(word) for word in said}
-    state = answer if answer is SendState.ACCEPTED else SendState.UNKNOWN
+    state: SendState = answer if answer is SendState.ACCEPTED else SendState.UNKNOWN
     reason = "not_found_at_provider"
     if linked and judged.state is not None:
         state, reason = judged.state, judged.reason
@@ -122,7 +124,8 @@ def expected(said: Sequence[Word], answer: SendState) -> End:
 def test_every_order_ends_alike_and_nothing_comes_after(
     database: Database, said: list[Word], answer: SendState, batched: bool
 ) -> None:
-    for order in permutations([*said, answer]):
+    everything: list[Word | SendState] = [*said, answer]
+    for order in permutations(everything):
         _unblock(database)
         office = Office(database, batched)
         for one in order:
