@@ -47,7 +47,8 @@ class Postmaster:
     async def start(self) -> None:
         """Starts it again as it was started before, and waits until it answers."""
         # The dead may still have their numbers, which a new server takes for running: nobody has waited for them.
-        (self._data / "postmaster.pid").unlink()
+        for lock in (self._data / "postmaster.pid", *self._data.glob(".s.PGSQL.*.lock")):
+            lock.unlink()
         apart = ["sh", "-c", '"$0" "$@" >> restarts.log 2>&1 &', *self._command]
         subprocess.run(apart, cwd=self._data, user=self._user, group=self._group, check=True)
         end = time.monotonic() + 30
