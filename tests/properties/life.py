@@ -80,7 +80,7 @@ class Life(RuleBasedStateMachine):
         condition = admit(world, [one.replace("c-", "o-") for one in self.people])
         self.handle = self.do(world.start(condition))
         self.id = self.handle.id
-        self.oracle = Oracle(world.app.database, self.id, (world.sms, world.email))
+        self.oracle = Oracle(self._database, self.id, (world.sms, world.email))
         self.do(world.planned(self.id))
         world.sms.replies += replies
         if approved == "stalled":
