@@ -8,9 +8,12 @@ from sqlmodel import select, update
 
 from tellfirst.contract import Stage
 from tellfirst.domain.message import AnswerKind
+from tellfirst.signing.audience import page_digest, root
+from tellfirst.signing.leaves import leaf_of
 from tellfirst.store.consents import Consents
 from tellfirst.store.contacts import Contact
-from tellfirst.store.tables import ContactPointRow, RecipientRow, SendRow
+from tellfirst.store.rows import read_recipient
+from tellfirst.store.tables import ContactPointRow, PageRow, RecipientRow, RevisionRow, SendRow
 from tests.world import FAR, World
 
 
@@ -181,6 +184,22 @@ async def test_rows_edited_after_approval_stop_the_page(world: World) -> None:
     await world.client.submit(handle.id, approval)
     await world.stage(handle, Stage.NEEDS_ATTENTION)
     assert "page_changed" in (await world.client.view(handle.id)).details
+    assert not world.sms.sent
+
+
+async def test_what_reads_otherwise_than_it_was_signed_does_not_leave(world: World) -> None:
+    handle = await world.start(world.late(*people(world, 1)))
+    await world.planned(handle.id)
+    with world.app.database.write() as session:  # as of a text that was made by another version of the code
+        row, page = session.exec(select(RecipientRow)).one(), session.exec(select(PageRow)).one()
+        row.content_digest = "0" * 64
+        page.digest = page_digest([leaf_of(read_recipient(row), row.content_digest)])
+        revision = session.exec(select(RevisionRow)).one()
+        revision.proposal = {**(revision.proposal or {}), "audience_root": root([page.digest])}
+        session.add_all([row, page, revision])
+    await world.approve(handle.id)
+    await world.until(lambda: world.sends.tally(handle.id).withheld == 1)
+    assert [one.reason for one in world.sends.states(handle.id)] == ["content_changed"]
     assert not world.sms.sent
 
 
