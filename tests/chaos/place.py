@@ -41,7 +41,7 @@ ALSO = {
     "swept_delivery": {},
     # Its text cannot be made where the order is called so.
     "odd_delivery": {
-        "is late, sorry.": "is late, sorry.{% if order_id contains 'poison' and order_id > 5 %} Very.{% endif %}"
+        "sorry.{% if others": "sorry.{% if order_id contains 'poison' and order_id > 5 %} Very.{% endif %}{% if others"
     },
 }
 """Further playbooks: what is replaced in the shipped one."""
