@@ -10,7 +10,7 @@ from random import Random
 from typing import Literal, TextIO
 
 from tellfirst.domain.base import Frozen
-from tests.chaos.kinds import boundaries, deploy, killed, optouts, provider, stopped, webhooks
+from tests.chaos.kinds import boundaries, database, deploy, killed, optouts, provider, stopped, temporal, webhooks
 from tests.chaos.place import Place
 from tests.chaos.report import Report, Tallies
 from tests.postgres import started
@@ -18,11 +18,13 @@ from tests.postgres import started
 Round = Callable[[Place, Tallies, Random], Awaitable[None]]
 KINDS: Mapping[str, Sequence[Round]] = {
     "boundaries": boundaries.ROUNDS,
+    "database": database.ROUNDS,
     "deploy": deploy.ROUNDS,
     "killed": killed.ROUNDS,
     "optouts": optouts.ROUNDS,
     "provider": provider.ROUNDS,
     "stopped": stopped.ROUNDS,
+    "temporal": temporal.ROUNDS,
     "webhooks": webhooks.ROUNDS,
 }
 LONGEST = 300.0
@@ -44,12 +46,12 @@ class Wish(Frozen):
 async def provoke(wish: Wish, told: TextIO, kinds: Mapping[str, Sequence[Round]] = KINDS) -> Report:
     """Runs rounds until the time is over, each kind at least once a database, and returns their sum."""
     dice, seen, begun = Random(wish.seed), Tallies(), time.monotonic()
-    for part, database in enumerate(wish.databases, start=1):
+    for part, where in enumerate(wish.databases, start=1):
         end = begun + 60 * wish.minutes * part / len(wish.databases)
         each = [(name, one) for name in wish.kinds for one in kinds[name]]
         rounds, left = _in_turn(each, dice), len(each)
         while left > 0 or time.monotonic() < end:
-            with _database(database) as url:
+            with _database(where) as url:
                 left -= await _in_one_place(url, rounds, end, seen, dice, told, least=left)
     return seen.report(seed=wish.seed, minutes=round((time.monotonic() - begun) / 60, 1))
 
