@@ -60,7 +60,7 @@ def fill(part: BoundTemplate, values: Mapping[str, Plain]) -> str:
     """Returns a part with its values; raises RenderError naming what it lacks, never a value."""
     try:
         return part.render(values)
-    except LiquidError as error:
+    except (LiquidError, RecursionError) as error:
         problem = type(error).__name__
     missing = sorted(names_used(part) - values.keys())
     raise RenderError(

@@ -156,6 +156,8 @@ def compile_part(source: str, where: str) -> BoundTemplate:
             where=where,
             remedy="use {{ field }} and {% if %}, {% unless %}, {% case %}",
         ) from None
+    except RecursionError:
+        raise PlaybookError("is folded too deeply", where=where, remedy="use plain {{ field }}") from None
     if unknown:
         raise PlaybookError(
             f"uses the filter '{unknown[0]}'", where=where, remedy=f"only {', '.join(sorted(_FILTERS))} are allowed"

@@ -1,6 +1,7 @@
 """Templates that would say more than their fields, or keep a worker busy: refused, or rendered within a bound."""
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from tellfirst.errors import PlaybookError
 from tellfirst.playbooks.fields import RenderError
 from tellfirst.playbooks.forms import LIMIT
+from tellfirst.playbooks.lint import lint
 from tellfirst.playbooks.render import compile_step
 from tests.playbooks.make import content, field, playbook
 
@@ -86,6 +88,15 @@ def test_no_template_takes_long_or_says_more_than_it_may(source: str, place: str
     assert time.process_time() - begun < 1.0
     assert len(said) <= 2 * LIMIT
     assert not any(word in said for word in ("class", "object at 0x", "root:", "globals"))
+
+
+@pytest.mark.parametrize("source", CORPUS + FITTING, ids=lambda source: f"{source[:24]!r} of {len(source)}")
+def test_the_linter_takes_no_time_either(source: str) -> None:
+    data, begun = content(), time.process_time()
+    data["steps"][0]["messages"]["email"]["en"]["doing"] = source
+    with suppress(ValidationError):  # longer than a part may be
+        assert all(finding.reason.isprintable() for finding in lint(playbook(data)))
+    assert time.process_time() - begun < 2.0
 
 
 def test_a_plain_one_is_rendered() -> None:
