@@ -146,7 +146,7 @@ class Installation:
         """Starts the web process, waits until it answers, and lets the provider post its callbacks there."""
         self.environment["TELLFIRST_WEB_PORT"] = str(port := _free_port())
         process = self._run(sys.executable, "-m", "tellfirst.web", log=self.folder / "web.log", **environment)
-        await until(lambda: _listens(port), 30)
+        await until(lambda: _listens(port), 120)
         self.provider.tell(f"http://127.0.0.1:{port}")
         return process
 

@@ -67,7 +67,7 @@ async def racing(place: Place, seen: Tallies, dice: Random) -> None:
         stops = Stops(place, outside)
         told = [await place.tell(PEOPLE, approve=False) for _ in range(OUTREACHES)]
         for one in told:
-            await place.planned(one)
+            await place.planned(one, within=120)
         numbers = sorted(number for one in told for number in one.numbers)
         dice.shuffle(numbers)
         early, writing, clicking = (numbers[n * EACH : (n + 1) * EACH] for n in range(3))
@@ -103,7 +103,7 @@ async def deaf(place: Place, seen: Tallies, dice: Random) -> None:
             other.people(0)
             async with other.working(1):
                 told = await other.tell(EACH, approve=False)
-                await other.planned(told)
+                await other.planned(told, within=120)
                 stopped = dice.sample(sorted(told.numbers), EACH // 2)
                 customers = [customer_of(number) for number in stopped]
                 Consents(other.database).opt_out(customers, channel="sms", at=datetime.now(UTC), source="test")

@@ -107,7 +107,7 @@ async def receipts(place: Place, seen: Tallies, dice: Random) -> None:
         await _of_nobody(place, seen, outside, groups[3])
         await _forged(place, seen, outside, groups[3], dice)
         await OutreachClient(place.client).tell(told.outreach, "abort", by="ana", note="over")
-        await place.result(told)
+        await place.result(told, within=120)
         await _late(place, seen, outside, groups[4])
         if place.texts() != texts:
             seen.wrong("webhooks: a receipt made something leave")
