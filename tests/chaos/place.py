@@ -199,7 +199,7 @@ class Place(Installation):
         """Returns the workflow of an outreach."""
         return self.client.get_workflow_handle(told.outreach)
 
-    async def planned(self, told: Told, within: float = 60) -> None:
+    async def planned(self, told: Told, within: float = 180) -> None:
         """Waits until an outreach can be decided."""
         await until(lambda: self.outreaches.revision(told.outreach, 1) is not None, within)
 

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -128,17 +128,18 @@ async def cut(place: Place) -> AsyncIterator[None]:
     """Cuts every connection, again and again."""
     postmaster = server(place)
 
+    over = asyncio.Event()
+
     async def cutting() -> None:
-        while True:
+        while not over.is_set():
             await asyncio.to_thread(postmaster.run, CUT)
 
-    task = asyncio.create_task(cutting())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    async with asyncio.TaskGroup() as beside:
+        beside.create_task(cutting())
+        try:
+            yield
+        finally:
+            over.set()
 
 
 @asynccontextmanager
