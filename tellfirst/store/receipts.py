@@ -52,8 +52,9 @@ class Receipts:
             alone(session, f"receipts of {receipt.provider_id}")
             new = insert_new(session, ReceiptRow, [_raw(receipt, now)]) == 1
             self._move(session, receipt, now=now)
-            if new and (kind := self._meaning(receipt)) is not None:
+            if new and receipt.send and (kind := self._meaning(receipt)) is not None:
                 self._obey(session, receipt, kind, now=now)
+            self._heed(session, receipt, now=now)
         return new
 
     def take_all(self, receipts: Sequence[Receipt], *, now: datetime) -> None:
@@ -78,8 +79,11 @@ class Receipts:
             plain = [one for one in receipts if (one.provider, one.provider_id) in sends]
             insert_new(session, ReceiptRow, [_raw(one, now) for one in plain])
             heard: defaultdict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-            for provider, provider_id, status, error in _heard(session, sends):
+            unheeded: set[tuple[str, str]] = set()
+            for provider, provider_id, status, error, send in _heard(session, sends):
                 heard[provider, provider_id].append((status, error))
+                if send is None and self._asks(provider, provider_id, status, error):
+                    unheeded.add((provider, provider_id))
             moved: defaultdict[Judgement, list[str]] = defaultdict(list)
             for (provider, provider_id), (id_, state, reason) in sends.items():
                 judged = self._judge(provider, heard[provider, provider_id])
@@ -87,7 +91,8 @@ class Receipts:
                     moved[judged].append(id_)
             for judged, ids in moved.items():
                 _advance_all(session, ids, judged, now=now)
-        return [one for one in receipts if (one.provider, one.provider_id) not in sends]
+        messages = sends.keys() - unheeded
+        return [one for one in receipts if (one.provider, one.provider_id) not in messages]
 
     def silent(
         self, channel: str, adapter: str, since: datetime, until: datetime, *, after: SilentSend | None, limit: int
@@ -126,12 +131,29 @@ class Receipts:
             with self._database.write() as session:
                 alone(session, f"receipts of {provider_id}")
                 self._move(session, known, now=now)
+                self._heed(session, known, now=now)
 
     def _move(self, session: Session, receipt: Receipt, *, now: datetime) -> None:
         events = _events(session, receipt)
         judged = self._judge(receipt.provider, events)
         if judged.state is not None and (send := _own(session, receipt)) is not None:
             _advance(session, send, receipt.provider_id, judged, now=now)
+
+    def _asks(self, provider: str, provider_id: str, status: str, error: str) -> AnswerKind | None:
+        return self._meaning(Receipt(provider=provider, provider_id=provider_id, status=status, error=error))
+
+    def _heed(self, session: Session, receipt: Receipt, *, now: datetime) -> None:
+        """Does, once, what events ask for that name no send, as soon as it is known whose message theirs is."""
+        its = ReceiptRow.provider == receipt.provider, ReceiptRow.provider_id == receipt.provider_id
+        for row in session.exec(select(ReceiptRow).where(*its, col(ReceiptRow.send_id).is_(None))):
+            kind = self._asks(row.provider, row.provider_id, row.status, row.error)
+            if kind is not None and (send := _known_by(session, receipt)) is not None:
+                said = Receipt(
+                    provider=row.provider, provider_id=row.provider_id, status=row.status, error=row.error, send=send.id
+                )
+                self._obey(session, said, kind, now=now)
+                row.send_id = send.id
+                session.add(row)
 
     def _obey(self, session: Session, receipt: Receipt, kind: AnswerKind, *, now: datetime) -> None:
         """Does what an event asks for beyond its message; whoever it is about is known by the send it names."""
@@ -169,10 +191,10 @@ def _known(session: Session, messages: Collection[tuple[str, str]]) -> Iterable[
     return session.connection().execute(query.where(sends.provider_id.in_([id_ for _, id_ in messages])))
 
 
-def _heard(session: Session, messages: Collection[tuple[str, str]]) -> Iterable[tuple[str, str, str, str]]:
-    """Returns (provider, provider id, status, error) of all that was ever reported of messages."""
+def _heard(session: Session, messages: Collection[tuple[str, str]]) -> Iterable[tuple[str, str, str, str, str | None]]:
+    """Returns (provider, provider id, status, error, send it names) of all that was ever reported of messages."""
     events = table(ReceiptRow).c
-    query = select(events.provider, events.provider_id, events.status, events.error)
+    query = select(events.provider, events.provider_id, events.status, events.error, events.send_id)  # type: ignore[call-overload]
     its = (
         events.provider.in_({provider for provider, _ in messages}),
         events.provider_id.in_([id_ for _, id_ in messages]),

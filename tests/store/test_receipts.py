@@ -12,7 +12,7 @@ from tellfirst.domain.message import AnswerKind, SendState
 from tellfirst.domain.receipt import Receipt
 from tellfirst.store.doubts import Doubts, Settlement
 from tellfirst.store.engine import Database
-from tellfirst.store.receipts import Receipts
+from tellfirst.store.receipts import Receipts, SilentSend
 from tellfirst.store.tables import ConsentRow, ReceiptRow, SendRow
 from tests.store.make import NOON, at_once, meeting
 from tests.web.rows import opted_out, put_sends, state_of, unusable
@@ -109,6 +109,29 @@ def test_an_old_report_does_not_take_back_what_the_customer_said_since(database:
     receipts.take(event("undelivered", "21610"), now=NOON)
     with database.read() as session:
         assert len(session.exec(select(ConsentRow)).all()) == 2
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_is_asked_for_before_it_is_known_by_whom_is_done_once_it_is(database: Database, together: bool) -> None:
+    """An opt-out that named no send and came before our own answer was forgotten."""
+    receipts, stop = receipts_of(database), event("undelivered", "21610")
+    put_sends(database, [(SEND, "twilio", "")], state=SendState.INTENT)
+    receipts.take(stop, now=NOON)
+    assert opted_out(database) == []
+    answer = Settlement(id=SEND, state=SendState.ACCEPTED, provider_id="SM1")
+    assert Doubts(database).resolve([answer], now=NOON) == 1
+    if together:
+        receipts.take_all([event("sent")], now=NOON)
+    else:
+        receipts.judge_again(SilentSend(id=SEND, provider="twilio", provider_id="SM1", settled_at=NOON), now=NOON)
+    assert opted_out(database) == [(f"c-{SEND}", "*", "*")]
+    with database.write() as session:
+        session.add(
+            ConsentRow(customer_id=f"c-{SEND}", channel="sms", purpose="service", allowed=True, at=NOON, source="c")
+        )
+    receipts.take(stop, now=NOON)
+    with database.read() as session:
+        assert len(session.exec(select(ConsentRow)).all()) == 2, "what was said since stands"
 
 
 def test_what_is_asked_for_about_nobody_is_kept_and_asks_for_nothing(database: Database) -> None:
