@@ -70,10 +70,12 @@ def days(first: str, last: str) -> st.SearchStrategy[datetime]:
     return st.datetimes(datetime.fromisoformat(first), datetime.fromisoformat(last), timezones=st.just(UTC))
 
 
-# Around both changes, in either half of the earth, and anywhere in between.
+# Around both changes, in either half of the earth, a leap day, a day that was left out, and anywhere in between.
 around = st.one_of(
     *(days(f"{day}T00:00", f"{day}T23:59") for day in ("2026-10-03", "2026-10-24", "2026-10-31")),
     *(days(f"{day}T00:00", f"{day}T23:59") for day in ("2027-03-13", "2027-03-27", "2027-04-03")),
+    days("2028-02-28", "2028-03-01T23:59"),
+    days("2011-12-28", "2012-01-02"),
     days("2026-01-01", "2028-01-01"),
 )
 
@@ -83,6 +85,12 @@ around = st.one_of(
 @example(day_in(NEW_YORK, ("02:30", "02:45")), utc("2027-03-14T05:00"))
 @example(day_in(NEW_YORK, ("01:30", "01:45")), utc("2026-11-01T05:50"))
 @example(day_in("Australia/Lord_Howe", ("01:45", "02:15")), utc("2027-04-03T12:00"))
+@example(
+    Calendar(zones=("Pacific/Apia",), rules=(rule(("09:00", "10:00"), days=frozenset({4})),)), utc("2011-12-29T21:00")
+)
+@example(
+    Calendar(zones=("Europe/Berlin",), rules=(rule(("09:00", "10:00"), days=frozenset({1})),)), utc("2028-02-28T23:00")
+)
 def test_it_is_what_looking_at_each_minute_finds(calendar: Calendar, at: datetime) -> None:
     assert opening(calendar, at) == by_looking(calendar, at)
 
