@@ -10,19 +10,35 @@ from random import Random
 from typing import Literal, TextIO
 
 from tellfirst.domain.base import Frozen
-from tests.chaos.kinds import boundaries, database, deploy, killed, optouts, provider, stopped, temporal, webhooks
+from tests.chaos.kinds import (
+    approvals,
+    boundaries,
+    database,
+    deploy,
+    killed,
+    optouts,
+    poison,
+    provider,
+    starts,
+    stopped,
+    temporal,
+    webhooks,
+)
 from tests.chaos.place import Place
 from tests.chaos.report import Report, Tallies
 from tests.postgres import started
 
 Round = Callable[[Place, Tallies, Random], Awaitable[None]]
 KINDS: Mapping[str, Sequence[Round]] = {
+    "approvals": approvals.ROUNDS,
     "boundaries": boundaries.ROUNDS,
     "database": database.ROUNDS,
     "deploy": deploy.ROUNDS,
     "killed": killed.ROUNDS,
     "optouts": optouts.ROUNDS,
+    "poison": poison.ROUNDS,
     "provider": provider.ROUNDS,
+    "starts": starts.ROUNDS,
     "stopped": stopped.ROUNDS,
     "temporal": temporal.ROUNDS,
     "webhooks": webhooks.ROUNDS,
