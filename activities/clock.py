@@ -7,7 +7,10 @@ from temporalio import activity
 
 
 class AttemptClock:
-    """Tells the time of this attempt; under a server with a virtual clock it is virtual too."""
+    """Tells the time of this attempt; under a server with a virtual clock it is virtual too.
+
+    The server knows nothing of a local activity: there the start is by this machine's clock.
+    """
 
     def __init__(self) -> None:
         self._started = activity.info().started_time.astimezone(UTC)
