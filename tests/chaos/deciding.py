@@ -1,9 +1,11 @@
 """People who decide: fresh approvers in the registry's file, keys that are revoked in it, decisions of all kinds."""
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from tellfirst.client import OutreachClient
@@ -17,8 +19,19 @@ from tests.chaos.place import Place, Told, number_of
 from tests.faults.installation import until
 from tests.signing.make import Signer, ed25519, envelope
 
+T = TypeVar("T")
 CLOSED = "closed"
 """The code of a decision about what has ended already."""
+
+
+async def together(*work: Coroutine[Any, Any, T]) -> list[T]:
+    """Does all of it at once and returns what came of each; where one part fails, nothing goes on behind its back."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 class Approver:

@@ -18,7 +18,7 @@ from tellfirst.store.audit import Audit, AuditedSend
 from tellfirst.store.consents import Consents
 from tellfirst.store.controls import Controls
 from tellfirst.store.engine import Database
-from tests.chaos.deciding import Approver, Case, case, submit
+from tests.chaos.deciding import Approver, Case, case, submit, together
 from tests.chaos.place import PAGE_SIZE, Place, number_of, stopped
 from tests.chaos.points import Point
 from tests.chaos.report import Tallies
@@ -98,7 +98,7 @@ async def changes(place: Place, seen: Tallies, dice: Random) -> None:
     """Makes each change at each point, one after the other, on outreaches that are planned side by side."""
     wished = [(change, point) for change in CHANGES for point in Point]
     dice.shuffle(wished)
-    scenes = await asyncio.gather(*(_scene(place) for _ in wished))
+    scenes = await together(*(_scene(place) for _ in wished))
     ended = []
     while wished:
         scene, (change, point) = scenes.pop(), wished.pop()
