@@ -6,14 +6,20 @@ import signal
 import time
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from tests.chaos.kinds.stopped import asleep
+from tests.chaos.place import Place
+from tests.chaos.points import Point
+from tests.chaos.report import Tallies
 from tests.faults.installation import Installation, until
 from tests.faults.test_mass import settled
 from tests.figures import Figure
 
 PEOPLE = 200
+SLEEPERS = 5
 
 
 # The server hands tasks to a sleeper too, one for each of its open polls, and waits for each: this takes a minute.
@@ -44,3 +50,26 @@ async def test_a_worker_that_wakes_up_sends_nothing_of_what_another_took_over(tm
         assert len(messages) == sent, "what woke up sent nothing more"
         assert place.sends.tally(handle.id) == tally, "nor did it write anything over"
         assert tally.unknown <= 8
+
+
+@pytest.mark.skipif(not os.environ.get("TELLFIRST_STOPPED"), reason="minutes long; TELLFIRST_STOPPED=1 runs it")
+@pytest.mark.slow
+@pytest.mark.parametrize("channel", ["sms", "email"])
+async def test_stopped_between_the_last_look_and_the_request(tmp_path: Path, figure: Figure, channel: str) -> None:
+    seen = Tallies()
+    points = (Point.BEFORE_POST,) * SLEEPERS
+    async with Place(tmp_path) as place:
+        place.people(0)
+        async with place.working(3):
+            await asleep(channel, points, place, seen, Random(1))
+        found = await place.verify()
+    held, late = seen.found["unknown_held"], seen.found["after_sleep"]
+    key = "a key" if channel == "email" else "no key"
+    figure(
+        f"stopped: {SLEEPERS} workers slept between the last look and the request to a provider with {key}: "
+        f"{seen.found['duplicate']} duplicates, {held} held for a person, {late} of them left when a worker woke up"
+    )
+    assert seen.broken == []
+    assert (seen.found["lost"], seen.found["duplicate"]) == (0, 0)
+    assert (found["lost"], found["duplicate"], found["unauthorised"], found["after_optout"]) == (0, 0, 0, 0)
+    assert (held == late == 0) if channel == "email" else (0 < late <= held <= seen.found["in_flight"])
