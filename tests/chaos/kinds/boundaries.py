@@ -98,7 +98,8 @@ async def changes(place: Place, seen: Tallies, dice: Random) -> None:
     """Makes each change at each point, one after the other, on outreaches that are planned side by side."""
     wished = [(change, point) for change in CHANGES for point in Point]
     dice.shuffle(wished)
-    scenes = await together(*(_scene(place) for _ in wished))
+    usual = Approver(place.approvers).join()
+    scenes = await together(*(_scene(place, change, usual) for change, _ in wished))
     ended = []
     while wished:
         scene, (change, point) = scenes.pop(), wished.pop()
@@ -107,7 +108,7 @@ async def changes(place: Place, seen: Tallies, dice: Random) -> None:
         ended.append((scene, change))
         if found is None:  # once more: the worker was stopped while another of its threads kept the database
             wished.append((change, point))
-            scenes.append(await _scene(place))
+            scenes.append(await _scene(place, change, usual))
             continue
         seen.fault(f"{change} {point}")
         seen.saw({"after_gate": found.passed})
@@ -150,9 +151,9 @@ async def at_boundary(scene: Scene, change: str, point: Point) -> Boundary | Non
     return Boundary(late=late, passed=len(fresh) - len(late))
 
 
-async def _scene(place: Place) -> Scene:
+async def _scene(place: Place, change: str, usual: Approver) -> Scene:
     given = await case(place, PAGE_SIZE)
-    return Scene(place, given, Approver(place.approvers).join())
+    return Scene(place, given, Approver(place.approvers).join() if change == "revoked key" else usual)
 
 
 def _sends(scene: Scene) -> list[AuditedSend]:
@@ -206,10 +207,11 @@ async def _control() -> dict[str, bool]:
             place.environment["CHAOS_CONTROL"] = "ungated"
             place.people(0)
             async with place.working(1):
-                found = {}
+                found, usual = {}, Approver(place.approvers).join()
                 for change in CHANGES:
-                    while (one := await at_boundary(await _scene(place), change, Point.BEFORE_INTENT)) is None:
-                        pass
+                    one = None
+                    while one is None:
+                        one = await at_boundary(await _scene(place, change, usual), change, Point.BEFORE_INTENT)
                     found[change] = one
                     place.controls.turn_off("pause-all", by="ana", at=datetime.now(UTC))
                 verified = await place.verify()
