@@ -157,6 +157,12 @@ def test_status_set_in_the_database_is_no_approval(desk: Desk) -> None:
     assert desk.holds(ONE, NOON) == "not_approved"
 
 
+def test_half_approved_and_its_status_set_in_the_database_is_no_approval(desk: Desk) -> None:
+    desk.give("lia", BOTH)
+    desk.matters.set_status(CHANGE.about, "approved", at=NOON)
+    assert desk.holds(BOTH, NOON) == "not_approved"
+
+
 def test_proposal_changed_in_the_database_is_no_longer_approved(desk: Desk) -> None:
     desk.give("lia")
     desk.matters.set_status(CHANGE.about, "expired", at=NOON)

@@ -29,8 +29,6 @@ FORKS = Path(__file__).with_name("forks.py")
 ASSERTED = ("assert ", "AssertionError", "Failed: ", "hypothesis.errors.", "ExceptionGroup: ")
 """How the message of a failure begins in which a test saw what must not be; all else is a bug that does not run."""
 STUCK = "Failed: Timeout"
-PATIENCE = 120
-"""Seconds after which a test counts as stuck: nobody asserted anything."""
 Verdict = Literal["caught", "missed", "broken"]
 Run = Callable[[Path, Iterable[str]], Awaitable[str | None]]
 """Runs tests in a tree and returns what the first that failed said; None when all passed."""
@@ -170,7 +168,7 @@ async def _forks() -> AsyncIterator[Run]:
 
     async def run(tree: Path, tests: Iterable[str]) -> str | None:
         report, said = tree / "report.xml", tree / "said"
-        options = ["-x", "-q", "-p", "no:cacheprovider", f"--timeout={PATIENCE}", "-o", "junit_family=xunit1"]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1"]
         asked.write(json.dumps([str(tree), [*options, f"--junitxml={report}", *tests]]).encode() + b"\n")
         await asked.drain()
         if (code := int(await answers.readline())) == 0:

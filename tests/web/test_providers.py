@@ -205,6 +205,17 @@ async def test_resend_events(
     assert "ana@" not in str(kept(database))
 
 
+async def test_what_resend_did_not_sign_is_refused(client: httpx.AsyncClient, database: Database) -> None:
+    put_sends(database, [(SEND, "resend", "r-1")])
+    body = as_json({"type": "email.complained", "data": {"email_id": "r-1"}})
+    signed = webhook(body, SECRETS["resend"], names="svix")
+    for content, headers in ((body, {}), (body + b" ", signed), (body, {**signed, "svix-id": "msg_9"})):
+        answer = await client.post("/resend/events", content=content, headers=headers)
+        assert answer.status_code == 403
+    assert kept(database) == []
+    assert opted_out(database) == []
+
+
 async def test_resend_proves_a_send_in_doubt_by_its_tag(client: httpx.AsyncClient, database: Database) -> None:
     put_sends(database, [(SEND, "resend", "")], state=SendState.UNKNOWN)
     body = as_json({"type": "email.sent", "data": {"email_id": "r-1", "tags": {"send_id": SEND}}})
