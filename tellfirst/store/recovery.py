@@ -28,6 +28,8 @@ from tellfirst.store.tables_alternates import AlternateRow
 RESTORED = "restored"
 """Why something does not leave: it may have left before the database went back to the copy that this one is."""
 
+DOUBTFUL = (*UNASKED, SendState.INTENT, SendState.UNKNOWN)
+
 
 class Evidence(Protocol):
     """Is what a provider accepted since the copy was made."""
@@ -171,15 +173,18 @@ class _Page:
                 return
             begin = 0 if step.opens else places.index(told[0])
             for place, after in _followed(places[begin:]):
-                channel, _, text = place
-                send = sends.get((step.id, channel))
+                send = sends.get((step.id, place[0]))
                 if send is not None and (send.state not in UNASKED or send.intent_at is not None):
+                    # In doubt already when the copy was made: only a proof says more.
+                    if send.state in DOUBTFUL and (sid := self._sid(row, step, place, addresses)):
+                        self._take(row, step, place, send, sid)
+                        break
                     if lost_for_good(send):
                         continue
                     if after is not None and (step.id, after[0]) not in sends:
                         self._add(row, step, after, SendState.WITHHELD, TOLD_BEFORE)
                     break
-                sid = self._sid(row, step, channel, text if step.opens else "", addresses)
+                sid = self._sid(row, step, place, addresses)
                 if sid == "":
                     break
                 if row.arm is None:
@@ -196,13 +201,14 @@ class _Page:
         self,
         row: RecipientRow,
         step: PlannedStep,
-        channel: str,
-        text: str,
+        place: tuple[str, int, str],
         addresses: Mapping[tuple[str, str], str],
     ) -> str | None:
+        channel, _, text = place
         if self._evidence is None or not self._evidence.covers(channel):
             return None
-        return self._evidence.sid(self._id(row, step, channel), addresses.get((row.customer_id, channel), ""), text)
+        address = addresses.get((row.customer_id, channel), "")
+        return self._evidence.sid(self._id(row, step, channel), address, text if step.opens else "")
 
     def _take(
         self, row: RecipientRow, step: PlannedStep, place: tuple[str, int, str], send: SendRow | None, sid: str | None

@@ -119,6 +119,15 @@ def test_the_providers_log_adopts_what_left_and_lets_the_rest_go(copy: Desk) -> 
     assert withheld(copy) == {}, "who was not drawn was not told"
 
 
+def test_the_log_settles_what_was_in_doubt_when_the_copy_was_made(copy: Desk) -> None:
+    sends = {customer: send for send, customer in copy.whose().items()}
+    for customer, state in (("c-1", SendState.INTENT), ("c-2", SendState.UNKNOWN), ("c-3", SendState.INTENT)):
+        copy.set_state(sends[customer], state)
+    log = Known({sends["c-1"]: "SM1", sends["c-2"]: "SM2"})
+    assert recover(copy.database, log) == Recovered(adopted=2)
+    assert copy.states() == {"c-0": "accepted", "c-1": "accepted", "c-2": "accepted", "c-3": "intent"}
+
+
 def test_who_was_told_without_an_arm_is_set_aside(copy: Desk) -> None:
     log = Known({send_id(OUTREACH, 1, 5, "initial", "sms"): "SM5"})
     assert recover(copy.database, log) == Recovered(aside=1)
