@@ -5,7 +5,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -219,11 +219,14 @@ class Life(RuleBasedStateMachine):
             self.do(self._replace())
         elif what == "wake":
             self._wake()
-        elif not self.strays and self.world.sms.open.is_set():  # type: ignore[attr-defined]
+        elif not self.strays:
+            stalled = not self.world.sms.open.is_set()  # type: ignore[attr-defined]
+            # Whoever waits for its provider has lost the page by the time that this one comes by.
+            at = self._now() + timedelta(minutes=stalled)
             approved = max(self._oracle.let, default=1)
             self._oracle.astray.add(step)
             request = PageRequest(outreach=self.id, revision=approved, step=step, channel="sms", page=0)
-            self.strays.append(Stray(self.world, request, at=self._now(), stand_at=stand_at))
+            self.strays.append(Stray(self.world, request, at=at, stand_at=min(stand_at, 3) if stalled else stand_at))
         self._calm()
 
     # -- what must hold
