@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -13,9 +12,10 @@ from temporalio.client import WorkflowHistory
 from tellfirst.client import OutreachClient
 from tellfirst.domain.base import Frozen
 from tellfirst.domain.message import SendState
-from tests.chaos.place import IN_FLIGHT, Place, Told
+from tests.chaos.commands import Commands, Said, commands
+from tests.chaos.place import IN_FLIGHT, Place, Told, alive
 from tests.chaos.report import Tallies
-from tests.faults.installation import TEMPORAL, until
+from tests.faults.installation import until
 
 TIMES = 5
 """Deaths in each situation, in one round."""
@@ -127,37 +127,38 @@ async def approvals(place: Place, seen: Tallies, dice: Random, kills: int = 10) 
     killed = again = 0
     told: list[Told] = []
     accepted: list[Told] = []
-    while killed < kills:
-        waiting = [await place.tell(1, approve=False) for _ in range(min(BATCH, kills - killed + AT_ONCE))]
-        await asyncio.gather(*(place.planned(one) for one in waiting))
-        told += waiting
-        deciding: set[asyncio.subprocess.Process] = set()
 
-        async def approve(left: list[Told], deciding: set[asyncio.subprocess.Process]) -> None:
-            nonlocal again
-            while left:
-                one = left.pop()
-                while not (said := await command(place, one, key, deciding)):
-                    again += 1
-                if said == "accepted":
-                    accepted.append(one)
-                elif not said.startswith("ended"):
-                    seen.wrong(f"approve {one.outreach}: {said}")
+    async def approve(left: list[Told], by: Commands) -> None:
+        nonlocal again
+        while left:
+            one = left.pop()
+            while not (said := meaning(await by.run("approve", one.outreach, "--key", key, "--yes", "--json"))):
+                again += 1
+            if said == "accepted":
+                accepted.append(one)
+            elif said != "ended":
+                seen.wrong(f"approve {one.outreach}: {said}")
 
-        left = list(waiting)
-        crew = [asyncio.create_task(approve(left, deciding)) for _ in range(AT_ONCE)]
-        while killed < kills and not all(task.done() for task in crew):
-            await asyncio.sleep(0.01)
-            if not deciding:
-                continue
-            await asyncio.sleep(dice.uniform(0, 0.4))
-            place.kill_temporal()
-            met = {process for process in deciding if process.returncode is None}
-            killed += bool(met)
-            await place.start_temporal()
-            while met and not any(process.returncode is not None for process in met):
-                await asyncio.sleep(0.05)  # the next death is another decision's
-        await asyncio.gather(*crew)
+    with commands(place) as by:
+        while killed < kills:
+            waiting = [await place.tell(1, approve=False) for _ in range(min(BATCH, kills - killed + AT_ONCE))]
+            for one in waiting:
+                await place.planned(one)
+            told += waiting
+            left = list(waiting)
+            crew = [asyncio.create_task(approve(left, by)) for _ in range(AT_ONCE)]
+            while killed < kills and not all(task.done() for task in crew):
+                await asyncio.sleep(0.01)
+                if not by.noted:
+                    continue
+                await asyncio.sleep(dice.uniform(0, 0.2))
+                place.kill_temporal()
+                met = {process for process in by.noted if alive(process)}
+                killed += bool(met)
+                await place.start_temporal()
+                if met:  # the next death is another decision's
+                    await until(lambda: not all(alive(process) for process in met), 60)  # noqa: B023 - awaited here
+            await asyncio.gather(*crew)
     seen.fault("temporal killed during approvals", killed)
     found = [await decided(place, one) for one in accepted]
     result = Approved(
@@ -188,25 +189,14 @@ def approver(place: Place) -> str:
     return str(key)
 
 
-async def command(place: Place, told: Told, key: str, deciding: set[asyncio.subprocess.Process]) -> str:
-    """Approves by the command line; returns what it said, nothing where it said to run it again."""
-    process = await asyncio.create_subprocess_exec(
-        *(str(TEMPORAL.with_name("tellfirst")), "approve", told.outreach, "--key", key, "--yes", "--json"),
-        env={**os.environ, **place.environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    first = await process.stderr.readline()  # what it is about to sign; then it signs and submits
-    deciding.add(process)
-    out, rest = await process.communicate()
-    deciding.discard(process)
-    error = (first + rest).decode()
-    if process.returncode == 0 and json.loads(out)["accepted"]:
-        return "accepted"
-    if "the outreach ended as" in error:
+def meaning(said: Said) -> str:
+    """Returns whether a command reported a decision as accepted, nothing where it said to run it again."""
+    if said.out:
+        answer = json.loads(said.out)
+        return "accepted" if answer["accepted"] else str(answer)
+    if "the outreach ended as" in said.err:
         return "ended"  # it counted, though nobody could tell whoever decided
-    return "" if any(words in error for words in AGAIN) else error
+    return "" if any(words in said.err for words in AGAIN) else said.err
 
 
 async def decided(place: Place, told: Told) -> tuple[int, int]:
