@@ -24,8 +24,8 @@ VICTIMS, TIMES = 4, 3
 """Outreaches that all kinds of decisions are tried on, and how often each is on each of them."""
 CASES = 10
 """Outreaches of each other kind of fault in one round."""
-CROWD = 20
-"""People who approve one outreach at once."""
+CROWDED, CROWD = 5, 20
+"""Outreaches that many people approve at once in one round, and how many they are."""
 Make = Callable[[], DecisionEnvelope]
 
 
@@ -105,7 +105,7 @@ async def races(place: Place, seen: Tallies, dice: Random) -> None:
     crowd = join(place, CROWD)
     doubled = await together(*(case(place, trigger="pair_delivery") for _ in range(CASES)))
     await together(*(_double(place, seen, one, *dice.sample(crowd, 2)) for one in doubled))
-    crowded = await together(*(case(place) for _ in range(CASES)))
+    crowded = await together(*(case(place) for _ in range(CROWDED)))
     await together(*(_crowd(place, seen, one, crowd) for one in crowded))
     contested = await together(*(case(place) for _ in range(CASES)))
     won = await together(*(_contest(place, seen, one, dice.sample(crowd, 2)) for one in contested))
