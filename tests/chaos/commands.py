@@ -1,7 +1,7 @@
 """`tellfirst` in forks of a process that has imported it: on a busy machine most of a short command is its imports.
 
-`python -m tests.chaos.commands` forks for each line of its standard input, a JSON list of the file for what it says, the
-file for what it notes, and its words; it answers with the process id.
+`python -m tests.chaos.commands` forks for each line of its standard input, a JSON list of the file for what it says,
+the file for what it notes, and its words; it answers with the process id.
 """
 
 import json
