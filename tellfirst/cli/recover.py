@@ -21,7 +21,7 @@ OPEN = ("pending", "approved")
 
 
 def recover(
-    since: Annotated[str, typer.Option(metavar="INSTANT", help="When the backup was made, as its log says.")],
+    since: Annotated[str, typer.Option(metavar="INSTANT", help="When the backup was made, as `backup` printed it.")],
     provider_log: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="All texts that the provider accepted since: JSON lines of sid, to, body."),

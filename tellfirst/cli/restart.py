@@ -14,7 +14,7 @@ from tellfirst.settings import Settings
 
 def restart(
     outreaches: Annotated[
-        list[str] | None, typer.Argument(metavar="[OUTREACH]...", help="Outreaches as `stuck` lists them; or --all.")
+        list[str] | None, typer.Argument(metavar="OUTREACH", help="Outreaches as `stuck` lists them; or --all.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every outreach that is open in the database.")] = False,
     replace: Annotated[
