@@ -146,6 +146,9 @@ def sample_facts(playbook: Playbook) -> Facts:
 
 def compile_part(source: str, where: str) -> BoundTemplate:
     """Returns the parsed Liquid of one part; raises PlaybookError naming `where` when it is not valid."""
+    # The parser looks for the end of each one anew, which takes it a second for a part of nothing else.
+    if any(source.count(begins) > source.count(ends) for begins, ends in (("{{", "}}"), ("{%", "%}"))):
+        raise PlaybookError("is not valid Liquid: a {{ or {% has no end", where=where, remedy="close it with }} or %}")
     try:
         parsed = _environment().from_string(source)
         unknown = sorted(set(parsed.analyze().filters) - _FILTERS)

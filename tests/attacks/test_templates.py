@@ -69,6 +69,8 @@ FITTING = [source[:3_990] for source in CORPUS if len(source) > 4_000] + [
     "{% if " + "(" * 1_900 + "train" + ")" * 1_900 + " %}x{% endif %}",
     "{{ train" + "[train" * 500 + "]" * 500 + " }}",
     "{{ train" + " | upcase" * 430 + " }}",
+    "{{" * 990 + "}}" * 990,
+    "}}" * 990 + "{{" * 990,
 ]
 """What is long is refused for its length alone: the same, as long as a part of a message may be."""
 
