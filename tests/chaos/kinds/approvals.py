@@ -106,7 +106,8 @@ async def races(place: Place, seen: Tallies, dice: Random) -> None:
     doubled = await together(*(case(place, trigger="pair_delivery") for _ in range(CASES)))
     await together(*(_double(place, seen, one, *dice.sample(crowd, 2)) for one in doubled))
     crowded = await together(*(case(place) for _ in range(CROWDED)))
-    await together(*(_crowd(place, seen, one, crowd) for one in crowded))
+    for one in crowded:
+        await _crowd(place, seen, one, crowd)
     contested = await together(*(case(place) for _ in range(CASES)))
     won = await together(*(_contest(place, seen, one, dice.sample(crowd, 2)) for one in contested))
     approved = [one for one, wins in zip(contested, won, strict=True) if wins == "approve"]
