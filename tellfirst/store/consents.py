@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func
+from sqlalchemy import Select, func
 from sqlmodel import Session, col, select, update
 
 from tellfirst.domain.base import Frozen
@@ -11,10 +11,13 @@ from tellfirst.domain.feed import CustomerOptedOut
 from tellfirst.policy.consent import Statement, closed_by
 from tellfirst.store.engine import Database
 from tellfirst.store.preferences import Preference, keep_choice
-from tellfirst.store.statements import chunks, insert_new
-from tellfirst.store.tables import ConsentRow, CustomerRow
+from tellfirst.store.statements import chunks, insert_new, table
+from tellfirst.store.tables import ConsentRow, CustomerRow, SendRow
 from tellfirst.store.tables_replies import HoldRow, ReplyRow
 from tellfirst.store.telling import tell
+
+WAITED = timedelta(seconds=30)
+"""How long what a customer says may have waited for its transaction: a locked database refuses it long before."""
 
 
 class Hold(Frozen):
@@ -93,7 +96,8 @@ def say(
 ) -> None:
     """Records the same statements of customers, of those who are known; what is said later counts later.
 
-    Whoever hears it may have a clock behind that of whoever heard the last one: it is not said before that.
+    Whoever hears it may have a clock behind that of whoever heard the last one: it is not said before that. Nor before
+    what left while it waited for its transaction: no gate can have known of it then.
     """
     known: set[str] = set()
     last: dict[str, datetime] = {}
@@ -102,6 +106,8 @@ def say(
         known.update(session.exec(select(CustomerRow.id).where(col(CustomerRow.id).in_(chunk))))
         for customer, latest in session.execute(said_at.where(col(ConsentRow.customer_id).in_(chunk))):
             last[customer] = latest
+        for customer, left in session.execute(_left(chunk, at)):
+            last[customer] = max(left, last.get(customer, left))
     silent = {customer for customer in known if not _said(session, customer, statements)}
     rows = [
         {"customer_id": customer, "at": _after(last.get(customer), at), "source": source, **statement.model_dump()}
@@ -111,6 +117,12 @@ def say(
     insert_new(session, ConsentRow, rows)
     refused = [row for row in rows if not row["allowed"]]
     tell(session, *(CustomerOptedOut.model_validate({**row, "customer": row["customer_id"]}) for row in refused), at=at)
+
+
+def _left(customers: Sequence[str], at: datetime) -> Select[tuple[str, datetime]]:
+    send = table(SendRow).c
+    meanwhile = send.customer_id.in_(customers), send.intent_at > at, send.intent_at < at + WAITED
+    return select(send.customer_id, func.max(send.intent_at)).where(*meanwhile).group_by(send.customer_id)
 
 
 def _after(last: datetime | None, at: datetime) -> datetime:

@@ -1,5 +1,7 @@
 """Intents: what leaves is judged on facts of now, and written down before it does."""
 
+from datetime import timedelta
+
 import pytest
 from sqlmodel import col, update
 
@@ -8,13 +10,13 @@ from tellfirst.policy.gate import RowFacts
 from tellfirst.policy.verdict import ALLOW, Verdict, withhold
 from tellfirst.store.consents import Consents
 from tellfirst.store.controls import Controls
-from tellfirst.store.customers import CustomerRecord
+from tellfirst.store.customers import CustomerRecord, Customers
 from tellfirst.store.engine import Database
 from tellfirst.store.gate_facts import Switches
 from tellfirst.store.leases import FencedOffError
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.sends import PlannedSend
-from tellfirst.store.tables import RecipientRow
+from tellfirst.store.tables import RecipientRow, SendRow
 from tests.store.desk import INITIAL, LEASE, TERMINAL, Desk
 from tests.store.make import DAY, NOON, OUTREACH, candidate, claim, paged
 
@@ -168,3 +170,19 @@ def test_customer_without_an_address_is_judged_and_not_sent(desk: Desk) -> None:
 
     assert desk.intend(token, desk.sends.planned(INITIAL, 1), judge=judge) == {}
     assert seen == [None]
+
+
+@pytest.mark.parametrize(("waited", "counts_from"), [(2, 2), (0, 0), (-2, 0), (3_600, 0)])
+def test_a_word_that_waited_for_its_turn_is_not_older_than_what_left_meanwhile(
+    desk: Desk, database: Database, waited: int, counts_from: int
+) -> None:
+    """No gate can have known of it; a clock far ahead of ours leaves it where it was heard."""
+    customer = desk.sends.planned(INITIAL, 1)[0].recipient.customer if desk.open() else ""
+    with database.write() as session:
+        intent = {"state": SendState.INTENT, "intent_at": NOON + timedelta(seconds=waited)}
+        session.execute(update(SendRow).where(col(SendRow.customer_id) == customer).values(**intent))
+    Consents(database).opt_out([customer], channel="sms", at=NOON, source="STOP")
+    (said,) = Customers(database).resolve([customer])[customer].consents
+    assert not said.allowed
+    assert timedelta() <= said.at - (NOON + timedelta(seconds=counts_from)) <= timedelta(microseconds=1)
+    assert waited <= 0 or waited > 60 or said.at > NOON + timedelta(seconds=waited)
