@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from temporalio.client import Client
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
 from tellfirst.channels import receipts
@@ -231,7 +232,9 @@ def on_temporal(work: Callable[[Client], Awaitable[T]]) -> T:
 
     async def connected() -> T:
         try:
-            client = await Client.connect(**temporal_connection(), data_converter=converter)
+            # The SDK tells of its retries on standard output, where the answer of a command stands alone.
+            silent = Runtime(telemetry=TelemetryConfig(logging=None))
+            client = await Client.connect(**temporal_connection(), data_converter=converter, runtime=silent)
         except RuntimeError:
             raise _unreachable() from None
         try:
