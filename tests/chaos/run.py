@@ -13,6 +13,7 @@ from tellfirst.domain.base import Frozen
 from tests.chaos.kinds import (
     approvals,
     boundaries,
+    clock,
     database,
     deploy,
     killed,
@@ -32,6 +33,7 @@ Round = Callable[[Place, Tallies, Random], Awaitable[None]]
 KINDS: Mapping[str, Sequence[Round]] = {
     "approvals": approvals.ROUNDS,
     "boundaries": boundaries.ROUNDS,
+    "clock": clock.ROUNDS,
     "database": database.ROUNDS,
     "deploy": deploy.ROUNDS,
     "killed": killed.ROUNDS,

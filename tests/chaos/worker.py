@@ -12,14 +12,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
-from activities.clock import AttemptClock
 from activities.turns import Turns
 from tellfirst.channels.base import Adapter, Idempotency
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
@@ -192,8 +191,6 @@ def become_worker(environment: Mapping[str, str]) -> int:
     os.environ.update(environment)
     traps = Traps(Path(os.environ["CHAOS_TRAPS"]))
     Trouble(Path(os.environ["CHAOS_TRAPS"])).listen()
-    if os.environ.get("CHAOS_CONTROL") == "wall_clock":  # a control: what this machine's clock says is believed
-        AttemptClock.now = lambda self: datetime.now(UTC)  # type: ignore[method-assign]
     return main((), assemble=partial(assemble, traps))
 
 
