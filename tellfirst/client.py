@@ -95,10 +95,7 @@ class OutreachClient:
     async def running(self) -> set[str]:
         """Returns the names of all outreaches whose workflow runs; one that has just begun may be missing."""
         query = f"WorkflowType='{contract.OUTREACH}' AND ExecutionStatus='Running'"
-        try:
-            return {execution.id async for execution in self._temporal.list_workflows(query)}
-        except RPCError as error:
-            raise _told(error, contract.OUTREACH) from None
+        return {execution.id async for execution in self._temporal.list_workflows(query)}
 
     async def propose(self, proposal: LibraryProposal, change: str) -> None:
         """Proposes a playbook's version under the name of its change, `contract.library_id`.

