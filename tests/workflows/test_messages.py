@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from datetime import UTC, datetime
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -11,7 +12,8 @@ from tellfirst import contract
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Event, Stage
 from tellfirst.domain.message import AnswerKind
 from tellfirst.errors import NotFoundError
-from tests.signing.make import ed25519
+from tellfirst.signing.documents import digest
+from tests.signing.make import ed25519, envelope
 from tests.world import World
 
 
@@ -265,6 +267,23 @@ async def test_nobody_decides_about_a_playbook_that_was_changed(world: World) ->
         answer = await world.client.submit(handle.id, approval)
         assert (answer.accepted, answer.code) == (False, "playbook_changed")
     assert not world.sms.sent
+
+
+async def test_one_approval_of_two_lets_nothing_leave_whatever_the_row_says(world: World) -> None:
+    world.override("late_delivery", {"[approval]\n": "[approval]\nquorum = 2\n"})
+    world.customer()
+    handle = await world.start(world.late("o-1"))
+    assert (await world.approve(handle.id)).status == "pending"
+    world.outreaches.set_status(handle.id, 1, "approved")
+    revision = world.outreaches.revision(handle.id, 1)
+    assert world.app is not None
+    assert revision is not None
+    approvals = world.app.dispatch._approvals
+    assert approvals.holds(revision, now=datetime.now(UTC)) == "not_approved"
+    first = world.envelope(handle.id)
+    second = revision.proposal.decide("approve", "ben", datetime.now(UTC), prior=digest(first.document))
+    assert (await world.client.submit(handle.id, envelope(world.ben, second))).accepted
+    assert approvals.holds(revision, now=datetime.now(UTC)) == ""
 
 
 async def test_an_approval_copied_with_its_rows_to_another_outreach_is_worth_nothing(world: World) -> None:
