@@ -37,7 +37,8 @@ class Receiver:
         if status == 0:
             connection.reset()
             return
-        connection.answer(status, "", retry_after=7 if status == 503 else None)
+        to = {"Location": self.url} if 300 <= status < 400 else {}
+        connection.answer(status, "", retry_after=7 if status == 503 else None, headers=to)
 
 
 R = TypeVar("R", bound=Receiver)
@@ -84,7 +85,7 @@ async def test_a_message_is_posted_signed(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "detail", "wait"), [(500, "500", None), (302, "302", None), (410, "410", None), (503, "503", 7.0)]
+    ("status", "detail", "wait"), [(500, "500", None), (307, "307", None), (410, "410", None), (503, "503", 7.0)]
 )
 async def test_anything_but_2xx_is_no_acknowledgement(
     receiver: Receiver, status: int, detail: str, wait: float | None
