@@ -76,17 +76,18 @@ class Customers:
     def resolve(self, refs: Sequence[str]) -> dict[str, Customer]:
         """Returns the known customers among `refs`, by id."""
         found: dict[str, Customer] = {}
-        customer, point = table(CustomerRow).c, table(ContactPointRow).c
+        customer, point, consent = table(CustomerRow).c, table(ContactPointRow).c, table(ConsentRow).c
         who = select(*(column for column in customer if column.name != "created_at"))
+        said = select(*(consent[name] for name in ("customer_id", "channel", "purpose", "allowed", "at")))
+        where_to = select(point.customer_id, point.channel, point.address, point.usable)
         with self._database.read() as session:
             for chunk in chunks(refs):
                 consents: dict[str, list[Consent]] = defaultdict(list)
-                for c in session.exec(select(ConsentRow).where(col(ConsentRow.customer_id).in_(chunk))):
+                for c in session.execute(said.where(consent.customer_id.in_(chunk))).all():
                     consents[c.customer_id].append(
                         Consent(channel=c.channel, purpose=c.purpose, allowed=c.allowed, at=c.at)
                     )
                 addresses: dict[str, dict[str, Address]] = defaultdict(dict)
-                where_to = select(point.customer_id, point.channel, point.address, point.usable)
                 for p in session.execute(where_to.where(point.customer_id.in_(chunk))).all():
                     addresses[p.customer_id][p.channel] = Address(address=p.address, usable=p.usable)
                 chosen = preferences_of(session, chunk)
