@@ -87,6 +87,8 @@ class Life(RuleBasedStateMachine):
             self._stall()
         if approved:
             self.decide("approve", "good")
+        if approved == "stalled":
+            self.do(world.until(lambda: world.sms.busy))
 
     @rule(
         decision=st.sampled_from(["approve", "approve", "approve", "reject", "request_changes"]),
@@ -320,6 +322,7 @@ class Life(RuleBasedStateMachine):
     def _calm(self) -> None:
         """Waits until nothing is in work but what waits for its provider or for its time."""
         self.do(self._rested())
+        self._oracle.look()
 
     async def _rested(self) -> None:
         until, calm = self.loop.time() + CALM_WITHIN, 0

@@ -35,7 +35,9 @@ class Provider(FakeProvider):
 
     async def send(self, batch: Sequence[Outbound], *, now: datetime) -> list[Answer]:
         """Answers each message as the next reply says, or accepts it."""
+        self.busy = True
         await self.open.wait()
+        self.busy = False
         return [self._answer(message) for message in batch]
 
     def _answer(self, message: Outbound) -> Answer:

@@ -37,7 +37,7 @@ async def test_no_order_of_events_breaks_a_promise(env: WorkflowEnvironment, fig
 
 
 # What must be tried however few examples there are: each happens while two of four messages are at their provider.
-STORIES: dict[str, Callable[[Life], None]] = {
+STORIES: dict[str, Callable[[Life], object]] = {
     "an opt-out": lambda life: life.customer(who=3, what="stops all"),
     "another address": lambda life: life.customer(who=3, what="moves"),
     "a rejection": lambda life: life.decide(decision="reject", how="good"),
@@ -46,13 +46,18 @@ STORIES: dict[str, Callable[[Life], None]] = {
     "an abort": lambda life: life.happen(what="abort"),
     "new workers": lambda life: life.worker(what="replace", step="initial", stand_at=2),
     "a worker who takes the page over": lambda life: life.worker(what="stray", step="initial", stand_at=3),
+    "a pause unheard by who took it over": lambda life: (
+        life.worker(what="stray", step="initial", stand_at=2),
+        life.happen(what="pause"),
+        life.worker(what="wake", step="initial", stand_at=2),
+    ),
 }
 
 
 async def test_each_thing_that_may_happen_while_messages_leave(env: WorkflowEnvironment) -> None:
     lives = here(env)
 
-    def live(happens: Callable[[Life], None], keyed: bool) -> None:
+    def live(happens: Callable[[Life], object], keyed: bool) -> None:
         life = lives()
         life.begin(people=4, keyed=keyed, mail=False, replies=["lost_answer", NOT_SENT], approved="stalled")
         try:
