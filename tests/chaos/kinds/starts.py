@@ -67,10 +67,6 @@ async def detectors(place: Place, seen: Tallies, dice: Random) -> None:
         await shop.detect(1)
         shop.order(3, late=timedelta(days=20))
         await _restarted(shop, seen)
-        swept = [one for one in place.outreaches.all(open_only=True) if one.trigger == TRIGGER]
-        for one in swept:
-            answer = await submit(place, one.id, signed(place.ana, "ana", await planned(place, one.id, number=1)))
-            assert answer.accepted or answer.code == "already_decided", answer
         await shop.settled(seen)
     finally:
         shop.close()
@@ -235,6 +231,7 @@ class Shop:
         """Waits until all who are to be told were, and looks whether nobody was told twice, or of what is long ago."""
         async with asyncio.timeout(180):
             while not all(self._place.texts()[number_of(n)] for n in self._late):
+                await self._approve()
                 await asyncio.sleep(0.2)
         await asyncio.sleep(0.5)
         texts = self._place.texts()
@@ -245,6 +242,14 @@ class Shop:
                 "unauthorised": sum(texts[number_of(n)] for n in self._old),
             }
         )
+
+    async def _approve(self) -> None:
+        """Approves what waits for it."""
+        place = self._place
+        for one in place.outreaches.pending():
+            if one.outreach.startswith(f"outreach/{self._trigger}/"):
+                answer = await submit(place, one.outreach, signed(place.ana, "ana", one))
+                assert answer.accepted or answer.code == "already_decided", answer
 
     def close(self) -> None:
         """Closes the detectors' connections."""
