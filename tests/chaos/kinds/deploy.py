@@ -43,9 +43,12 @@ async def rolled(place: Place, seen: Tallies, dice: Random) -> None:
                 await place.planned(one)
             before = place.texts().total()
             approving = asyncio.create_task(_one_by_one(place, fresh))
-            await until(lambda before=before: place.texts().total() > before, 60)
-            seen.fault("deployment of a worker", await place.roll(**tree))
-            await approving
+            try:
+                await until(lambda before=before: place.texts().total() > before, 60)
+                seen.fault("deployment of a worker", await place.roll(**tree))
+                await approving
+            finally:
+                approving.cancel()  # or it would ask a server for ever that is gone
         seen.saw(await place.outcome(told))
         for one in told:
             # They would wait for a day to tell more, and the first release cannot go on where the second was.

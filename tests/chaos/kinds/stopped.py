@@ -101,8 +101,12 @@ async def _caught(
     for point in points:
         place.traps.arm(point, name)
     approving = asyncio.gather(*(place.approve(place.handle(one), within=120) for one in told))
-    await until(lambda: len(place.traps.sprung()) == before + len(points), 180)
-    await approving
+    try:
+        await until(lambda: len(place.traps.sprung()) == before + len(points), 180)
+        await approving
+    finally:
+        approving.cancel()  # or it would ask a server for ever that is gone
+        place.traps.disarm()
     caught = place.traps.sprung()[before:]
     assert sorted(one.point for one in caught) == sorted(points), caught
     assert all(one.in_flight <= IN_FLIGHT for one in caught), caught
