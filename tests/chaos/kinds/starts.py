@@ -44,7 +44,6 @@ async def duplicates(place: Place, seen: Tallies, dice: Random) -> None:
     await _tell(place, seen, cases)
     await together(*(_again(place, seen, one, case) for one, case in zip(conditions, cases, strict=True)))
     _once(place, seen, [case.told for case in cases])
-    await _control(place, seen)
 
 
 async def detectors(place: Place, seen: Tallies, dice: Random) -> None:
@@ -150,21 +149,6 @@ async def _forgotten(place: Place, name: str) -> bool:
             raise
         await asyncio.sleep(0.2)
     return False
-
-
-async def _control(place: Place, seen: Tallies) -> None:
-    """Shows that customers are told twice of what is started under two names, as detectors without a ledger do."""
-    name = "a condition under another key each time"
-    if name in seen.controls:
-        return
-    condition, told = _condition(place, 1)
-    for key in ("once", "twice"):
-        other = condition.model_copy(update={"key": f"{condition.key}-{key}"})
-        outreach = (await OutreachClient(place.client).start(other)).outreach
-        answer = await submit(place, outreach, signed(place.ana, "ana", await planned(place, outreach, number=1)))
-        assert answer.accepted, answer
-        await place.settled(told.model_copy(update={"outreach": outreach}))
-    seen.controls[name] = place.texts()[number_of(told.first)] == 2
 
 
 # -- detectors
