@@ -43,8 +43,8 @@ class Rates:
     def take(self, channel: str, units: float, *, now: datetime, urgent: bool = False) -> float:
         """Takes the time that `units` need and returns 0, or returns the seconds until it is worth asking again.
 
-        Time that was not used is not made up for. `now` comes from clocks that agree within a second or so; what a wrong
-        one wrote holds nobody up.
+        Time that was not used is not made up for. `now` comes from clocks that agree within a second or so; what a
+        wrong one wrote holds nobody up.
         """
         with self._database.read() as session:
             row = session.get(RateRow, channel)
