@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,16 +62,52 @@ class Wish(Frozen):
     databases: tuple[Literal["sqlite", "postgres"], ...] = ("sqlite", "postgres")
 
 
+class Order:
+    """Says which round is next: by chance one of those that ran least often, on whichever database."""
+
+    def __init__(self, rounds: Sequence[tuple[str, Round]], dice: Random) -> None:
+        self._rounds, self._dice = list(enumerate(rounds)), dice
+        self._runs, self._void = Counter[int](), set[int]()
+
+    def next(self) -> tuple[int, str, Round]:
+        """Returns the number of a round, its kind and the round."""
+        open_ = [one for one in self._rounds if one[0] not in self._void]
+        least = min(self._runs[number] for number, _ in open_)
+        number, (name, one) = self._dice.choice([one for one in open_ if self._runs[one[0]] == least])
+        self._runs[number] += 1
+        return number, name, one
+
+    def void(self, number: int) -> None:
+        """Leaves a round out that had nothing to do here, on this database or for the second time."""
+        self._runs[number] -= 1
+        self._void.add(number)
+
+    def elsewhere(self) -> None:
+        """Takes all rounds in again, for another database."""
+        self._void.clear()
+
+    @property
+    def more(self) -> bool:
+        """Says whether some round has not run that could."""
+        return any(not self._runs[number] for number, _ in self._rounds if number not in self._void)
+
+    @property
+    def exhausted(self) -> bool:
+        """Says whether no round has anything to do here."""
+        return len(self._void) == len(self._rounds)
+
+
 async def provoke(wish: Wish, told: TextIO, kinds: Mapping[str, Sequence[Round]] = KINDS) -> Report:
-    """Runs rounds until the time is over, each kind at least once a database, and returns their sum."""
+    """Runs rounds until the time is over, each at least once where there is no time for more, and returns their sum."""
     dice, seen, begun = Random(wish.seed), Tallies(), time.monotonic()
-    for part, where in enumerate(wish.databases, start=1):
+    order = Order([(name, one) for name in wish.kinds for one in kinds[name]], dice)
+    for part, kind in enumerate(wish.databases, start=1):
         end = begun + 60 * wish.minutes * part / len(wish.databases)
-        each = [(name, one) for name in wish.kinds for one in kinds[name]]
-        rounds, left = _in_turn(each, dice), len(each)
-        while left > 0 or time.monotonic() < end:
-            with _database(where) as url:
-                left -= await _in_one_place(url, rounds, end, seen, dice, told, least=left)
+        last = part == len(wish.databases)
+        order.elsewhere()
+        while not order.exhausted and (time.monotonic() < end or (order.more and (last or not wish.minutes))):
+            with _database(kind) as url:
+                await _in_one_place(url, order, end, seen, dice, told, to_the_last=last or not wish.minutes)
     return seen.report(seed=wish.seed, minutes=round((time.monotonic() - begun) / 60, 1))
 
 
@@ -85,25 +122,26 @@ def _database(kind: str) -> Iterator[str]:
 
 
 async def _in_one_place(
-    url: str, rounds: Iterator[tuple[str, Round]], end: float, seen: Tallies, dice: Random, told: TextIO, *, least: int
-) -> int:
-    """Runs rounds in one installation, `least` of them in any case, until time is over or one fails; counts them."""
-    done = 0
+    url: str, order: Order, end: float, seen: Tallies, dice: Random, told: TextIO, *, to_the_last: bool
+) -> None:
+    """Runs rounds in one installation until time is over (`to_the_last`: until none is left out) or one fails."""
     with tempfile.TemporaryDirectory() as folder:
         async with Place(Path(folder), database_url=url) as place:
             place.people(0)
             async with place.working(WORKERS):
-                while done < least or time.monotonic() < end:
-                    done += 1
-                    if not await _one(*next(rounds), place, seen, dice, told):
+                while not order.exhausted and (time.monotonic() < end or (to_the_last and order.more)):
+                    number, name, one = order.next()
+                    before = seen.kinds.total(), len(seen.controls)
+                    if not await _one(name, one, place, seen, dice, told):
                         break
+                    if before == (seen.kinds.total(), len(seen.controls)):
+                        order.void(number)
             found = await place.verify()
             seen.saw({name: found[name] for name in ("lost", "duplicate", "unauthorised", "after_optout")})
             for sentence in found["promises_broken"]:
                 seen.wrong(f"verify: {sentence}")
             if UNREPLAYABLE in place.logs.read_text(errors="replace"):
                 seen.wrong("a worker met a history that its code does not fit")
-    return done
 
 
 async def _one(name: str, one: Round, place: Place, seen: Tallies, dice: Random, told: TextIO) -> bool:
@@ -121,12 +159,6 @@ async def _one(name: str, one: Round, place: Place, seen: Tallies, dice: Random,
         told.write(f"{name:<12} {faults - before:>4} faults in {took:>5.1f} s, {faults:>5} in all {_short(seen)}\n")
         told.flush()
     return True
-
-
-def _in_turn(each: list[tuple[str, Round]], dice: Random) -> Iterator[tuple[str, Round]]:
-    """Yields all rounds again and again, each time in another order."""
-    while True:
-        yield from dice.sample(each, len(each))
 
 
 def _short(seen: Tallies) -> str:

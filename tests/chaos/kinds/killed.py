@@ -11,7 +11,7 @@ from tests.chaos.points import Point
 from tests.chaos.report import Tallies
 from tests.faults.installation import until
 
-AT_ONCE = 10
+AT_ONCE = 20
 """Outreaches, and processes that die, in one round."""
 
 
