@@ -4,6 +4,7 @@
 import asyncio
 import os
 import socket
+import sys
 from datetime import UTC, datetime, timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -37,6 +38,11 @@ async def polls() -> bool:
 
 
 if __name__ == "__main__":
-    healthy = asyncio.run(polls())
+    try:
+        healthy = asyncio.run(polls())
+    except Exception as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        healthy = False
+    sys.stderr.flush()
     # Not sys.exit: the client's threads can abort the interpreter while it ends, which would read as unhealthy.
     os._exit(0 if healthy else 1)

@@ -28,6 +28,8 @@ ASSUMED = {
     ("Plan", "call_within"): timedelta(hours=1),
     ("SurveyRequest", "after"): -1,
     ("UpkeepReport", "emptied"): Emptied(),
+    ("OnRecord", "status"): "pending",
+    ("OpenedRest", "status"): "pending",
 }
 """What histories leave out and mean nevertheless: no value here ever changes; another meaning is a new field."""
 

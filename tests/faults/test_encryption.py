@@ -31,23 +31,25 @@ from workflows.outreach import OutreachWorkflow
 
 FIRST, SECOND = bytes(range(32)), bytes(range(1, 33))
 PLAIN, SWITCHED, SEALED = "zebulonplain", "zebulonswitched", "zebulonsealed"
-FIELDS = ("subject", "customer", "order", "since", "proposer", "event", "presser", "note", "failure")
+FIELDS = ("subject", "customer", "order", "since", "proposer", "event", "presser", "note")
 
 
 class FailsOnce(dict[str, LoadedPlaybook]):
-    """Is a library whose first reading of all fails, with whatever an exception may say."""
+    """Is a library whose first reading of all fails; of what others raise its kind and place are told."""
 
-    saying = ""
+    failing: type[Exception] | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
-        saying, self.saying = self.saying, ""
-        if saying:
-            raise RuntimeError(f"{saying}-failure at +14155550123")
+        failing, self.failing = self.failing, None
+        if failing is not None:
+            raise failing("+14155550123")
         return super().get(key, default)
 
 
 @asynccontextmanager
-async def working(place: Installation, keys: Sequence[bytes], saying: str = "") -> AsyncIterator[FakeProvider]:
+async def working(
+    place: Installation, keys: Sequence[bytes], failing: type[Exception] | None = None
+) -> AsyncIterator[FakeProvider]:
     """Works with these keys, the newest first, and then rests."""
     settings = Settings.load(
         environment="test",
@@ -60,7 +62,7 @@ async def working(place: Installation, keys: Sequence[bytes], saying: str = "") 
         _env_file=None,
     )
     library, sms = FailsOnce(read_library(settings)), FakeProvider("sms")
-    library.saying = saying
+    library.failing = failing
     adapters: dict[str, Any] = {"sms": sms}
     application = build(settings, loop=asyncio.get_running_loop(), adapters=adapters, library=library)
     converter = encrypting(keys) if keys else DATA_CONVERTER
@@ -115,11 +117,11 @@ async def test_nothing_that_was_said_can_be_read_in_temporals_database(
 ) -> None:
     async with Installation(tmp_path) as place:
         Contacts(place.database).save([], source="helpdesk", through=FAR, now=datetime.now(UTC))
-        async with working(place, [], saying=PLAIN):
+        async with working(place, [], failing=LookupError):
             plain = await begin(place, PLAIN)
             await end(place, plain)
             switched = await begin(place, SWITCHED)
-        async with working(place, [FIRST], saying=SEALED):
+        async with working(place, [FIRST], failing=ArithmeticError):
             sealed = await begin(place, SEALED)
         async with working(place, [SECOND, FIRST]) as sms:
             await asyncio.gather(end(place, sealed), end(place, switched))
@@ -149,6 +151,8 @@ async def test_nothing_that_was_said_can_be_read_in_temporals_database(
     figure(f"histories of the two lives: plain {sizes[0]:,} bytes, encrypted {sizes[1]:,}")
     assert all(found[PLAIN].values()), "the control: what is not encrypted stands there"
     assert stored.count(SEALED.encode()) == 0
+    assert b"LookupError in " in stored, "the control: of what failed at first the text is kept"
+    assert b"ArithmeticError in " not in stored
     assert text.count("encryption-key-id") > 20
     used = {name for name in (key_id(FIRST), key_id(SECOND)) if name.encode() in stored}
     assert used == {key_id(FIRST), key_id(SECOND)}
