@@ -23,7 +23,7 @@ from tests.faults.installation import until
 
 OUTREACHES = 6
 """Told at once in one round."""
-LONGEST_SLEEP = 90.0
+LONGEST_SLEEP = 45.0
 """Seconds after which a sleeper is woken although not all has ended: it may have gone to sleep with a lock."""
 KEYED = (Point.BEFORE_POST,) * 5 + (Point.AFTER_INTENT, Point.AFTER_POST)
 WHERE = {"sms": "without a key", "email": "with a key"}
