@@ -87,7 +87,7 @@ def test_no_template_takes_long_or_says_more_than_it_may(source: str, place: str
         said = rendered(data)
     except (PlaybookError, RenderError, ValidationError):
         said = ""
-    assert time.process_time() - begun < 1.0
+    assert time.process_time() - begun < 3.0
     assert len(said) <= 2 * LIMIT
     assert not any(word in said for word in ("class", "object at 0x", "root:", "globals"))
 
@@ -98,7 +98,7 @@ def test_the_linter_takes_no_time_either(source: str) -> None:
     data["steps"][0]["messages"]["email"]["en"]["doing"] = source
     with suppress(ValidationError):  # longer than a part may be
         assert all(finding.reason.isprintable() for finding in lint(playbook(data)))
-    assert time.process_time() - begun < 2.0
+    assert time.process_time() - begun < 4.0
 
 
 def test_a_plain_one_is_rendered() -> None:
