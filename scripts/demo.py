@@ -24,17 +24,18 @@ ORDERS_PLAYBOOK = "retail/late_delivery"
 def main(arguments: list[str]) -> int:
     """Returns the exit code: 0 when all that is promised was seen to hold, 1 when not, 2 for wrong usage."""
     parser = argparse.ArgumentParser(
-        prog="scripts/demo", usage="scripts/demo [--orders DIR] [--folder DIR] [--stay]", add_help=False
+        prog="scripts/demo", usage="scripts/demo [--orders DIR] [--folder DIR] [--slower N] [--stay]", add_help=False
     )
     parser.add_argument("--orders", type=Path, metavar="DIR")
     parser.add_argument("--folder", type=Path, metavar="DIR", default=ROOT / ".demo")
+    parser.add_argument("--slower", type=int, metavar="N", default=1, choices=range(1, 11))
     parser.add_argument("--stay", action="store_true")
     given = parser.parse_args(arguments)
     catch_signals()
     folder = given.folder.absolute()
     stage = Stage(folder, Screen())
     try:
-        play(stage, given.orders and given.orders.absolute(), stay=given.stay)
+        play(stage, given.orders and given.orders.absolute(), slower=given.slower, stay=given.stay)
     except Stopped as stopped:
         _note("stopping")
         return 128 + stopped.number
@@ -55,8 +56,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def play(stage: Stage, orders: Path | None, *, stay: bool = False) -> None:
-    """Plays one story from beginning to end; with `stay` all runs on until somebody ends it."""
+def play(stage: Stage, orders: Path | None, *, slower: int = 1, stay: bool = False) -> None:
+    """Plays one story from beginning to end, so many times `slower`; with `stay` all runs on until somebody ends it."""
     began, now, screen = time.monotonic(), datetime.now(UTC).replace(microsecond=0), stage.screen
     if orders:
         check(orders)
@@ -71,7 +72,7 @@ def play(stage: Stage, orders: Path | None, *, stay: bool = False) -> None:
         "has just made their keys."
     )
     stage.make_keys()
-    show_durations(screen, [ORDERS_PLAYBOOK] if orders else list(DURATIONS))
+    show_durations(screen, [ORDERS_PLAYBOOK] if orders else list(DURATIONS), slower=slower)
     ui = stage.start_temporal()
     stage.start_worker()
     screen.say("Temporal, a worker and the web process run. You can watch every workflow, and the dashboard, here:")

@@ -12,31 +12,37 @@ from pydantic import TypeAdapter
 
 from tellfirst.cli.output import length
 
-_APPROVAL = {"approval.remind_after": "PT15S", "approval.escalate_after": "PT20S", "approval.expires_after": "PT34S"}
-_UPDATE = {"steps.update-1.after": "PT45S", "steps.update-1.lead": "PT10S"}
-DURATIONS: dict[str, dict[str, str]] = {
-    "retail/late_delivery": {**_APPROVAL, **_UPDATE, "measure.window": "PT40S"},
-    "subscription/payment_failed": {**_APPROVAL, **_UPDATE, "measure.window": "PT40S"},
+_APPROVAL = {"approval.remind_after": 15, "approval.escalate_after": 20, "approval.expires_after": 34}
+_UPDATE = {"steps.update-1.after": 45, "steps.update-1.lead": 10}
+DURATIONS: dict[str, dict[str, int]] = {
+    "retail/late_delivery": {**_APPROVAL, **_UPDATE, "measure.window": 40},
+    "subscription/payment_failed": {**_APPROVAL, **_UPDATE, "measure.window": 40},
     "cloud/service_disruption": {
         **_APPROVAL,
         **_UPDATE,
-        "steps.update-2.after": "PT60S",
-        "steps.update-2.lead": "PT10S",
-        "measure.window": "PT20S",
+        "steps.update-2.after": 60,
+        "steps.update-2.lead": 10,
+        "measure.window": 20,
     },
 }
-"""What is changed, by playbook and key. Promises count from planning, the window from the moment people are drawn."""
+"""What is changed, in seconds, by playbook and key.
+
+Promises count from planning, the window from the moment people are drawn.
+"""
 
 _TABLE = re.compile(r"\[+([^\]]+)\]+")
 _DURATION = TypeAdapter(timedelta)
 
 
-def shorten(library: Path, folder: Path, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Copies playbooks to `folder`; returns a row per key for the screen: the key, then each playbook's change."""
+def shorten(library: Path, folder: Path, names: Sequence[str], *, slower: int = 1) -> list[tuple[str, ...]]:
+    """Copies playbooks to `folder`, with durations so many times as long; returns a row per key for the screen.
+
+    A row is the key, then each playbook's change.
+    """
     folder.mkdir()
     told: dict[str, dict[str, str]] = {}
     for name in names:
-        wanted = DURATIONS[name]
+        wanted = {key: f"PT{seconds * slower}S" for key, seconds in DURATIONS[name].items()}
         text = (library / f"{name}.toml").read_text(encoding="utf-8")
         changed = replaced(text, wanted)
         (folder / f"{Path(name).name}.toml").write_text(changed, encoding="utf-8")

@@ -21,13 +21,13 @@ INCIDENT = Path("incident.json")
 DOWN = "outreach/service_disruption/inc-2041/1"
 
 
-def show_durations(screen: Screen, names: Sequence[str] = tuple(DURATIONS)) -> None:
+def show_durations(screen: Screen, names: Sequence[str] = tuple(DURATIONS), *, slower: int = 1) -> None:
     """Cuts the playbooks' durations to seconds and says so."""
     screen.say(
         "The playbooks are those of the library word for word, but for these durations, which are cut to seconds. "
         "The clock is the real one."
     )
-    rows = shorten(LIBRARY, Path("playbooks"), names)
+    rows = shorten(LIBRARY, Path("playbooks"), names, slower=slower)
     screen.table(("duration", *(Path(name).name for name in names)), rows)
 
 

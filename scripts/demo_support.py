@@ -41,7 +41,8 @@ def close_window(stage: Stage, record: Record, outreaches: Sequence[str], behavi
     # A second more, because the import below says in whole seconds up to when its contacts are complete.
     closes = max(record.window_end(outreach) for outreach in outreaches) + timedelta(seconds=1)
     stage.screen.say(f"Contacts count until {clock(closes)}. Waiting for that.")
-    stage.wait("the end of the window", lambda: datetime.now(UTC) >= closes, within=120)
+    left = (closes - datetime.now(UTC)).total_seconds()
+    stage.wait("the end of the window", lambda: datetime.now(UTC) >= closes, within=left + 10)
     first = behaviours[0]
     stage.screen.say(
         "The customers are simulated. Each looks into the outbox folder, as people look at their phones: of those who "

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -147,26 +148,35 @@ async def _in_one_place(
 async def _one(name: str, one: Round, place: Place, seen: Tallies, dice: Random, told: TextIO) -> bool:
     """Runs one round and returns whether it came to its end."""
     begun, before = time.monotonic(), seen.kinds.total()
+    running = asyncio.ensure_future(one(place, seen, dice))
+    failed = ""
     try:
         async with asyncio.timeout(LONGEST):
-            await one(place, seen, dice)
+            await asyncio.wait({running})
+            running.result()
     except Exception as error:
-        seen.wrong(f"{name}: {type(error).__name__} {error}")
-        _keep(place, name)
-        return False
-    finally:
-        took, faults = time.monotonic() - begun, seen.kinds.total()
-        told.write(f"{name:<12} {faults - before:>4} faults in {took:>5.1f} s, {faults:>5} in all {_short(seen)}\n")
-        told.flush()
-    return True
+        at = running.get_stack()[-1] if not running.done() else None
+        where = f", at {Path(at.f_code.co_filename).name}:{at.f_lineno}" if at else ""
+        failed = f"{name}: {type(error).__name__} {error}{where}"
+        seen.wrong(failed)
+        running.cancel()
+        await asyncio.wait({running}, timeout=30)  # what then goes on all the same ends with the place
+        _keep(place, name, "".join(traceback.format_exception(error)))
+    took, faults = time.monotonic() - begun, seen.kinds.total()
+    told.write(f"{name:<12} {faults - before:>4} faults in {took:>5.1f} s, {faults:>5} in all {_short(seen)}\n")
+    if failed:
+        told.write(f"  failed: {failed}\n")
+    told.flush()
+    return not failed
 
 
 def _short(seen: Tallies) -> str:
     return " ".join(f"{name}={count}" for name, count in sorted(seen.found.items()) if count)
 
 
-def _keep(place: Place, name: str) -> None:
+def _keep(place: Place, name: str, failure: str) -> None:
     """Keeps the logs of a place in which a round failed, for who looks for the cause."""
     kept = Path(tempfile.mkdtemp(prefix=f"chaos-{name}-"))
+    (kept / "failure").write_text(failure)
     for log in place.folder.glob("*.log"):
         (kept / log.name).write_bytes(log.read_bytes())

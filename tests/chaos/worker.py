@@ -6,6 +6,7 @@ second instead of four, and a matrix of faults starts hundreds.
 """
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -37,6 +38,8 @@ from workers.__main__ import leave, main
 from workers.providers import build_adapters
 from workers.wiring import Application, build
 
+DIE_WITH_PARENT = 1
+"""Linux's PR_SET_PDEATHSIG: nothing of a run that was broken off goes on."""
 Judge = Callable[[Switches, dict[str, RowFacts]], dict[str, Verdict] | str]
 
 
@@ -201,6 +204,8 @@ def serve() -> None:
     sys.stdout.flush()
     while line := sys.stdin.readline():
         if (child := os.fork()) == 0:
+            if sys.platform == "linux":
+                ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             null = os.open(os.devnull, os.O_RDONLY)
             os.dup2(null, 0)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -86,7 +87,8 @@ def orders(tmp_path: Path) -> Path:
 def test_the_demo_does_what_it_says(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     # What the person has configured elsewhere must not reach the demo.
-    process = demo("--folder", folder, TELLFIRST_SMS="twilio", TEMPORAL_ADDRESS="127.0.0.1:1", TEMPORAL_API_KEY="x")
+    elsewhere = {"TELLFIRST_SMS": "twilio", "TEMPORAL_ADDRESS": "127.0.0.1:1", "TEMPORAL_API_KEY": "x"}
+    process = demo("--folder", folder, "--slower", "2", **elsewhere)  # other tests run beside it
     out, err = process.communicate()
     assert process.returncode == 0, out + err
     assert "\033" not in out
@@ -229,6 +231,18 @@ def test_durations_are_replaced_and_nothing_else(part: Callable[[str], ModuleTyp
     changed = playbooks.replaced(text, {"steps.update-1.after": "PT45S", "measure.window": "PT40S"})
     different = [new for old, new in zip(text.splitlines(), changed.splitlines(), strict=True) if old != new]
     assert different == ['window = "PT40S"', 'after = "PT45S"']
+
+
+def test_durations_can_be_cut_less(part: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    playbooks = part("demo_playbooks")
+    told = {}
+    for slower in (1, 3):
+        folder = tmp_path / str(slower)
+        playbooks.shorten(LIBRARY, folder, ["retail/late_delivery"], slower=slower)
+        told[slower] = tomllib.loads((folder / "late_delivery.toml").read_text())
+    quick, slow = (playbooks.durations(told[slower]) for slower in (1, 3))
+    for key in playbooks.DURATIONS["retail/late_delivery"]:
+        assert int(slow[key][2:-1]) == 3 * int(quick[key][2:-1])
 
 
 def test_a_duration_that_is_not_there_is_not_passed_over(part: Callable[[str], ModuleType]) -> None:
