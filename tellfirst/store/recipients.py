@@ -123,7 +123,8 @@ class Recipients:
                 row.c.verdict == ELIGIBLE,
                 row.c.channel == channel,
             )
-            .order_by(row.c.position)
+            # By the page too, which nobody has: or PostgreSQL does not see that the index is in this order.
+            .order_by(row.c.page, row.c.position)
             .limit(limit)
         )
         with self._database.read() as session:
