@@ -179,7 +179,8 @@ class OutreachClient:
                 rpc_timeout=ANSWER_WITHIN,
             )
             return answer
-        except WorkflowUpdateRPCTimeoutOrCancelledError:
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            _let_be_cancelled(error)
             raise UnreachableError(
                 "the decision is not confirmed: no worker answered, and it may still be applied",
                 where=outreach,
@@ -205,7 +206,8 @@ class OutreachClient:
                 rpc_timeout=ANSWER_WITHIN,
             )
             return answer
-        except WorkflowUpdateRPCTimeoutOrCancelledError:
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            _let_be_cancelled(error)
             raise UnreachableError(
                 "the draft is not confirmed: no worker answered, and it may still be taken",
                 where=outreach,
@@ -294,6 +296,12 @@ def refuse_addresses(condition: Condition) -> str:
 def hash_of(envelope: DecisionEnvelope) -> str:
     """Returns a short name for this very envelope."""
     return hashlib.sha256(envelope.model_dump_json().encode()).hexdigest()[:16]
+
+
+def _let_be_cancelled(error: WorkflowUpdateRPCTimeoutOrCancelledError) -> None:
+    """Raises CancelledError where it was the caller who gave up: the SDK says the same of a server that is silent."""
+    if isinstance(error.__cause__, asyncio.CancelledError):
+        raise error.__cause__
 
 
 def _told(error: RPCError, where: str) -> Exception:

@@ -83,7 +83,7 @@ def detect(
                     for one in waiting
                 ],
             )
-            await tell_all(tellfirst, changed, at=instant)
+            await tell_all(tellfirst, changed)
             return seen
 
         # Connected first: nothing is admitted while nothing can be started.
@@ -110,12 +110,13 @@ async def start_all(client: OutreachClient, conditions: Sequence[Condition]) -> 
             step(1)
 
 
-async def tell_all(client: OutreachClient, outreaches: Sequence[str], *, at: datetime) -> None:
+async def tell_all(client: OutreachClient, outreaches: Sequence[str]) -> None:
     """Tells running outreaches that a sweep saw their condition grow or end; they look for themselves."""
     with progress("telling", len(outreaches)) as step:
         for outreach in outreaches:
             with suppress(NotFoundError):  # it ended meanwhile
-                await client.tell(outreach, "condition_changed", event_id=f"sweep:{at.isoformat()}")
+                # Under no name: two sweeps in one second may each have seen it grow, and looking costs little.
+                await client.tell(outreach, "condition_changed")
             step(1)
 
 

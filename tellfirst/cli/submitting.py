@@ -8,6 +8,7 @@ from tellfirst.cli.ssh_key import sign
 from tellfirst.cli.unconfirmed import Unconfirmed
 from tellfirst.cli.wiring import Installation, with_outreaches
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope
+from tellfirst.errors import UnreachableError
 from tellfirst.signing.kinds import Decision
 
 
@@ -28,6 +29,13 @@ def _submit(
     kept = Unconfirmed(here.settings.data_dir / "unconfirmed")
     envelope = kept.find(document) or sign(document, key)
     kept.keep(document, envelope)
-    answer = with_outreaches(lambda client: client.submit(workflow, envelope))
+    try:
+        answer = with_outreaches(lambda client: client.submit(workflow, envelope))
+    except KeyboardInterrupt:
+        raise UnreachableError(
+            "the decision is not confirmed: you did not wait, and it may still be applied",
+            where=workflow,
+            remedy="run the same command again; it counts once",
+        ) from None
     kept.drop(document)
     return answer, envelope

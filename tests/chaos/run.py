@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 from tellfirst.domain.base import Frozen
 from tests.chaos.kinds import (
@@ -155,9 +155,7 @@ async def _one(name: str, one: Round, place: Place, seen: Tallies, dice: Random,
             await asyncio.wait({running})
             running.result()
     except Exception as error:
-        at = running.get_stack()[-1] if not running.done() else None
-        where = f", at {Path(at.f_code.co_filename).name}:{at.f_lineno}" if at else ""
-        failed = f"{name}: {type(error).__name__} {error}{where}"
+        failed = f"{name}: {type(error).__name__} {error}{_where(running)}"
         seen.wrong(failed)
         running.cancel()
         await asyncio.wait({running}, timeout=30)  # what then goes on all the same ends with the place
@@ -168,6 +166,16 @@ async def _one(name: str, one: Round, place: Place, seen: Tallies, dice: Random,
         told.write(f"  failed: {failed}\n")
     told.flush()
     return not failed
+
+
+def _where(running: "asyncio.Future[None]") -> str:
+    """Says what a round waits for that goes on."""
+    waits: Any = running.get_coro() if isinstance(running, asyncio.Task) and not running.done() else None
+    lines = []
+    while frame := getattr(waits, "cr_frame", None):
+        lines.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+        waits = waits.cr_await
+    return f" in {' > '.join(lines)}" if lines else ""
 
 
 def _short(seen: Tallies) -> str:

@@ -20,7 +20,7 @@ from tellfirst.contract import Stage
 from tellfirst.errors import NotFoundError
 from tellfirst.settings import Settings
 from tellfirst.store.engine import Database, open_engine
-from tellfirst.store.migrations import migrate
+from tests.empty import place_database
 from tests.world import World
 
 NOWHERE = "127.0.0.1:1"
@@ -86,8 +86,8 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.fixture
 def database(shell: Shell) -> Iterator[Database]:
     """Is the database of that installation."""
+    place_database(shell.folder / "tellfirst.db")
     engine = open_engine(shell.settings.database)
-    migrate(engine)
     made = Database(engine)
     yield made
     made.close()

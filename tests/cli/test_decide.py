@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import threading
@@ -364,6 +365,24 @@ async def test_a_signal_is_left_while_no_worker_is_alive(office: Office) -> None
     )
     await office.world.work()
     await office.until(lambda: len(office.world.sms.sent) == 1)
+
+
+async def test_whoever_does_not_wait_is_told_that_it_may_count(office: Office) -> None:
+    outreach = await planned(office)
+    await office.world.rest()
+    kept = office.world.folder / "unconfirmed"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PATIENT, "approve", outreach, "--key", str(office.eve.key), "--yes"),
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **office.shell.environment},
+    )
+    await office.until(lambda: kept.exists() and list(kept.iterdir()))
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), PATIENCE.total_seconds())
+    assert process.returncode == 1
+    assert b"the decision is not confirmed: you did not wait, and it may still be applied" in err
+    assert len(list(kept.iterdir())) == 1
+    await office.world.work()
 
 
 async def test_an_unconfirmed_decision_run_again_is_the_same_decision(

@@ -143,6 +143,22 @@ async def test_each_subject_is_admitted_once_and_each_condition_started(office: 
         await world.env.client.get_workflow_handle(one.outreach).terminate("the test is over")
 
 
+async def test_however_many_sweeps_there_are_in_one_second_nobody_is_forgotten(office: Office) -> None:
+    world, now = office.world, datetime.now(UTC).replace(microsecond=0)
+    for number in (1, 2, 3):
+        world.customer(f"c-{number}")
+        url = orders(world.folder, (f"o-{number}", f"c-{number}", 30), now=now)
+        words = ("detect", "late_delivery", "--source-url", url, "--at", now.isoformat(), "--json")
+        (condition,) = (await office.run(*words)).document["conditions"]
+        outreach = f"outreach/late_delivery/{condition['key']}/1"
+
+        def known() -> int:
+            return sum(one.plan.recipients for one in world.outreaches.pending())
+
+        await world.until(lambda wanted=number: known() == wanted)
+    await world.env.client.get_workflow_handle(outreach).terminate("the test is over")
+
+
 async def test_who_asks_for_a_sweep_asks_for_what_it_found_and_not_for_what_waited(office: Office) -> None:
     """An earlier sweep died before it started anything."""
     world, now = office.world, datetime.now(UTC).replace(microsecond=0)

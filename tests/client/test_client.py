@@ -1,5 +1,6 @@
 """Starts what a server under load first says it does not know, and tells a namespace that is not there."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from tellfirst.client import OutreachClient
+from tellfirst.contract import DecisionEnvelope
 from tellfirst.errors import UnreachableError
 
 
@@ -30,6 +32,15 @@ async def test_a_start_is_asked_for_again(env: WorkflowEnvironment) -> None:
     handle = env.client.get_workflow_handle(name)
     assert (await handle.describe()).workflow_type == "Resume"
     await handle.terminate()
+
+
+async def test_whoever_submits_can_be_cancelled(env: WorkflowEnvironment) -> None:
+    client = OutreachClient(env.client)
+    nobody_answers = await client.resume_all("20260101T000000Z-efgh")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await client.submit(nobody_answers, DecisionEnvelope(document={}, signature=""))
+    await env.client.get_workflow_handle(nobody_answers).terminate()
 
 
 async def test_a_namespace_that_is_not_there_is_told(env: WorkflowEnvironment) -> None:
