@@ -24,7 +24,7 @@ VICTIMS, TIMES = 4, 3
 """Outreaches that all kinds of decisions are tried on, and how often each is on each of them."""
 CASES = 10
 """Outreaches of each other kind of fault in one round."""
-CROWDED, CROWD = 5, 20
+CROWDED, CROWD = 10, 20
 """Outreaches that many people approve at once in one round, and how many they are."""
 Make = Callable[[], DecisionEnvelope]
 

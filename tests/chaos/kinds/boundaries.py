@@ -110,7 +110,7 @@ async def changes(place: Place, seen: Tallies, dice: Random) -> None:
             wished.append((change, point))
             scenes.append(await _scene(place, change, usual))
             continue
-        seen.fault(f"{change} {point}")
+        seen.fault(f"{change} at a boundary")
         seen.saw({"after_gate": found.passed})
         seen.saw({"after_optout" if change == "opt-out" else "unauthorised": len(found.late)})
         if found.late:
@@ -219,4 +219,4 @@ async def _control() -> dict[str, bool]:
     return {f"no gate, {change}": bool(one.late) and seen.get(change, True) for change, one in found.items()}
 
 
-ROUNDS = (changes,)
+ROUNDS = (changes, changes)

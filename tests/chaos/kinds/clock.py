@@ -69,7 +69,7 @@ async def _leave(place: Place, clocks: "Clocks", seen: Tallies, dice: Random) ->
     place.traps.disarm()
     clocks.set([0] * len(WRONG))
     for dead in place.traps.sprung()[sprung:]:
-        seen.fault("sigkill with a wrong clock", in_flight=dead.in_flight)
+        seen.fault(f"sigkill {dead.point}", in_flight=dead.in_flight)
     return list(told)
 
 

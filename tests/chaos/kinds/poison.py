@@ -37,12 +37,19 @@ FACTS: Mapping[str, Facts] = {
     "a number for a date": {"promised_at": 20261120},
 }
 ADDRESSES = ("nonsense", "+", "0000", "+1415", "+1415555000012345678", "+1415555\r\n0001", "javascript:alert(1)")
+TIMES = 10
+"""Outreaches with poisoned rows in one round."""
 POISONED = "poison"
 """What a customer's order is called about whom a template fails."""
 
 
 async def rows(place: Place, seen: Tallies, dice: Random) -> None:
-    """Tells customers of whom some have facts that make no text, and some an address that is none."""
+    """Tells customers of whom some have facts that make no text, and some an address that is none, again and again."""
+    for _ in range(TIMES):
+        await _rows(place, seen, dice)
+
+
+async def _rows(place: Place, seen: Tallies, dice: Random) -> None:
     first = place.strangers(GOOD + len(FACTS) + len(ADDRESSES))
     good, spoiled = first + GOOD, first + GOOD + len(FACTS)
     records = [
@@ -64,7 +71,7 @@ async def rows(place: Place, seen: Tallies, dice: Random) -> None:
 
 async def templates(place: Place, seen: Tallies, dice: Random) -> None:
     """Tells customers by a template that fails for some of them."""
-    poisoned = dice.randint(3, 6)
+    poisoned = dice.randint(10, 14)
     first = place.strangers(GOOD + poisoned)
     good = first + GOOD
     subjects = [

@@ -31,7 +31,7 @@ from tests.faults.installation import TEMPORAL
 
 CONDITIONS, MOST = 10, 20
 """Conditions of one round, and how many starts of one there are at most at once."""
-PAIRS, BY_COMMAND = 10, 2
+PAIRS, BY_COMMAND = 20, 2
 """Pairs of sweeps at once in one round, and how many of them are commands in processes of their own."""
 TRIGGER = "swept_delivery"
 FORGOTTEN = 40.0

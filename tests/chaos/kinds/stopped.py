@@ -137,6 +137,8 @@ def _repeated(place: Place) -> int:
 
 ROUNDS = (
     partial(asleep, "sms", KEYLESS),
+    partial(asleep, "sms", KEYLESS),
+    partial(asleep, "email", KEYED),
     partial(asleep, "email", KEYED),
     told_to_stop,
     unfenced,

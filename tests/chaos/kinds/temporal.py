@@ -17,7 +17,7 @@ from tests.chaos.place import IN_FLIGHT, Place, Told, alive
 from tests.chaos.report import Tallies
 from tests.faults.installation import until
 
-TIMES = 5
+TIMES = 6
 """Deaths in each situation, in one round."""
 PEOPLE = 24
 """Recipients of an outreach that leaves meanwhile: three pages."""
@@ -211,4 +211,4 @@ def answers(history: WorkflowHistory) -> int:
     return sum(bool(json.loads(payload.data).get("accepted")) for payload in payloads)
 
 
-ROUNDS: tuple[Callable[[Place, Tallies, Random], Awaitable[Any]], ...] = (deaths, approvals)
+ROUNDS: tuple[Callable[[Place, Tallies, Random], Awaitable[Any]], ...] = (deaths, deaths, approvals)
