@@ -1,6 +1,7 @@
 """The application as production wires it, on a real Temporal server whose clock the tests move."""
 
 import asyncio
+import gc
 import sysconfig
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -50,3 +51,14 @@ async def world(env: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator[World
     made = World(env, tmp_path, loop=asyncio.get_running_loop())
     async with made:
         yield made
+
+
+def pytest_collection_finish() -> None:
+    """Lets the collection of garbage pass over what stays: thousands of tests, and all that is imported."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Lets it have everything again, or libraries would be told of leaks."""
+    gc.unfreeze()
