@@ -83,6 +83,8 @@ class Place(Installation):
             "TELLFIRST_EMAIL_API_KEY": API_KEY,
             "TELLFIRST_EMAIL_API_BASE": self.provider.base_url,
         }
+        # A workflow is deleted when the server knows that its end was worked off: every half minute otherwise.
+        self.server_flags = ('history.transferProcessorUpdateAckInterval="500ms"',)
         self.crew: set[int] = set()
         self._customers, self._keys = 0, 0
         self._asked = asyncio.Lock()

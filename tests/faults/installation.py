@@ -109,6 +109,7 @@ class Installation:
         self.controls, self.matters = Controls(self.database), Matters(self.database)
         self.decisions = Decisions(self.database)
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.server_flags: tuple[str, ...] = ()
 
     async def __aenter__(self) -> Self:
         await self.start_temporal()
@@ -120,6 +121,7 @@ class Installation:
             *(str(TEMPORAL), "server", "start-dev", "--port", str(self.port), "--log-level", "error"),
             *("--ui-port", str(self.ui_port)),
             *("--db-filename", str(self.temporal_file)),
+            *(p for flag in self.server_flags for p in ("--dynamic-config-value", flag)),
             *(p for key in contract.SEARCH_ATTRIBUTES for p in ("--search-attribute", _typed(key))),
             log=self.folder / "server.log",
         )

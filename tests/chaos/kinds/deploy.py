@@ -21,8 +21,8 @@ from tests.chaos.report import Tallies
 from tests.faults.installation import ROOT, until
 from tests.world import HISTORIES
 
-OUTREACHES = 8
-"""Told at once, at the beginning of each deployment."""
+OUTREACHES, HALF = 8, 4
+"""Planned at the beginning of each deployment, and how many of them are approved before it."""
 PATCHED = "core_patch"
 """How the SDK names the event by which a life remembers which way it took."""
 BEGINS = "        running: dict[asyncio.Task[PageReport], int] = {}\n"
@@ -42,13 +42,17 @@ async def rolled(place: Place, seen: Tallies, dice: Random) -> None:
             for one in fresh:
                 await place.planned(one)
             before = place.texts().total()
-            approving = asyncio.create_task(_one_by_one(place, fresh))
+            approving = asyncio.create_task(_one_by_one(place, fresh[:HALF]))
             try:
                 await until(lambda before=before: place.texts().total() > before, 60)
-                seen.fault("deployment of a worker", await place.roll(**tree))
+                rolling = asyncio.create_task(place.roll(**tree))
                 await approving
+                approving = asyncio.create_task(_one_by_one(place, fresh[HALF:-1]))
+                seen.fault("deployment of a worker", await rolling)
+                await approving
+                await place.approve(place.handle(fresh[-1]), within=120)  # on its way when no old worker is left
             finally:
-                approving.cancel()  # or it would ask a server for ever that is gone
+                approving.cancel()
         seen.saw(await place.outcome(told))
         for one in told:
             # They would wait for a day to tell more, and the first release cannot go on where the second was.
