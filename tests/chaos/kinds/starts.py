@@ -34,7 +34,7 @@ CONDITIONS, MOST = 10, 20
 PAIRS, BY_COMMAND = 20, 2
 """Pairs of sweeps at once in one round, and how many of them are commands in processes of their own."""
 TRIGGER = "swept_delivery"
-FORGOTTEN = 40.0
+FORGOTTEN = 120.0
 """Seconds within which the server has deleted a workflow, if it has not much else to do."""
 
 
