@@ -229,6 +229,15 @@ async def test_another_outreach_made_to_look_approved(approved: Approved, told: 
             (f"UPDATE revisions SET {proposal}, {plan} WHERE outreach_id = ?", (genuine, genuine, other)),
             (copied, (other, genuine)),
         ],
+        [  # its people too: whoever was told would be told again
+            (f"UPDATE revisions SET {proposal}, {plan} WHERE outreach_id = ?", (genuine, genuine, other)),
+            (copied, (other, genuine)),
+            *(("DELETE FROM " + table + " WHERE outreach_id = ?", (other,)) for table in ("recipients", "pages")),
+            *(
+                (f"UPDATE {table} SET outreach_id = ? WHERE outreach_id = ?", (other, genuine))
+                for table in ("recipients", "pages")
+            ),
+        ],
     ):
 
         def change(database: sqlite3.Connection, statements: Any = statements) -> None:
