@@ -92,6 +92,14 @@ class OutreachClient:
             return True
         return False
 
+    async def terminate(self, outreach: str, reason: str) -> None:
+        """Ends the workflow of an outreach where it stands, if one runs; raises UnreachableError."""
+        try:
+            await self._handle(outreach).terminate(reason)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise _told(error, outreach) from None
+
     async def running(self) -> set[str]:
         """Returns the names of all outreaches whose workflow runs; one that has just begun may be missing."""
         query = f"WorkflowType='{contract.OUTREACH}' AND ExecutionStatus='Running'"

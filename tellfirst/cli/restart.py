@@ -53,6 +53,9 @@ async def _restart(
     for name in chosen:
         if name in runs:
             continue
+        if replace:
+            # Before the release, or the one that ends could be the one that takes the row.
+            await client.terminate(name, f"replaced by {by}")
         # Before the start: a workflow that finds the row taken ends as a duplicate.
         condition = here.restarts.release(name, by=by, at=datetime.now(UTC))
         if await client.restart(condition, replace=replace):
