@@ -53,7 +53,8 @@ async def _restart(
     for name in chosen:
         if name in runs:
             continue
-        if replace:
+        record = here.outreaches.get(name)
+        if replace and record is not None and not record.ending:  # all others are refused, and nothing of them ends
             # Before the release, or the one that ends could be the one that takes the row.
             await client.terminate(name, f"replaced by {by}")
         # Before the start: a workflow that finds the row taken ends as a duplicate.

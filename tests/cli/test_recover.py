@@ -91,6 +91,17 @@ def test_a_log_tells_what_left_what_did_not_and_what_may_have(shell: Shell, data
     assert (known.covers("sms"), known.covers("email")) == (True, False)
 
 
+async def test_what_the_database_does_not_know_yet_is_not_ended_by_a_restart(office: Office) -> None:
+    world = office.world
+    world.customer("c-1")
+    await world.rest()
+    handle = await world.start(world.late("o-1"))
+    done = await office.run("restart", handle.id, "--replace")
+    assert (done.code, "was never planned" in done.err) == (1, True)
+    await world.work()
+    await world.planned(handle.id)
+
+
 async def test_what_has_no_workflow_is_stuck_and_goes_on(office: Office) -> None:
     world = office.world
     world.customer("c-1")
