@@ -31,7 +31,7 @@ from tests.chaos.place import Place
 from tests.chaos.report import Report, Tallies
 from tests.postgres import started
 
-Round = Callable[[Place, Tallies, Random], Awaitable[None]]
+Round = Callable[[Place, Tallies, Random], Awaitable[object]]
 KINDS: Mapping[str, Sequence[Round]] = {
     "approvals": approvals.ROUNDS,
     "boundaries": boundaries.ROUNDS,

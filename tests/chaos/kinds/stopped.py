@@ -30,8 +30,11 @@ WHERE = {"sms": "without a key", "email": "with a key"}
 KEYLESS = (*Point, Point.BEFORE_POST, Point.BEFORE_POST)
 
 
-async def asleep(channel: str, points: Sequence[Point], place: Place, seen: Tallies, dice: Random) -> None:
-    """Lets workers sleep at some points until others have ended all, wakes them up, and looks at what they sent."""
+async def asleep(channel: str, points: Sequence[Point], place: Place, seen: Tallies, dice: Random) -> bool:
+    """Lets workers sleep at some points until others have ended all, wakes them up, and looks at what they sent.
+
+    Returns whether they slept so long: where one of them holds the lock of a SQLite file, nobody can end anything.
+    """
     repeated = _repeated(place)
     told, sleepers = await _caught(place, points, "SIGSTOP", channel, dice)
     rested = False
@@ -59,6 +62,7 @@ async def asleep(channel: str, points: Sequence[Point], place: Place, seen: Tall
             seen.wrong("stopped: the provider has a key, and yet something is held")
         if _repeated(place) == repeated:
             seen.wrong("stopped: no key was seen twice, so nothing was tried")
+    return rested
 
 
 async def told_to_stop(place: Place, seen: Tallies, dice: Random) -> None:
