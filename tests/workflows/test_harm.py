@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlmodel import col, select
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.testing import ActivityEnvironment
 
@@ -32,6 +33,7 @@ AGES_AGO = {
     "detected_at": datetime(2020, 1, 1, tzinfo=UTC),
     "facts": {},
 }
+TIMER = EventType.EVENT_TYPE_TIMER_STARTED
 NUMBERS = iter(range(1_000_000))
 
 
@@ -57,6 +59,9 @@ async def rounds(world: World, count: int = 1) -> None:
     )
     world.ends(handle)
     await world.pass_time(handle, minutes=15 * count + 1)
+    # What it says to an outreach is lost with it where it ends before the server has passed that on.
+    while [event.event_type async for event in handle.fetch_history_events()].count(TIMER) <= count:
+        await asyncio.sleep(0.05)
     await handle.terminate()
 
 
