@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from temporalio import activity
-
 from activities.affected import Affected
+from activities.beat import Beat
 from activities.behind import Behind
 from tellfirst.domain.condition import Facts, Subject, personal_pattern
 from tellfirst.domain.message import Channel
@@ -48,9 +47,10 @@ class Audience:
 
     def gather(self, case: OutreachRecord, revision: int, playbook: Playbook, now: datetime) -> None:
         """Keeps a verdict about each affected subject that no revision has planned for yet."""
+        beat = Beat()
         for gone in self._recipients.discard(case.id, revision):
-            activity.heartbeat(gone)
-        position, rules = 0, Rules(playbook, planned_steps(playbook, now))
+            beat.tell(gone)
+        position, rules = 0, Rules(playbook, planned_steps(playbook, now), self._channels)
         with Behind() as behind:
             for fresh in self._affected.not_planned(case, playbook, at=now):
                 customers = self._customers.resolve(sorted({s.customer for s in fresh}))
@@ -59,7 +59,7 @@ class Audience:
                 ]
                 behind.do(self._recipients.add, case.id, revision, candidates, first=position)
                 position += len(candidates)
-                activity.heartbeat(position)
+                beat.tell(position)
         self._recipients.fold_customers(case.id, revision)
 
     def _candidate(
@@ -93,7 +93,7 @@ class Audience:
             return left_out("facts_missing_or_wrong")
         if any(isinstance(v, str) and personal_pattern(v) for n, v in facts.items() if n in rules.plain):
             return left_out("facts_missing_or_wrong")
-        promises = own_promises(rules.steps, self._calendar(customer, playbook, channels[0]))
+        promises = own_promises(rules.steps, self._calendar(customer, rules, channels[0]))
         if promises is None:
             return left_out("promise_in_quiet_hours")
         first, *others = (
@@ -121,35 +121,35 @@ class Audience:
     def _choose(self, customer: Customer, rules: "Rules", locales: Mapping[Channel, str]) -> tuple[Channel, ...] | str:
         """Returns the channels by which they may be told, in order, or the verdict why by none."""
         playbook = rules.playbook
-        works = {channel for channel, address in customer.addresses.items() if address.usable} & self._channels
-        usable = frozenset(channel for channel in playbook.channels if channel in works)
+        addresses = customer.addresses
+        usable = frozenset(c for c in rules.channels if c in addresses and addresses[c].usable)
         return choose(
             rules.order,
             Reach(
                 usable=usable,
                 locales=locales,
                 consents=customer.consents,
-                never_open=self._never_open(customer, playbook, usable),
+                never_open=self._never_open(customer, rules, usable),
                 preferred=customer.preference.channel or customer.preferred,
                 high_value=customer.high_value and playbook.choice.high_value == "person",
             ),
             purpose=playbook.purpose,
         )
 
-    def _calendar(self, customer: Customer, playbook: Playbook, channel: Channel) -> Calendar:
+    def _calendar(self, customer: Customer, rules: "Rules", channel: Channel) -> Calendar:
         """Returns when they may be told of what is promised."""
 
         def within(zones: Zones) -> Calendar:
             return calendar_for(
                 self._hours,
-                playbook.timing,
+                rules.timing,
                 channel=channel,
                 zones=zones,
                 business=customer.business,
                 quiet=customer.preference.quiet,
             )
 
-        if not playbook.updates or not within(ANYWHERE).rules:
+        if not rules.promises or not within(ANYWHERE).rules:
             return ALWAYS
         number = next((customer.addresses[c].address for c in NUMBERS if c in customer.addresses), None)
         zones = zones_of(
@@ -161,14 +161,14 @@ class Audience:
         )
         return within(zones)
 
-    def _never_open(self, customer: Customer, playbook: Playbook, usable: frozenset[Channel]) -> frozenset[Channel]:
+    def _never_open(self, customer: Customer, rules: "Rules", usable: frozenset[Channel]) -> frozenset[Channel]:
         """Returns the channels with hours that nobody can keep, because their zone is unknown."""
         held = frozenset(
             channel
             for channel in usable & RINGING
             if calendar_for(
                 self._hours,
-                playbook.timing,
+                rules.timing,
                 channel=channel,
                 zones=NOWHERE,
                 business=customer.business,
@@ -185,8 +185,10 @@ class Audience:
 class Rules:
     """Is what a playbook says to everybody, worked out once for an audience."""
 
-    def __init__(self, playbook: Playbook, steps: tuple[PlannedStep, ...]) -> None:
+    def __init__(self, playbook: Playbook, steps: tuple[PlannedStep, ...], served: frozenset[str]) -> None:
         self.playbook, self.steps = playbook, steps
+        self.timing, self.promises = playbook.timing, bool(playbook.updates)
+        self.channels = frozenset(channel for channel in playbook.channels if channel in served)
         self.order = in_order(playbook.channels, urgency=playbook.urgency, by=playbook.choice.order)
         self.plain = frozenset(name for name, field in playbook.data.items() if field.class_ == "operational")
         self._locales: dict[str, dict[Channel, str]] = {}

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.addenda import ToldBefore
 from activities.audience import Audience
+from activities.beat import Beat
 from activities.behind import Behind
 from activities.clock import AttemptClock
 from activities.costs import Costs
@@ -212,6 +213,7 @@ class PlanningActivities:
         ranges: list[PageRange] = []
         digests: list[str] = []
         templates: dict[Channel, dict[str, Template]] = {channel: {} for channel in playbook.channels}
+        beat = Beat()
 
         reached: dict[tuple[Channel, bool], int] = {}
 
@@ -233,7 +235,7 @@ class PlanningActivities:
                 digests.append(digest)
                 reached[channel, alternate] = rows[-1].position
                 left -= len(rows)
-                activity.heartbeat(len(digests))
+                beat.tell(len(digests))
             behind.wait()
             if count := len(digests) - first:
                 ranges.append(PageRange(channel=channel, first=first, count=count, alternate=alternate))

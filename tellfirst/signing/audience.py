@@ -73,4 +73,5 @@ def _hash(tag: str, *parts: object) -> str:
 
 
 def _bytes(tag: str, *parts: object) -> bytes:
-    return _WRITTEN([f"tellfirst.{tag}.v1", *parts]).encode()
+    # Part by part: for a bare string, and most are, the encoder needs no machinery.
+    return f"[{','.join([_WRITTEN(part) for part in (f'tellfirst.{tag}.v1', *parts)])}]".encode()
