@@ -101,7 +101,8 @@ class DecisionActivities:
             )
             if not stands.taken:
                 message = f"it is already {stands.status}"
-                return _answer(record, accepted=False, code="already_decided", message=message)
+                # Whoever decided first may have been recorded, and then lost with the worker that had their word.
+                return _answer(record, accepted=False, code="already_decided", message=message, status=stands.status)
             if decision.decision == "reject":
                 self._continues.reject(revision, by=decision.approver, now=now)
             answer = _answer(record, accepted=True, code="", message=decision.reason, status=stands.status)

@@ -29,6 +29,11 @@ with workflow.unsafe.imports_passed_through():
 
 Kind = Literal["decision", "draft", "changed", "cleared", "pause", "abort", "escalate", "acknowledged"]
 MODELS: dict[Kind, type[Event]] = {"pause": Pause, "escalate": Escalate, "acknowledged": Acknowledgement}
+DECIDED: tuple[Literal["approved", "rejected", "changes_requested"], ...] = (
+    "approved",
+    "rejected",
+    "changes_requested",
+)
 MALFORMED = object()
 NOTHING = RawValue(Payload())
 """What a message without an argument carries; the SDK hands an argument over raw only where its type says just that."""
@@ -205,6 +210,7 @@ class Mailbox:
             self._decided(answer)
         else:
             self.state.refused += 1
+            self._catch_up(answer)
         self._answers[message.number] = answer
 
     def take_in(self, revision: Revision) -> None:
@@ -241,6 +247,12 @@ class Mailbox:
                     revision.canary.status = "rejected"
             else:
                 revision.status = "changes_requested"
+
+    def _catch_up(self, answer: DecisionAnswer) -> None:
+        """Hears of a decision that was recorded while its word never came here: the worker that had it was lost."""
+        for revision in self.state.revisions:
+            if revision.plan.revision == answer.revision and revision.status == "pending":
+                revision.status = next((status for status in DECIDED if status == answer.status), revision.status)
 
     def _continued(self, revision: Revision, answer: DecisionAnswer) -> None:
         canary = revision.canary

@@ -2,17 +2,20 @@
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
+from activities.decisions import ReceivedDecision
 from tellfirst import contract
 from tellfirst.contract import DecisionAnswer, DecisionEnvelope, Event, Stage
 from tellfirst.domain.message import AnswerKind
 from tellfirst.errors import NotFoundError
-from tellfirst.signing.documents import digest
+from tellfirst.signing.documents import Choice, digest
 from tests.signing.make import ed25519, envelope
 from tests.world import World
 
@@ -28,6 +31,26 @@ async def test_the_same_decision_twice_is_one_and_another_one_is_told_so(world: 
     assert (second.accepted, second.code) == (False, "already_decided")
     await world.until(lambda: len(world.sms.sent) == 1)
     assert [r.accepted for r in world.decisions.received(handle.id)] == [True, False]
+
+
+@pytest.mark.parametrize(("choice", "stage"), [("approve", Stage.AWAITING_WINDOW), ("reject", Stage.CLOSED)])
+async def test_a_decision_that_was_recorded_and_then_lost_is_heard_with_the_next(
+    world: World, choice: Choice, stage: Stage
+) -> None:
+    world.customer("c-1")
+    handle = await world.start(world.late("o-1"))
+    await world.planned(handle.id)
+    first = world.envelope(handle.id, choice)
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, started_time=datetime.now(UTC))
+    received = ReceivedDecision(outreach=handle.id, raw=first.model_dump(mode="json"))
+    # Its worker dies before the workflow hears of it, and whoever waited for the answer is gone too.
+    assert (await asyncio.to_thread(environment.run, world.app.decisions.receive_decision, received)).accepted
+    assert (await world.client.view(handle.id)).stage == Stage.AWAITING_APPROVAL
+    second = await world.client.submit(handle.id, world.envelope(handle.id, signer=world.ben, approver="ben"))
+    assert (second.accepted, second.code) == (False, "already_decided")
+    await world.stage(handle, stage)
+    assert len(world.sms.sent) == (choice == "approve")
 
 
 async def test_racing_approvers_make_one_decision(world: World) -> None:

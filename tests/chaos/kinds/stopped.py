@@ -113,9 +113,9 @@ async def _caught(
             await until(lambda: len(place.traps.sprung()) == before + len(points), LONGEST_SLEEP)
         place.traps.disarm()
         caught = place.traps.sprung()[before:]
-        with suppress(TimeoutError):
+        try:
             await asyncio.wait_for(approving, 30)
-        if not approving.done() or approving.cancelled():
+        except TimeoutError:
             await _wake(caught)
             again = (place.approve(place.handle(one), within=120) for one in told)
             await asyncio.gather(*again, return_exceptions=True)  # some are approved already
