@@ -28,7 +28,7 @@ from tests.faults.installation import until
 HOUR, DAY = 3_600, 86_400
 WRONG = (0, HOUR, -HOUR, DAY)
 """Seconds by which the clocks of the workers are wrong."""
-WORKERS, STEPS, OUTREACHES, PEOPLE = 4, 3, 2, 16
+WORKERS, STEPS, OUTREACHES, PEOPLE = 4, 4, 2, 16
 ASLEEP = "DE"
 """Where those live who may be disturbed only at hours that wrong clocks show."""
 
