@@ -5,6 +5,7 @@ from datetime import datetime
 
 from temporalio import activity
 
+from activities.beat import beat
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from activities.library import LibraryGate
@@ -40,7 +41,7 @@ class AddendumActivities:
     def __init__(self, *, outreaches: Outreaches, receivers: Receivers, gate: LibraryGate) -> None:
         self._outreaches, self._receivers, self._gate = outreaches, receivers, gate
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def keep_draft(self, request: DraftRequest) -> DraftAnswer:
         """Keeps the text of a draft under its version, or answers in a sentence why not."""
         with told_plainly():
@@ -107,7 +108,7 @@ class ToldBefore:
         """Copies the receivers of what `playbook` is an addendum to, and leaves out whom it may not reach."""
         assert playbook.addendum is not None  # noqa: S101 - only an addendum gets here
         for gone in self._recipients.discard(outreach, revision):
-            activity.heartbeat(gone)
+            beat(gone)
         self._receivers.copy(outreach, revision, playbook.addendum.step)
         for rows in self._receivers.copied(outreach, revision):
             customers = self._customers.resolve(sorted({row.customer for row in rows}))
@@ -117,7 +118,7 @@ class ToldBefore:
             left_out.pop(ELIGIBLE, None)
             for verdict, ids in left_out.items():
                 self._recipients.leave_out(ids, verdict)
-            activity.heartbeat(rows[-1].position)
+            beat(rows[-1].position)
 
     def _verdict(self, row: Recipient, customers: Mapping[str, Customer], playbook: Playbook) -> str:
         customer = customers.get(row.customer)

@@ -109,7 +109,7 @@ class CanaryActivities:
         self._matters, self._outreaches, self._recipients = matters, outreaches, recipients
         self._sends, self._playbooks, self._environment = sends, playbooks, environment
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def open_rest(self, request: RestRequest) -> OpenedRest:
         """Opens what is to be signed once the first few were told; opened again, it is the same."""
         with told_plainly():
@@ -143,7 +143,7 @@ class CanaryActivities:
                 status=cast("RestStatus", matter.status),
             )
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def close_rest(self, request: CloseRestRequest) -> str:
         """Records that the rest stays untold, unless somebody let it go; returns how it stands."""
         with told_plainly():

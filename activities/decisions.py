@@ -30,7 +30,7 @@ class DecisionActivities:
         self._decisions, self._outreaches = decisions, outreaches
         self._approvals, self._continues = approvals, continues
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def receive_decision(self, received: ReceivedDecision) -> DecisionAnswer:
         """Answers whether the decision was accepted, and why not."""
         with told_plainly():

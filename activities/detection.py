@@ -48,7 +48,7 @@ class DetectionActivities:
     ) -> None:
         self._admissions, self._sources, self._library, self._gate = admissions, sources, library, gate
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def sweep(self, request: SweepRequest) -> SweepAnswer:
         """Sweeps once and returns every condition that nobody has claimed yet, also of earlier sweeps."""
         with told_plainly():

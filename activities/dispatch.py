@@ -94,8 +94,8 @@ class DispatchActivities:
         # A request may still run for its whole time-out: none begins when less than that is left of the lease.
         self._lease, self._margin = lease, margin
 
-    # The thread is never interrupted: between a request and its recorded answer there is nothing safe to stop at.
-    # Cancellation and shutdown are looked at between micro-batches.
+    # Cancellation and shutdown are looked at between micro-batches: between a request and its recorded answer there is
+    # nothing safe to stop at.
     @activity.defn(no_thread_cancel_exception=True)
     def dispatch(self, request: PageRequest) -> PageReport:
         """Sends what is still to be sent of a page, from wherever an earlier attempt was cut off."""

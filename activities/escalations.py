@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.beat import beat
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from tellfirst.channels.notices import CONSOLE, Alert, Notifiers, write
@@ -62,13 +63,13 @@ class EscalationActivities:
         self._escalations, self._notices = escalations, notices
         self._notifiers, self._loop = notifiers, loop
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def notify(self, request: NoticeRequest) -> NoticeKept:
         """Keeps a notice, shows it on the console where that is asked for, and says whether more is to be done."""
         with told_plainly():
             return self._told(request)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def keep_escalation(self, request: EscalationRequest) -> NoticeKept:
         """Keeps how an escalation stands, then the notice of the level it has reached."""
         with told_plainly():
@@ -76,7 +77,7 @@ class EscalationActivities:
             self._escalations.keep(record, at=AttemptClock().now())
             return NoticeKept() if request.notice is None else self._told(request.notice)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def deliver_notice(self, notice: str) -> None:
         """Delivers a notice by every way that has not delivered it; fails, to be tried again, while one has not."""
         with told_plainly():
@@ -85,7 +86,7 @@ class EscalationActivities:
                 return
             failed, wait = [], 0.0
             for way in self._notices.undelivered(notice):
-                activity.heartbeat(way)
+                beat(way)
                 delivery = asyncio.run_coroutine_threadsafe(
                     self._notifiers.tell(way, alert_of(kept), now=clock.now()), self._loop
                 ).result()

@@ -68,7 +68,7 @@ class ExceptionAnswerActivities:
         self._outreaches, self._links = outreaches, links
         self._lease, self._margin, self._reconcile_after = lease, margin, reconcile_after
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def answer_exception(self, request: str) -> Answered:
         """Answers the customer of an executed exception, at most once."""
         with told_plainly():

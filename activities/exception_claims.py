@@ -81,7 +81,7 @@ class ExceptionClaims:
         self._reader, self._registry, self._environment = reader, registry, environment
         self._carried_out = carried_out
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def claim_exception(self, claim: ExceptionClaim) -> ExceptionClaimed:
         """Claims the row and the budgets of a request, or refuses it and says whom to ask."""
         with told_plainly():

@@ -62,7 +62,7 @@ class ExceptionActivities:
         self._reader, self._approvals = reader, approvals
         self._hook, self._loop = hook, loop
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def receive_grant(self, received: ReceivedGrant) -> DecisionAnswer:
         """Answers whether a decision about a request was accepted, and consumes the budget once it is granted."""
         with told_plainly():
@@ -81,7 +81,7 @@ class ExceptionActivities:
                 self._exceptions.grant(received.request, at=now)
             return answer
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def settle_exception(self, settlement: ExceptionSettlement) -> str:
         """Records that a request was not carried out, releases what it had reserved, and returns how it stands.
 
@@ -98,7 +98,7 @@ class ExceptionActivities:
             self._matters.set_status(exception_id(request), status, at=now, only=("pending", "approved"))
             return status
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def execute_exception(self, request: str) -> Executed:
         """Has another system carry out a grant that holds now; fails, to be tried again, until it acknowledges."""
         with told_plainly():

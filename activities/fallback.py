@@ -31,7 +31,7 @@ class FallbackActivities:
     def __init__(self, *, outreaches: Outreaches, alternates: Alternates, calls: CallTasks) -> None:
         self._outreaches, self._alternates, self._calls = outreaches, alternates, calls
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def look_for_lost(self, request: LostRequest) -> Lost:
         """Looks who lost a step on every channel before, or got the first message by another one."""
         with told_plainly():

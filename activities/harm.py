@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from temporalio import activity
 
+from activities.beat import beat
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from activities.playbooks import PlannedPlaybooks
@@ -34,7 +35,7 @@ class HarmActivities:
     def __init__(self, *, harm: Harm, outreaches: Outreaches, playbooks: PlannedPlaybooks) -> None:
         self._harm, self._outreaches, self._playbooks = harm, outreaches, playbooks
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def watch_harm(self) -> HarmReport:
         """Judges every open outreach that has sent something; what was crossed is told until the outreach has heard it.
 
@@ -48,7 +49,7 @@ class HarmActivities:
                     harmful += self._judge(outreach, clock)
                 except (LookupError, PlaybookError) as error:  # the others are to be looked at all the same
                     activity.logger.warning("%s is not watched for harm: %s", outreach, type(error).__name__)
-                activity.heartbeat(count)
+                beat(count)
             return HarmReport(looked_at=len(watched), harmful=tuple(harmful))
 
     def _judge(self, name: str, clock: AttemptClock) -> Iterator[Harmful]:

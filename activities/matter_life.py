@@ -93,7 +93,7 @@ class MatterActivities:
     def __init__(self, *, matters: Matters, approvals: MatterApprovals, kinds: Mapping[str, MatterKind]) -> None:
         self._matters, self._approvals, self._kinds = matters, approvals, kinds
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def open_matter(self, request: OpenMatterRequest) -> OpenedMatter:
         """Opens a matter; one that is open or decided stays as it is."""
         with told_plainly():
@@ -102,7 +102,7 @@ class MatterActivities:
                 return OpenedMatter(status="refused", reason="the workflow's id names no kind of matter")
             return kind.open(request.about, request.given, AttemptClock().now())
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def receive_matter_decision(self, received: ReceivedMatterDecision) -> DecisionAnswer:
         """Answers whether the decision was accepted, and why not."""
         with told_plainly():
@@ -121,7 +121,7 @@ class MatterActivities:
                 kind.approved(matter, now)
             return answer
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def expire_matter(self, request: ExpireMatterRequest) -> str:
         """Lets a matter lapse unless it was decided, or unless it was overtaken, and returns how it stands."""
         with told_plainly():

@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 from temporalio import activity
 
 from activities.affected import Affected
+from activities.beat import beat
 from activities.clock import AttemptClock
 from activities.failures import on_record, told_plainly
 from activities.measuring import Measuring
@@ -100,12 +101,6 @@ class HoldRequest(Frozen):
     aborted: bool = False
 
 
-def beat(*progress: object) -> None:
-    """Tells how far an activity has come; inside a workflow task nobody listens."""
-    if not activity.info().is_local:
-        activity.heartbeat(*progress)
-
-
 class OutreachActivities:
     """Keeps an outreach's promises apart from sending."""
 
@@ -136,7 +131,7 @@ class OutreachActivities:
         self._everywhere = everywhere
         self._chain, self._salt, self._cap, self._hours = chain, salt, cap, hours
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def randomise(self, request: WaveRequest) -> Wave:
         """Draws arms and reserves the frequency cap, page by page; what an earlier attempt drew stays.
 
@@ -171,7 +166,7 @@ class OutreachActivities:
             drawn = self._recipients.unopened(request.outreach, request.revision)
             return wave.model_copy(update={"next_at": min(waiting, default=None), "drawn": drawn})
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def look(self, request: LookRequest) -> Look:
         """Looks at the source again and records for whom the condition is over."""
         with told_plainly():
@@ -206,7 +201,7 @@ class OutreachActivities:
                         beat(new)
             return Look(still=counts["open"], over=counts["cleared"], new=new)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def close(self, request: CloseRequest) -> Closing:
         """Measures and records the outcome, once the contacts of every window are here."""
         with told_plainly():
@@ -228,7 +223,7 @@ class OutreachActivities:
                 unknown=tally.unknown + tally.in_doubt,
             )
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def end(self, request: EndRequest) -> None:
         """Records an ending without a measurement."""
         with told_plainly():
@@ -236,14 +231,14 @@ class OutreachActivities:
                 request.outreach, ending=request.ending, reason=request.reason, at=AttemptClock().now()
             )
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def set_status(self, request: StatusRequest) -> None:
         """Records what became of revisions."""
         with told_plainly():
             for revision in request.revisions:
                 self._outreaches.set_status(request.outreach, revision, request.status)
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def hold(self, request: HoldRequest) -> None:
         """Holds an outreach, or lets it go on."""
         with told_plainly():

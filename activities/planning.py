@@ -96,7 +96,7 @@ class PlanningActivities:
         self._gate, self._standing, self._told_before, self._costs = gate, standing, told_before, costs
         self._environment, self._page_size, self._reconcile_after = environment, page_size, reconcile_after
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def plan(self, request: PlanRequest) -> PlanAnswer:
         """Plans one revision; asked again, it answers the same."""
         with told_plainly():

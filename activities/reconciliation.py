@@ -6,6 +6,7 @@ from datetime import datetime
 
 from temporalio import activity
 
+from activities.beat import beat
 from activities.clock import AttemptClock
 from activities.failures import on_record, told_plainly
 from activities.playbooks import PlannedPlaybooks
@@ -51,7 +52,7 @@ class ReconciliationActivities:
         self._outreaches, self._doubts = outreaches, doubts
         self._playbooks, self._adapters, self._loop = playbooks, adapters, loop
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def reconcile(self, request: ReconcileRequest) -> Reconciled:
         """Adopts what a receipt or the provider itself can prove; with `last` the rest becomes unknown."""
         with told_plainly():
@@ -67,7 +68,7 @@ class ReconciliationActivities:
                     unknown += 1
                 else:
                     found += 1  # a receipt was faster
-                activity.heartbeat(found + unknown + left)
+                beat(found + unknown + left)
             return Reconciled(found=found, unknown=unknown, left=left)
 
     def _all_in_doubt(self, request: ReconcileRequest) -> Iterator[OpenSend]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pydantic import AwareDatetime
 from temporalio import activity
 
+from activities.beat import beat
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from activities.playbooks import PlannedPlaybooks
@@ -75,7 +76,7 @@ class SurveyActivities:
         self._playbooks, self._adapters = playbooks, adapters
         self._salt, self._cap, self._has_links = salt, cap, has_links
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def find_surveys(self) -> list[str]:
         """Returns the outreaches whose survey is to begin; of those without one it is kept that they have none."""
         with told_plainly():
@@ -86,7 +87,7 @@ class SurveyActivities:
                 self._surveys.begin(outreach, "", at=now)
             return found
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def draw_survey(self, request: SurveyRequest) -> Drawn:
         """Draws everybody whose time has come; drawn again by another attempt, it is the same people."""
         with told_plainly():
@@ -140,7 +141,7 @@ class SurveyActivities:
                 at=now,
                 not_after=now + survey.expires,
             )
-            activity.heartbeat(after)
+            beat(after)
 
     def _choose(self, due: Sequence[Due], playbook: Playbook, survey: Survey) -> list[Chosen]:
         people = self._customers.resolve([one.customer for one in due])

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pydantic import AwareDatetime
 from temporalio import activity
 
+from activities.beat import beat
 from activities.clock import AttemptClock
 from activities.failures import told_plainly
 from activities.measuring import Measuring
@@ -64,7 +65,7 @@ class UpkeepActivities:
         self._retention = retention
         self._measuring, self._adapters, self._loop = measuring, adapters, loop
 
-    @activity.defn
+    @activity.defn(no_thread_cancel_exception=True)
     def upkeep(self, request: UpkeepRequest) -> UpkeepReport:
         """Asks about every message that came to one of the ages since the last round; asked again nothing changes."""
         with told_plainly():
@@ -82,12 +83,12 @@ class UpkeepActivities:
                         self._take(send, said, now=clock.now())
                         unanswered = 0 if said else unanswered + 1
                         asked, answered = asked + 1, answered + bool(said)
-                    activity.heartbeat(asked)
+                    beat(asked)
             recounted = self._recount(request)
             return UpkeepReport(asked=asked, answered=answered, recounted=recounted, emptied=self._empty())
 
     def _empty(self) -> Emptied:
-        emptied = self._retention.tidy(now=AttemptClock().now(), batches=RETENTION_BATCHES, beat=activity.heartbeat)
+        emptied = self._retention.tidy(now=AttemptClock().now(), batches=RETENTION_BATCHES, beat=beat)
         if emptied != Emptied():
             told = ", ".join(f"{count:,} {name}" for name, count in emptied.model_dump().items())
             activity.logger.info("personal data removed for its age: %s", told)
@@ -96,7 +97,7 @@ class UpkeepActivities:
     def _recount(self, request: UpkeepRequest) -> int:
         recounted = 0
         for outreach in self._measuring.recount(since=request.since, at=AttemptClock().now()):
-            activity.heartbeat(outreach)
+            beat(outreach)
             recounted += 1
         return recounted
 

@@ -67,6 +67,8 @@ def violations(module: str, source: str, known: frozenset[str] = frozenset(), *,
             broken.append(f"{module} uses {name}: time is a parameter")
         if name in {"time.monotonic", "time.perf_counter", "time.sleep"} and LAYERS[home] <= 2:
             broken.append(f"{module} uses {name}: it must be pure")
+    if home == "activities":
+        broken += [f"{module}: the thread of '{name}' can be interrupted" for name in _interrupted(tree)]
     return broken
 
 
@@ -122,6 +124,16 @@ def _base(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
     up = node.level - 1 if is_package else node.level
     kept = parts[: len(parts) - up]
     return ".".join([*kept, *([node.module] if node.module else [])])
+
+
+def _interrupted(tree: ast.AST) -> Iterator[str]:
+    """Yields the activities into whose thread the SDK may raise an exception: those that do not ask it not to."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            for decorator in node.decorator_list:
+                asked = ast.unparse(decorator)
+                if asked.startswith("activity.defn") and "no_thread_cancel_exception=True" not in asked:
+                    yield node.name
 
 
 def _uses(tree: ast.AST) -> Iterator[str]:

@@ -79,6 +79,9 @@ def test_every_package_is_walked() -> None:
         ("tellfirst.measurement.windows", "from time import time", "time is a parameter"),
         ("tellfirst.measurement.windows", "import time\ntime.monotonic()", "it must be pure"),
         ("tellfirst.store.sends", "from datetime import datetime\nx = datetime.now(None)", "time is a parameter"),
+        # threads
+        ("activities.send", "@activity.defn\ndef send(): ...", "the thread of 'send' can be interrupted"),
+        ("activities.send", "class A:\n    @activity.defn(name='s')\n    def send(self): ...", "can be interrupted"),
         # shape
         ("tellfirst.policy.utils", "x = 1", "says nothing"),
         ("tellfirst.store.common.rows", "x = 1", "says nothing"),
@@ -105,6 +108,7 @@ def test_a_missing_docstring_is_seen() -> None:
         ("tellfirst.store.__main__", "from tellfirst.settings import Settings"),
         ("tellfirst.detectors.sql", "import time\nend = time.monotonic()"),
         ("activities.send", "from datetime import UTC, datetime\nnow = datetime.now(UTC)"),
+        ("activities.send", "@activity.defn(no_thread_cancel_exception=True)\ndef send(): ..."),
         ("workflows.outreach", "from tellfirst.contract import OUTREACH\nfrom activities.plan import Plan"),
         ("tellfirst.cli.start", "from tellfirst.client import OutreachClient"),
         ("tellfirst.settings", "import os\nhome = os.environ"),
