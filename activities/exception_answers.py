@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from temporalio import activity
 
@@ -15,7 +15,7 @@ from activities.failures import later, told_plainly
 from activities.matters import MatterApprovals
 from tellfirst.channels.base import Adapter
 from tellfirst.domain.base import Frozen
-from tellfirst.domain.message import Answer, AnswerKind, Outbound, Rendered, SendState
+from tellfirst.domain.message import Answer, AnswerKind, Channel, Outbound, Rendered, SendState
 from tellfirst.playbooks.answers import render_answer
 from tellfirst.policy.gate import PageFacts, RowFacts, judge_page, judge_row
 from tellfirst.policy.verdict import Verdict, withhold
@@ -235,7 +235,7 @@ class ExceptionAnswerActivities:
         return render_answer(
             granted.playbook,
             record.kind,
-            record.channel,  # type: ignore[arg-type]
+            cast("Channel", record.channel),
             record.locale,
             amount_minor=record.amount_minor,
             reference=record.id,

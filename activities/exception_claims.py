@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime
+from typing import cast
 
 from pydantic import AwareDatetime
 from temporalio import activity
@@ -13,6 +14,7 @@ from activities.exception_grants import NO_ANSWER, GrantReader, asked_of, bounda
 from activities.failures import told_plainly
 from tellfirst.contract import ExceptionAsked, exception_id
 from tellfirst.domain.base import Frozen
+from tellfirst.domain.message import Channel
 from tellfirst.domain.plan import Rung
 from tellfirst.errors import SettingsError
 from tellfirst.playbooks.answers import render_answer
@@ -187,7 +189,7 @@ def _answer(playbook: Playbook, request: NewException) -> str:
     text = render_answer(
         playbook,
         request.kind,
-        request.channel,  # type: ignore[arg-type]
+        cast("Channel", request.channel),
         request.locale,
         amount_minor=request.amount_minor,
         reference=request.id,

@@ -10,6 +10,7 @@ from tellfirst.cli.arguments import Outreach, Reason, read_reason
 from tellfirst.cli.output import Json, counted, note, print_json, say, when
 from tellfirst.cli.owners import known_person
 from tellfirst.cli.steer import By
+from tellfirst.cli.submitting import may_count
 from tellfirst.cli.wiring import Installation, opened, whoever, with_outreaches
 from tellfirst.contract import Draft, DraftAnswer
 from tellfirst.domain.plan import INITIAL
@@ -71,7 +72,8 @@ def _draft(
         _still_open(record)
         event_id = _event_id(here, name, kind, step, text, why, who)
     draft = Draft(event_id=event_id, kind=kind, step=step, text=text, by=who, note=why)
-    answer = with_outreaches(lambda client: client.draft(name, draft))
+    with may_count("the draft is not confirmed: you did not wait, and it may still be taken", name):
+        answer = with_outreaches(lambda client: client.draft(name, draft))
     if as_json:
         print_json({"outreach": name, **answer.model_dump(mode="json")})
     if not answer.accepted:

@@ -1,6 +1,7 @@
 """Signing and submitting a decision: asked for once, counted once, whoever else decides at the same time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tellfirst.cli.output import note
@@ -29,13 +30,16 @@ def _submit(
     kept = Unconfirmed(here.settings.data_dir / "unconfirmed")
     envelope = kept.find(document) or sign(document, key)
     kept.keep(document, envelope)
-    try:
+    with may_count("the decision is not confirmed: you did not wait, and it may still be applied", workflow):
         answer = with_outreaches(lambda client: client.submit(workflow, envelope))
-    except KeyboardInterrupt:
-        raise UnreachableError(
-            "the decision is not confirmed: you did not wait, and it may still be applied",
-            where=workflow,
-            remedy="run the same command again; it counts once",
-        ) from None
     kept.drop(document)
     return answer, envelope
+
+
+@contextmanager
+def may_count(what: str, where: str) -> Iterator[None]:
+    """Tells whoever does not wait for an answer `what` that leaves open; raises UnreachableError in place of Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise UnreachableError(what, where=where, remedy="run the same command again; it counts once") from None

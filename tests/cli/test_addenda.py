@@ -1,5 +1,9 @@
 """`who`, `correct` and `update`, as people and scripts run them."""
 
+import asyncio
+import os
+import signal
+import sys
 from pathlib import Path
 
 from tests.cli.conftest import Office, Shell, make_approver, register
@@ -109,6 +113,43 @@ async def test_bad_text_is_told_with_its_file(office: Office) -> None:
     path = office.shell.folder / "text.toml"
     assert (code, out) == (1, "")
     assert err.startswith(f"refused (bad_text): {path}: 'messages.sms.en.knows' is not a key of a playbook")
+
+
+async def test_whoever_does_not_wait_is_told_that_it_may_be_taken(office: Office) -> None:
+    outreach = await told(office)
+    asked = asyncio.Event()
+
+    async def never_answers(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await gone.wait()
+        writer.close()
+
+    gone = asyncio.Event()
+    server = await asyncio.start_server(never_answers, "127.0.0.1", 0)
+    address = "{}:{}".format(*server.sockets[0].getsockname())
+    text = ("--text", office.shell.file("text.toml", TEXT), "--reason", "the depot was wrong", "--as", "pat")
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-c",
+            "from tellfirst.cli import main; main()",
+            "correct",
+            outreach,
+            "--step",
+            "initial",
+            *text,
+        ),
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **office.shell.environment, "TEMPORAL_ADDRESS": address},
+    )
+    await asyncio.wait_for(asked.wait(), 60)
+    process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+    gone.set()
+    server.close()
+    await server.wait_closed()
+    assert process.returncode == 1
+    assert b"the draft is not confirmed: you did not wait, and it may still be taken" in err
 
 
 async def test_outreach_that_has_ended_says_what_to_do(office: Office) -> None:
