@@ -9,6 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -28,7 +29,9 @@ NAMESPACE = "outreach-init"
 
 @pytest.fixture(scope="module")
 async def temporal() -> AsyncIterator[str]:
-    async with await WorkflowEnvironment.start_local(dev_server_existing_path=str(BIN / "temporal")) as env:
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(BIN / "temporal"), dev_server_startup_timeout=timedelta(seconds=60)
+    ) as env:
         yield env.client.service_client.config.target_host
 
 

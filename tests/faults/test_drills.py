@@ -168,7 +168,7 @@ async def test_a_backup_is_restored_while_outreaches_are_open(
     """The copy was made in the middle of sending; after it an outreach told five people that nobody remembers."""
     async with Drill(tmp_path, database_url=database_url) as place:
         place.people(PEOPLE + 5)
-        place.environment["TELLFIRST_SMS_RATE"] = str(PEOPLE // 4)  # and for a copy to be made meanwhile
+        place.environment["TELLFIRST_SMS_RATE"] = str(PEOPLE // 10)  # and for a copy to be made meanwhile
         worker = place.worker()
         leaving = await place.start(PEOPLE, "leaving")
         await place.approve(leaving, within=120)
