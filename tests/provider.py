@@ -58,7 +58,8 @@ class Provider:
 
     def accepted(self, to: str | None = None) -> list[Json]:
         """Returns what the provider accepted, in order: sid, to, body (or markup), at, status_callback, form."""
-        records = [json.loads(line) for line in self.log.read_text().splitlines()]
+        whole = self.log.read_text().rpartition("\n")[0]  # the last line may be half written
+        records = [json.loads(line) for line in whole.splitlines()]
         return [record for record in records if to in (None, record["to"])]
 
     def content(self, sid: str, words: str) -> None:

@@ -29,8 +29,8 @@ def _submit(
 ) -> tuple[DecisionAnswer, DecisionEnvelope]:
     kept = Unconfirmed(here.settings.data_dir / "unconfirmed")
     envelope = kept.find(document) or sign(document, key)
-    kept.keep(document, envelope)
     with may_count("the decision is not confirmed: you did not wait, and it may still be applied", workflow):
+        kept.keep(document, envelope)
         answer = with_outreaches(lambda client: client.submit(workflow, envelope))
     kept.drop(document)
     return answer, envelope

@@ -21,7 +21,7 @@ from tellfirst.channels.webhook import Webhook
 from tellfirst.domain.feed import HAPPENINGS
 from tellfirst.errors import SettingsError
 from tellfirst.store.feed import FeedEvent
-from tests.web.test_process import free_port
+from tests.ports import free_port
 
 PAGE = (Path(__file__).parents[2] / "docs/events.md").read_text()
 SECRET, NEW, OTHER = ("whsec_" + base64.b64encode(letter * 24).decode() for letter in (b"k", b"n", b"o"))

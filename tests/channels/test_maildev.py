@@ -16,8 +16,9 @@ from tellfirst.channels.mail import Letterhead
 from tellfirst.channels.smtp import MailServer, SmtpMail
 from tellfirst.domain.message import AnswerKind, Rendered
 from tests.channels.test_mail import BODY, PREFERENCES, UNSUBSCRIBE, Words, words
-from tests.channels.test_smtp import free_port, send, to
+from tests.channels.test_smtp import send, to
 from tests.figures import Figure
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SUBJECT = "Ihre Bestellung „K-12“ verspätet sich 🎉 " + "sehr " * 20

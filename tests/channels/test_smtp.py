@@ -3,7 +3,6 @@
 import asyncio
 import email
 import email.policy
-import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -26,12 +25,7 @@ from tellfirst.channels.smtp import CODES, SUBJECTS, MailServer, SmtpMail, class
 from tellfirst.domain.message import Answer, AnswerKind, Outbound
 from tests.channels.test_mail import NOON, message, part
 from tests.figures import Figure
-
-
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
+from tests.ports import free_port
 
 
 class Sink:

@@ -154,6 +154,13 @@ class Office:
 async def office(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     """Is a running installation with workers and a Temporal server."""
     monkeypatch.setattr(client_module, "ANSWER_WITHIN", PATIENCE)
+    for waiting in (
+        "resume_all.OPENED_WITHIN",
+        "library.OPENED_WITHIN",
+        "permits.OPENED_WITHIN",
+        "exceptions.CLAIMED_WITHIN",
+    ):
+        monkeypatch.setattr(f"tellfirst.cli.{waiting}", PATIENCE.total_seconds())
     eve = make_approver(world.folder, "eve")
     register(world.registry, eve)
     address = world.env.client.service_client.config.target_host

@@ -376,7 +376,7 @@ async def test_whoever_does_not_wait_is_told_that_it_may_count(office: Office) -
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **office.shell.environment},
     )
-    await office.until(lambda: kept.exists() and list(kept.iterdir()))
+    await office.until(lambda: kept.exists() and any(one.read_bytes() for one in kept.iterdir()))
     process.send_signal(signal.SIGINT)
     _, err = await asyncio.wait_for(process.communicate(), PATIENCE.total_seconds())
     assert process.returncode == 1

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -35,6 +34,7 @@ from tellfirst.store.matters import PENDING, Matters
 from tellfirst.store.migrations import migrate
 from tellfirst.store.outreaches import Outreaches
 from tellfirst.store.sends import Sends
+from tests.ports import free_port, listens
 from tests.provider import Provider
 from tests.signing.make import ed25519, envelope
 from tests.world import FAR, OPEN_HOURS
@@ -79,7 +79,7 @@ class Installation:
             )
         )
         self.provider = Provider(folder / "provider.jsonl", delay_ms=delay_ms)
-        self.port, self.ui_port = _free_port(), _free_port()
+        self.port, self.ui_port = free_port(), free_port()
         self.environment = {
             "TELLFIRST_ENVIRONMENT": "test",
             "TELLFIRST_DATA_DIR": str(folder),
@@ -125,11 +125,14 @@ class Installation:
             *(p for key in contract.SEARCH_ATTRIBUTES for p in ("--search-attribute", _typed(key))),
             log=self.folder / "server.log",
         )
-        for _ in range(200):
+        end = time.monotonic() + 120
+        while True:
             try:
                 self.client = await Client.connect(f"127.0.0.1:{self.port}", data_converter=contract.DATA_CONVERTER)
-                break
+                return
             except RuntimeError:
+                if self._server.poll() is not None or time.monotonic() >= end:
+                    raise
                 await asyncio.sleep(0.1)
 
     async def __aexit__(
@@ -146,9 +149,9 @@ class Installation:
 
     async def web(self, **environment: str) -> subprocess.Popen[bytes]:
         """Starts the web process, waits until it answers, and lets the provider post its callbacks there."""
-        self.environment["TELLFIRST_WEB_PORT"] = str(port := _free_port())
+        self.environment["TELLFIRST_WEB_PORT"] = str(port := free_port())
         process = self._run(sys.executable, "-m", "tellfirst.web", log=self.folder / "web.log", **environment)
-        await until(lambda: _listens(port), 120)
+        await until(lambda: listens(port), 120)
         self.provider.tell(f"http://127.0.0.1:{port}")
         return process
 
@@ -247,18 +250,6 @@ async def until(holds: Any, within: float) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not happen in time"
         await asyncio.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _typed(key: Any) -> str:

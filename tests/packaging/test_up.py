@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -13,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -33,15 +34,6 @@ esac
 """
 STAYS = "exec sleep 300"
 SOURCE = {"TELLFIRST_SOURCE_URL": "sqlite:///orders.db"}
-
-
-def free_port() -> int:
-    """Returns a port that listens to nobody, from below the range in which other programs are given theirs."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
 
 
 def alive(pid: int) -> bool:

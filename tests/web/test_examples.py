@@ -17,7 +17,8 @@ from tellfirst.store.engine import Database, open_engine
 from tellfirst.store.migrations import migrate
 from tellfirst.store.tables import ContactRow, ReceiptRow
 from tellfirst.store.tables_arrivals import ArrivalRow, EventRow
-from tests.web.test_process import free_port, start
+from tests.ports import free_port
+from tests.web.test_process import start
 
 PAGE = (Path(__file__).parents[2] / "docs/channels.md").read_text()
 SECTION = PAGE[PAGE.index("\n## Webhooks") : PAGE.index("\n## Replies")]

@@ -1,9 +1,7 @@
 """`python -m tellfirst.web` as a process: it listens where it is told, and stops when it is told."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,16 +12,9 @@ import pytest
 
 from tellfirst.store.engine import open_engine
 from tellfirst.store.migrations import migrate
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
 
 
 def start(folder: Path, **given: str) -> subprocess.Popen[str]:

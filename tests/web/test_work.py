@@ -17,9 +17,9 @@ from tellfirst.store.engine import Database
 from tellfirst.store.tables_arrivals import ArrivalRow
 from tellfirst.web.conditions import tell_temporal
 from tellfirst.web.work import LEASE, NOT_FOUND_ATTEMPTS, Work
+from tests.ports import free_port
 from tests.store.make import at_once
 from tests.web.signing import NOON
-from tests.web.test_process import free_port
 from tests.world import World
 
 NOBODY: Any = None

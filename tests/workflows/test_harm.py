@@ -60,15 +60,17 @@ async def rounds(world: World, count: int = 1) -> None:
     world.ends(handle)
     await world.pass_time(handle, minutes=15 * count + 1)
     # What it says to an outreach is lost with it where it ends before the server has passed that on.
-    while [event.event_type async for event in handle.fetch_history_events()].count(TIMER) <= count:
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while [event.event_type async for event in handle.fetch_history_events()].count(TIMER) <= count:
+            await asyncio.sleep(0.05)
     await handle.terminate()
 
 
 async def sending_ended(handle: Handle) -> None:
     """Waits until no page is on its way."""
-    while (await handle.describe()).raw_description.pending_activities:
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while (await handle.describe()).raw_description.pending_activities:
+            await asyncio.sleep(0.05)
 
 
 async def look(world: World) -> HarmReport:

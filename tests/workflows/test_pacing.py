@@ -28,7 +28,7 @@ async def test_a_waiting_page_is_called_back_within_seconds(world: World) -> Non
     await world.stage(handle, Stage.PAUSED)
     await world.client.pause(handle.id, paused=False)
     await world.stage(handle, Stage.SENDING)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert len(world.sms.sent) == 1
 
 
@@ -41,7 +41,7 @@ async def test_a_worker_stops_though_a_page_waits_and_another_goes_on(world: Wor
     await world.until(lambda: states(world, handle.id) == {"accepted": 1, "planned": 2})
     begun = time.monotonic()
     await world.rest()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert len(world.sms.sent) == 1
     await world.work()
     await world.with_settings(sms_rate=None)
