@@ -1,9 +1,11 @@
 """The composition of the command line: settings in, store and clients out, each opened where a command needs it."""
 
 import asyncio
+import contextlib
 import getpass
+import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -143,7 +145,7 @@ class Installation:
         return self.outreaches.latest_revision(outreach.id)
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(settings: Settings | None = None) -> Iterator[Installation]:
     """Yields the installation of this environment and closes its connections after.
 
@@ -231,6 +233,7 @@ def on_temporal(work: Callable[[Client], Awaitable[T]]) -> T:
     converter = Settings.load().data_converter
 
     async def connected() -> T:
+        _hear_interrupts()
         try:
             # The SDK tells of its retries on standard output, where the answer of a command stands alone.
             silent = Runtime(telemetry=TelemetryConfig(logging=None))
@@ -243,6 +246,14 @@ def on_temporal(work: Callable[[Client], Awaitable[T]]) -> T:
             raise _unreachable(error.status.name.lower()) from None
 
     return asyncio.run(connected())
+
+
+def _hear_interrupts() -> None:
+    """Lets Ctrl-C wake the loop: one that comes while it falls asleep is else heard when something else wakes it."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is threading.main_thread() and callable(handler):
+        with contextlib.suppress(NotImplementedError):  # Windows wakes it by itself
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, handler, signal.SIGINT, None)
 
 
 def with_outreaches(work: Callable[[OutreachClient], Awaitable[T]]) -> T:

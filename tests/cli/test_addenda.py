@@ -115,6 +115,16 @@ async def test_bad_text_is_told_with_its_file(office: Office) -> None:
     assert err.startswith(f"refused (bad_text): {path}: 'messages.sms.en.knows' is not a key of a playbook")
 
 
+ASLEEP = """
+import signal, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+from tellfirst.cli import main
+main()
+"""
+"""A command whose loop no signal interrupts, as one that comes while it falls asleep does not."""
+
+
 async def test_whoever_does_not_wait_is_told_that_it_may_be_taken(office: Office) -> None:
     outreach = await told(office)
     asked = asyncio.Event()
@@ -132,7 +142,7 @@ async def test_whoever_does_not_wait_is_told_that_it_may_be_taken(office: Office
         *(
             sys.executable,
             "-c",
-            "from tellfirst.cli import main; main()",
+            ASLEEP,
             "correct",
             outreach,
             "--step",
@@ -144,7 +154,7 @@ async def test_whoever_does_not_wait_is_told_that_it_may_be_taken(office: Office
     )
     await asyncio.wait_for(asked.wait(), 60)
     process.send_signal(signal.SIGINT)
-    _, err = await process.communicate()
+    _, err = await asyncio.wait_for(process.communicate(), 20)  # sooner than it would be answered by time-out
     gone.set()
     server.close()
     await server.wait_closed()
